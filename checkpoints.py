@@ -1,0 +1,86 @@
+"""Checkpoints: files that describe themselves, hold tensors and plain values only, and run nothing when read."""
+
+import os
+import pickle
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from config import InputError
+from init import write_atomically
+
+FORMAT = 1
+CONTENT = {  # key → type; metrics, epoch and run are None for weights that no fit has made
+    "model": str,
+    "in_channels": int,
+    "classes": list,  # of str, in label order
+    "image_size": int,  # pixels a side that the model sees
+    "source_shape": list,  # pixels (H, W) of the images it was trained on
+    "config": dict,
+    "epoch": int | None,
+    "metrics": dict | None,  # of the validation images
+    "run": dict | None,  # its name, and the fingerprints of its training and validation images
+    "state_dict": dict,
+}
+
+
+def write(path: str | Path, content: dict) -> None:
+    """Write a checkpoint of the CONTENT, whole or not at all."""
+    versions = {name: version(name) for name in ("torch", "numpy")}
+    whole = {"format": FORMAT, "versions": versions} | content
+    write_atomically(path, lambda file: torch.save(whole, file))
+
+
+def read(path: str | Path) -> dict:
+    """Read a checkpoint and check its structure; no code in it is run.
+
+    Raises:
+        InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"checkpoint {path} does not exist: train first (mode train_and_test)") from None
+    except pickle.UnpicklingError:
+        raise InputError(
+            f"{path} holds more than tensors and plain values: it is refused, nothing in it was run"
+        ) from None
+    except Exception as error:  # torch raises nearly anything on a damaged file
+        reason = str(error).partition("\n")[0]
+        raise InputError(f"{path} is damaged or not a checkpoint: {reason}") from error
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise InputError(f"{path} is not a checkpoint of this program")
+    if content["format"] > FORMAT:
+        raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
+    for key, kind in CONTENT.items():
+        if key not in content or not isinstance(content[key], kind):
+            raise InputError(f"{path} is not a whole checkpoint: {key} is {content.get(key, 'missing')!r:.80}")
+    return content
+
+
+def publish(own: Path, path: Path) -> Path:
+    """Move a run's best checkpoint to the path of the best, and return where it is.
+
+    An earlier run's file there stays if it did better on the same images, and is put aside if it is of another
+    model or other data; either is said.
+    """
+    if path.exists():
+        ours = read(own)
+        try:
+            former = read(path)
+        except InputError as error:
+            former = {"run": None}
+            print(error)
+        mine, other = ours["run"], former["run"] or {"name": "earlier"}
+        same = all(ours[key] == former.get(key) for key in ("model", "classes"))
+        same = same and all(mine[key] == other.get(key) for key in ("train", "val"))
+        if same and mine["val"] and former["metrics"]["accuracy"] > ours["metrics"]["accuracy"]:
+            print(f"{path} keeps the better weights of {other['name']}; this run's are in {own}.")
+            return own
+        if not same:
+            aside = path.with_name(f"{path.stem}.{other['name']}{path.suffix}")
+            os.replace(path, aside)
+            print(f"{path} was not of this model and these images: it is now {aside}.")
+    os.replace(own, path)
+    return path

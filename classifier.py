@@ -1,0 +1,361 @@
+"""CNNClassifier: fit a model to labelled images, evaluate it, predict with it, save it and load it."""
+
+import copy
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+from tqdm import tqdm
+
+import checkpoints
+import dataset as data
+from config import Config, InputError
+from dataset import CharDataset
+from init import fingerprint, fit_image, pick_device
+from models import MODELS, build
+from records import RunRecord, environment
+
+
+class CNNClassifier:
+    """Classify images of characters with one of our models.
+
+    Args:
+        config: the run's parameters.
+        classes: names of the C classes, in label order.
+
+    Attributes:
+        classes_: list of str (C,).
+        history_: list of dicts, one an epoch.
+        best_epoch_: the epoch whose weights the model has, chosen on validation images.
+        metrics_: what `evaluate` gives for the validation images at that epoch, or None.
+        record_: the RunRecord of the last fit, or None.
+        checkpoint_: Path of the file the best weights are in, or None.
+
+    Raises:
+        InputError: a device that is not there. ValueError: an unknown model.
+    """
+
+    def __init__(self, config: Config | None = None, classes: Sequence[str] = ()):
+        self.config = config or Config()
+        self.classes_ = [str(name) for name in classes]
+        if len(self.classes_) < 2 or len(set(self.classes_)) != len(self.classes_):
+            raise InputError(f"a classifier needs two or more classes of different names, not {self.classes_}")
+        self.device = pick_device(self.config.device)
+        self.history_, self.best_epoch_, self.metrics_ = [], None, None
+        self.record_, self.checkpoint_, self._run = None, None, None
+        self.source_shape = (self.config.raw_size,) * 2  # pixels (H, W) of the images it is trained on
+        self.model = self._build()
+        self.image_size = self._image_size()
+
+    def _build(self) -> nn.Module:
+        with torch.random.fork_rng(devices=[]):  # the same first weights on any device
+            torch.manual_seed(self.config.random_seed)
+            model = build(self.config.model, 1, len(self.classes_))
+        self._large = sum(p.numel() for p in model.parameters()) > 1_000_000
+        return model.to(self.device, memory_format=torch.channels_last if self._large else torch.preserve_format)
+
+    def _image_size(self) -> int:
+        """Return the pixels a side that the model sees: as its paper says, but at most 64 where there is no GPU."""
+        own = MODELS[self.config.model].image_size
+        if self.config.image_size is None and self.config.pipeline == "resident" and self.device.type == "cpu":
+            return min(own, 64)
+        return self.config.image_size or own
+
+    # ------------------------------------------------------------------------------------------ fit
+
+    def fit(
+        self,
+        train: CharDataset,
+        val: CharDataset | None = None,
+        callbacks: Sequence[Callable[[list[dict], Path | None], None]] = (),
+    ) -> list[dict]:
+        """Train from scratch (or from `config.init_from`) and end with the weights of the best validation epoch.
+
+        The best epoch has the highest validation accuracy, then the lowest loss. Without validation images it is the
+        last one. The run is recorded below `config.record_path`; the best weights go to `config.save_path`.
+
+        Args:
+            train: N images.
+            val: images to choose the best epoch on.
+            callbacks: each is called with (history so far, the record's folder or None) after every epoch.
+
+        Returns:
+            The history: a dict an epoch, with epoch, train_loss, train_accuracy, val_loss, val_accuracy (of the
+            averaged weights), learning_rate, seconds.
+
+        Raises:
+            InputError: images or labels that do not fit the classes; an `init_from` of another model or classes.
+        """
+        for images in (train, val):
+            if images is not None:
+                self._check(images)
+        self.source_shape = train.x.shape[1:]
+        self.history_, self.best_epoch_ = [], None
+        self.model = self._build()
+        if self.config.init_from:
+            self._start_from(self.config.init_from)
+        self._open_record(train, val)
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            self._run_epochs(train, val, callbacks)
+        if self.record_:
+            seconds = sum(row["seconds"] for row in self.history_)
+            self.record_.metrics(best_epoch=self.best_epoch_, seconds=seconds, validation=self.metrics_)
+        if self.checkpoint_:
+            self.checkpoint_ = checkpoints.publish(self.checkpoint_, Path(self.config.save_path))
+        return self.history_
+
+    def _run_epochs(self, train: CharDataset, val: CharDataset | None, callbacks: Sequence[Callable]) -> None:
+        config = self.config
+        optimizer, schedule = self._optimizer(math.ceil(len(train) / config.batch_size) * config.epochs)
+        averaged = copy.deepcopy(self.model).requires_grad_(False) if config.weight_average else self.model
+        train_batches, val_batches = self._batches(train, training=True), val and self._batches(val)
+        best = None
+        progress = tqdm(range(1, config.epochs + 1), f"{config.model} {config.hash_id}", unit="epoch", file=sys.stdout)
+        for epoch in progress:
+            start = time.perf_counter()
+            torch.manual_seed(config.random_seed * 100_003 + epoch)  # order and augmentation depend on seed and epoch
+            row = {"epoch": epoch} | self._train_epoch(train_batches(), optimizer, schedule, averaged)
+            checked = self._score(averaged, val_batches()) if val else {"loss": None, "accuracy": None}
+            row |= {"val_loss": checked["loss"], "val_accuracy": checked["accuracy"]}
+            row |= {"learning_rate": schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
+            self.history_.append(row)
+            score = (row["val_accuracy"], -row["val_loss"]) if val else (epoch,)
+            if best is None or score > best[0]:
+                best = score, {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
+                self.best_epoch_, self.metrics_ = epoch, checked
+                if self.checkpoint_:
+                    self._write(self.checkpoint_, averaged)
+            self._tell(row, progress, callbacks)
+        self.model.load_state_dict(best[1])
+
+    def _train_epoch(self, batches: Iterator, optimizer, schedule, averaged: nn.Module) -> dict:
+        """Take one step a batch; return train_loss and train_accuracy, which leave the device only at the end."""
+        self.model.train()
+        live, mean = ([t for t in m.state_dict().values() if t.is_floating_point()] for m in (self.model, averaged))
+        loss_sum, correct, count = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
+        for images, labels in batches:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16()):
+                logits = self.model(images)
+                loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            step = schedule.last_epoch  # counts the steps, not the epochs
+            schedule.step()
+            if averaged is not self.model:  # the first averages are short, that the first weights are soon forgotten
+                get_ema_multi_avg_fn(min(self.config.weight_average, (step + 1) / (step + 10)))(mean, live, None)
+            loss_sum += loss.detach() * len(labels)
+            correct += (logits.detach().argmax(1) == labels).sum()
+            count += len(labels)
+        return {"train_loss": loss_sum.item() / count, "train_accuracy": correct.item() / count}
+
+    def _optimizer(self, steps: int):
+        config = self.config
+        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
+            self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+        if config.schedule == "constant":
+            return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
+        return optimizer, torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, config.learning_rate, steps + 1, pct_start=config.warmup, cycle_momentum=False
+        )
+
+    def _batches(self, images: CharDataset, training: bool = False, augment: bool = False) -> Callable[[], Iterator]:
+        """Return a function that gives an epoch's batches, (images, labels) on the device."""
+        config, images = self.config, self._fitted(images)
+        batch_size = config.batch_size if training else 512
+        if config.pipeline == "per_image" or images.transform:
+            if images.transform is None:
+                images = images.with_transform(data.report_transform(self.image_size))
+            return lambda: data.loader_batches(images, batch_size, self.device, shuffle=training)
+        x = data.resident(images.x, self.image_size, self.device)
+        y = torch.from_numpy(images.y).to(self.device)
+        strengths = config if (training or augment) and config.augments else None
+        return lambda: data.resident_batches(x, y, batch_size, self.image_size, strengths, shuffle=training)
+
+    def _fitted(self, images: CharDataset) -> CharDataset:
+        """Return the images, brought to the size of those the model was trained on."""
+        if images.x.shape[1:] == self.source_shape or images.transform or not len(images):
+            return images
+        x = np.stack([fit_image(image, *self.source_shape) for image in images.x])
+        return CharDataset(x, images.y, None, images.classes, images.source, images.files)
+
+    def _bfloat16(self) -> bool:
+        if self.config.precision != "auto":
+            return self.config.precision == "bfloat16"
+        if self.device.type == "cuda":
+            return self._large and torch.cuda.is_bf16_supported(including_emulation=False)
+        # only newer versions of torch tell; a CPU that would emulate bfloat16 is faster in float32
+        return self._large and bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
+
+    def _check(self, images: CharDataset) -> None:
+        if not len(images):
+            raise InputError(f"there are no images to work on (source: {images.source or 'unnamed'})")
+        if images.classes != self.classes_:
+            raise InputError(f"the images are of the classes {images.classes}, the classifier of {self.classes_}")
+
+    # ------------------------------------------------------------------------------------------ evaluate, predict
+
+    def evaluate(self, images: CharDataset) -> dict:
+        """Compare predictions with labels; the model is not changed.
+
+        Args:
+            images: N ≥ 1 labelled images of the same classes.
+
+        Returns:
+            loss (mean cross-entropy, nats), accuracy, n, and interval: the 95 % interval (low, high) of the accuracy
+            by Wilson, "Probable inference", JASA 22, 1927.
+        """
+        self._check(images)
+        return self._score(self.model, self._batches(images)())
+
+    def _score(self, model: nn.Module, batches: Iterator) -> dict:
+        from scipy.stats import binomtest  # here, since it takes a second to import
+
+        logits, labels = self._forward(model, batches)
+        correct = int((logits.argmax(1) == labels).sum())
+        low, high = binomtest(correct, len(labels)).proportion_ci(method="wilson")
+        loss = functional.cross_entropy(logits, labels).item()
+        return {
+            "loss": loss,
+            "accuracy": correct / len(labels),
+            "n": len(labels),
+            "interval": (float(low), float(high)),
+        }
+
+    @torch.inference_mode()
+    def _forward(self, model: nn.Module, batches: Iterator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits float32 (N, C) and labels int64 (N,), both on the CPU."""
+        model.eval()
+        results = [(model(images), labels) for images, labels in batches]
+        return tuple(torch.cat(parts).cpu() for parts in zip(*results, strict=True))
+
+    def predict_proba(self, images: np.ndarray | CharDataset) -> np.ndarray:
+        """Return the probability of each class, float32 (N, C); rows sum to 1.
+
+        Args:
+            images: uint8 (N, H, W), or one image (H, W), of any size, or a dataset. They are prepared as in training:
+                ink dark on light or light on dark, brought to the training images' size with the aspect kept.
+
+        Raises:
+            InputError: another rank or dtype.
+        """
+        images = self._as_dataset(images)
+        if not len(images):
+            return np.zeros((0, len(self.classes_)), np.float32)
+        return self._forward(self.model, self._batches(images)())[0].softmax(1).numpy()
+
+    def predict(self, images: np.ndarray | CharDataset) -> np.ndarray:
+        """Return the likeliest class of each image, int64 (N,): indices into `classes_`. See `predict_proba`."""
+        return self.predict_proba(images).argmax(1)
+
+    def prepared(self, images: np.ndarray | CharDataset, augment: bool = False) -> np.ndarray:
+        """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
+        batches = self._batches(self._as_dataset(images), augment=augment)()
+        return torch.cat([x for x, _ in batches])[:, 0].cpu().numpy()
+
+    def _as_dataset(self, images: np.ndarray | CharDataset) -> CharDataset:
+        if isinstance(images, CharDataset):
+            return images
+        x = np.asarray(images)
+        if x.dtype != np.uint8:
+            raise InputError(
+                f"images must be uint8, 0 to 255, not {x.dtype}: values in [0, 1] take (x * 255).astype('uint8')"
+            )
+        if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
+            raise InputError(f"images must be (N, H, W) or (H, W), not {x.shape}: make them grey first")
+        x = x[None] if x.ndim == 2 else x
+        return CharDataset(x, np.zeros(len(x), np.int64), None, self.classes_)
+
+    # ------------------------------------------------------------------------------------------ checkpoints, records
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint: the weights and all that `load` needs, as tensors and plain values."""
+        self._write(Path(path), self.model)
+
+    def _write(self, path: Path, model: nn.Module) -> None:
+        metrics = self.metrics_ and self.metrics_ | {"interval": list(self.metrics_["interval"])}
+        content = {
+            "model": self.config.model,
+            "in_channels": 1,
+            "classes": self.classes_,
+            "image_size": self.image_size,
+            "source_shape": list(self.source_shape),
+            "config": asdict(self.config),
+            "epoch": self.best_epoch_,
+            "metrics": metrics,
+            "run": self._run,
+            "state_dict": {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()},
+        }
+        checkpoints.write(path, content)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":
+        """Read a checkpoint; no code in it is run.
+
+        Raises:
+            InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
+        """
+        checkpoint = checkpoints.read(path)
+        config = replace(Config.from_dict(checkpoint["config"]), device=device)
+        classifier = cls(config, checkpoint["classes"])
+        classifier.image_size, classifier.source_shape = checkpoint["image_size"], tuple(checkpoint["source_shape"])
+        classifier.best_epoch_, classifier.metrics_ = checkpoint["epoch"], checkpoint["metrics"]
+        classifier._run, classifier.checkpoint_ = checkpoint["run"], Path(path)
+        classifier._take_weights(path, checkpoint)
+        classifier.model.eval()
+        return classifier
+
+    def _start_from(self, path: str | Path) -> None:
+        checkpoint = checkpoints.read(path)
+        ours = {"model": self.config.model, "classes": self.classes_, "image_size": self.image_size}
+        for key, value in ours.items():
+            if checkpoint[key] != value:
+                raise InputError(
+                    f"init_from {path} has {key} {checkpoint[key]}, this run {value}: they must be the same"
+                )
+        self._take_weights(path, checkpoint)
+
+    def _take_weights(self, path: str | Path, checkpoint: dict) -> None:
+        try:
+            self.model.load_state_dict(checkpoint["state_dict"])
+        except (RuntimeError, AttributeError, TypeError) as error:
+            raise InputError(f"{path} does not hold the weights of a {self.config.model}: {error}") from None
+
+    def _open_record(self, train: CharDataset, val: CharDataset | None) -> None:
+        """Start the run's record, and name the file of its best weights, which no other run writes to."""
+        config = self.config
+        self._run = {
+            "name": f"{time.strftime('%Y%m%d-%H%M%S')}_{config.model}_{config.hash_id}",
+            "train": fingerprint(train.x, train.y),
+            "val": val and fingerprint(val.x, val.y),
+        }
+        self.record_ = self.checkpoint_ = None
+        if config.record_path:
+            about = {"image_size": self.image_size, "bfloat16": self._bfloat16(), "source": train.source}
+            about |= {"train_images": len(train), "val_images": len(val or ())}
+            about |= {"train_fingerprint": self._run["train"], "val_fingerprint": self._run["val"]}
+            self.record_ = RunRecord(config.record_path, config, environment(self.device) | about)
+            self._run["name"] = self.record_.folder.name
+        if config.save_path:
+            path = Path(config.save_path)
+            self.checkpoint_ = path.with_name(f"{path.stem}.{self._run['name']}{path.suffix}")
+
+    def _tell(self, row: dict, progress: tqdm, callbacks: Sequence[Callable]) -> None:
+        text = f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}"
+        if row["val_accuracy"] is not None:
+            text += f"  val loss {row['val_loss']:.4f}  val accuracy {row['val_accuracy']:.2%}"
+        progress.set_postfix_str(text, refresh=False)
+        if self.record_:
+            self.record_.epoch(row)
+            self.record_.log(f"epoch {row['epoch']}/{self.config.epochs}  {text}  {row['seconds']:.1f} s")
+        for callback in callbacks:
+            callback(self.history_, self.record_ and self.record_.folder)

@@ -1,0 +1,158 @@
+"""A run's parameters: the report's, what the training recipe needs, and the two recipes that set them."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import NoneType
+
+
+class InputError(ValueError):
+    """Input that cannot be used: the message names it and the remedy."""
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """Return "did you mean '…'?" with the valid name nearest to `name`."""
+    return f"did you mean {get_close_matches(str(name), list(valid), n=1, cutoff=0.0)[0]!r}?"
+
+
+# What a recipe sets where the user sets nothing. "report" is the lab report's; a model without an entry of its own
+# takes "default".
+RECIPES = {
+    "report": dict(
+        batch_size=32, epochs=100, learning_rate=0.003, optimizer="adam", schedule="constant", weight_decay=0.0,
+        label_smoothing=0.0, weight_average=0.0, rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0,
+        pipeline="per_image", precision="float32",
+    ),
+    "default": dict(
+        batch_size=64, epochs=40, learning_rate=0.004, optimizer="adamw", schedule="one_cycle", weight_decay=0.0,
+        label_smoothing=0.1, weight_average=0.998, rotation=15.0, scale=0.2, shear=0.25, shift=0.075, elastic=0.06,
+        pipeline="resident", precision="auto",
+    ),
+}  # fmt: skip
+RECIPES["ResNet18"] = RECIPES["default"] | dict(epochs=20, learning_rate=0.002, weight_decay=0.01, weight_average=0.99)
+
+DEFAULT_RAW = "./data/raw"
+
+
+def _setting(default, low=None, high=None, choices=()):
+    return field(default=default, metadata={"low": low, "high": high, "choices": choices})
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run's parameters. A parameter that is None takes the value of the recipe.
+
+    Raises:
+        InputError: a value of the wrong type or out of range, an unknown choice.
+    """
+
+    model: str = "LeNet"  # a name in models.MODELS
+    mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))
+    recipe: str = _setting("default", choices=("default", "report"))
+    batch_size: int | None = _setting(None, 1, 65536)  # images
+    epochs: int | None = _setting(None, 1, 100_000)  # passes over the training images
+    learning_rate: float | None = _setting(None, 1e-9, 10.0)  # a step; the peak of a one-cycle schedule
+    random_seed: int = _setting(42, 0, 2**32 - 1)
+    # where things are: never part of what a run is
+    raw_data_path: str = DEFAULT_RAW  # a folder with a sub-folder a class, or a .zip of one
+    data_path: str = "./data/data.npz"
+    record_path: str | None = "./record"  # the folder of all records; None: no record
+    save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
+    init_from: str | None = None  # the checkpoint whose weights the run starts from; None: from scratch
+    device: str = "auto"  # auto, cpu, cuda, cuda:1, mps …
+    # the data
+    raw_size: int = _setting(28, 8, 1024)  # pixels a side of the images in data.npz
+    image_size: int | None = _setting(None, 16, 1024)  # pixels a side the model sees; None: suits model and device
+    val_fraction: float = _setting(0.1, 0.001, 0.9)  # of the images, held out to choose the best epoch
+    split_seed: int = _setting(42, 0, 2**32 - 1)
+    pipeline: str | None = _setting(None, choices=("resident", "per_image"))  # data on the device, or PIL one by one
+    # the optimizer
+    optimizer: str | None = _setting(None, choices=("adam", "adamw"))
+    schedule: str | None = _setting(None, choices=("constant", "one_cycle"))
+    warmup: float = _setting(0.2, 0.0, 0.9)  # of the steps, rising to the peak of a one-cycle schedule
+    weight_decay: float | None = _setting(None, 0.0, 1.0)
+    label_smoothing: float | None = _setting(None, 0.0, 0.9)  # probability spread over all classes
+    weight_average: float | None = _setting(None, 0.0, 0.99999)  # decay a step of the averaged weights; 0: none
+    precision: str | None = _setting(None, choices=("auto", "float32", "bfloat16"))  # of the training step
+    # the augmentation: largest change of an image, drawn anew for every image and step
+    rotation: float | None = _setting(None, 0.0, 180.0)  # degrees to either side
+    scale: float | None = _setting(None, 0.0, 0.9)  # fraction, in each axis
+    shear: float | None = _setting(None, 0.0, 1.0)  # horizontal shift a unit of height
+    shift: float | None = _setting(None, 0.0, 0.5)  # fraction of the side
+    elastic: float | None = _setting(None, 0.0, 1.0)  # standard deviation of a 5×5 grid, fraction of the half side
+    hash_id: str | None = None  # 8 hex digits over what determines the result; the report's runs keep theirs
+
+    def __post_init__(self):
+        recipe = RECIPES["report"] if self.recipe == "report" else RECIPES.get(self.model, RECIPES["default"])
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is None:
+                value = recipe.get(f.name)
+            elif f.type in (float, float | None) and type(value) is int:
+                value = float(value)
+            if f.name.endswith("_path") or f.name == "init_from":
+                value = value and str(value).replace("\\", "/").replace("{model}", str(self.model))
+            _check_value(f, value)
+            object.__setattr__(self, f.name, value)
+        if self.hash_id is None or self.recipe != "report":
+            object.__setattr__(self, "hash_id", self._hash())
+        elif not re.fullmatch("[0-9a-f]{8}", self.hash_id):
+            raise InputError(f"hash_id must be 8 hex digits, not {self.hash_id!r}: leave it out and it is computed")
+
+    def _hash(self) -> str:
+        """Return the first 8 hex digits of SHA-256 over what determines the result: no path, mode or device."""
+        other = {"mode", "device", "init_from", "hash_id"}
+        values = {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def augments(self) -> bool:
+        """Whether any augmentation is on."""
+        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "Config":
+        """Return the Config of a plain dict, ours or the report's (which spells `epoches` and has no recipe).
+
+        Raises:
+            InputError: an unknown key, with the nearest valid one; a wrong type; a value out of range.
+        """
+        if not isinstance(values, dict):
+            raise InputError(f"a config is a JSON object of parameters, not {type(values).__name__}")
+        if "epoches" in values:
+            values = {"recipe": "report"} | {"epochs" if k == "epoches" else k: v for k, v in values.items()}
+        valid = [f.name for f in fields(cls)]
+        for key in values:
+            if key not in valid:
+                raise InputError(f"unknown key {key!r}: {did_you_mean(key, valid)}")
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Config":
+        """Read a JSON file: our own, or the report's parameters. Raises InputError, which names file and key."""
+        try:
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise InputError(f"{path} does not exist: the runs of the report are in configs/") from None
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"{path} is not a JSON file: {error}") from None
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+
+
+def _check_value(f, value) -> None:
+    name, limits = f.name, f.metadata
+    if not isinstance(value, f.type) or isinstance(value, bool):
+        kinds = [t.__name__ for t in getattr(f.type, "__args__", (f.type,)) if t is not NoneType]
+        raise InputError(f"{name} must be {' or '.join(kinds)}, not {value!r} ({type(value).__name__})")
+    if value is None:
+        return
+    if limits.get("choices") and value not in limits["choices"]:
+        choices = limits["choices"]
+        raise InputError(f"unknown {name} {value!r}: {did_you_mean(value, choices)} It is one of {', '.join(choices)}.")
+    if limits.get("low") is not None and not limits["low"] <= value <= limits["high"]:
+        raise InputError(f"{name} must be between {limits['low']} and {limits['high']}, not {value}")

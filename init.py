@@ -1,0 +1,356 @@
+"""What a run starts with: random seeds, the device, files written safely, and raw images made into data.npz."""
+
+import hashlib
+import io
+import json
+import os
+import random
+import re
+import uuid
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
+
+from config import InputError, did_you_mean
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python's, NumPy's and torch's global random generators."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)  # CUDA's and MPS's too
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device of that name; "auto" picks CUDA, then Apple's MPS, then the CPU.
+
+    Raises:
+        InputError: no such device, or not on this machine.
+    """
+    have = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in have.items() if there))
+    kind, _, index = name.partition(":")
+    if kind not in have or (index and not index.isdigit()):
+        raise InputError(f"unknown device {name!r}: {did_you_mean(kind, ['auto', *have])}")
+    if not have[kind] or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
+        raise InputError(f"device {name!r} is not on this machine: use device='auto'")
+    return torch.device(name)
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], None]) -> None:
+    """Let `write` fill a temporary file in the same folder, flush it to disk and move it into place.
+
+    Whatever happens, `path` holds either its former content or the new one, whole.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{uuid.uuid4().hex}.part"
+    try:
+        with open(temporary, "xb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | Path, values: dict) -> None:
+    """Write a dict as indented JSON, non-ASCII characters as they are."""
+    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def fingerprint(*arrays: np.ndarray) -> str:
+    """Return 16 hex digits of SHA-256 over the arrays' shapes, dtypes and bytes."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()[:16]
+
+
+# ---------------------------------------------------------------------------------------------- raw images → npz
+
+IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
+HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints and their like
+MAX_PIXELS = 50_000_000  # a photograph has fewer; a larger image is skipped rather than decoded
+
+
+def natural_key(name: str) -> list:
+    """Return a sort key that puts 2 before 10."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+
+
+def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Bring a grey image uint8 (H, W) to uint8 (height, width), its aspect kept and its background continued.
+
+    The background is the median of the border. An image that has the size already is returned as it is.
+    """
+    if image.shape == (height, width):
+        return image
+    h, w = image.shape
+    tall, wide = max(h, round(w * height / width)), max(w, round(h * width / height))
+    canvas = np.full((tall, wide), np.median(border(image)), np.uint8)
+    top, left = (tall - h) // 2, (wide - w) // 2
+    canvas[top : top + h, left : left + w] = image
+    return np.asarray(Image.fromarray(canvas).resize((width, height), Image.Resampling.BILINEAR))  # with antialiasing
+
+
+def border(image: np.ndarray) -> np.ndarray:
+    """Return the outermost pixels of an image (H, W), the corners twice."""
+    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+
+
+def identical_groups(x: np.ndarray) -> list[list[int]]:
+    """Return the groups of two or more byte-identical images of x (N, H, W), as lists of indices."""
+    groups = {}
+    for i, image in enumerate(x):
+        groups.setdefault(image.tobytes(), []).append(i)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def has_images(folder: str | Path) -> bool:
+    """Return whether there is any image below a folder."""
+    return any(Path(name).suffix.lower() in IMAGE_SUFFIXES for _, _, names in os.walk(folder) for name in names)
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Return an image file as grey uint8 (H, W), as preprocessing reads it. Raises InputError."""
+    try:
+        return _decode(Path(path).read_bytes())[0]
+    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        raise InputError(f"{path} cannot be read as an image: {error}") from error
+
+
+def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28) -> dict:
+    """Make data.npz of a folder (or a .zip) of images with one sub-folder a class, and print what was met.
+
+    One extra level above the classes is fine; where it holds both `train` and `test`, the test images become
+    `x_test`, `y_test`. A `classes.txt` beside the classes, one line a class in natural order, gives their
+    characters. Nothing is done when data.npz was made from these very files with this size.
+
+    Args:
+        raw_data_path: the folder or the .zip.
+        data_path: the npz to write: x uint8 (N, size, size) ink as in the source, y int64 (N,), classes str (C,),
+            source str, files str (N,), summary str (JSON).
+        size: pixels a side; images of other sizes are fitted (see `fit_image`).
+
+    Returns:
+        The summary: source, fingerprint, images a class, sizes, modes, skipped files, identical images.
+
+    Raises:
+        InputError: no such folder, no images, an empty class, most images damaged, or a data_path that holds a
+            file which this function did not make.
+    """
+    raw = Path(raw_data_path)
+    names, stamps, read = _list_raw(raw)
+    stamp = hashlib.sha256(repr((sorted(stamps), size)).encode()).hexdigest()[:16]
+    return build_npz(data_path, stamp, lambda: _read_raw(raw, names, read, size))
+
+
+def build_npz(data_path: str | Path, stamp: str, make: Callable[[], tuple[dict, dict]]) -> dict:
+    """Write the arrays that `make` returns to data_path unless a file with this stamp is there; print the summary."""
+    path = Path(data_path)
+    former = None
+    if path.exists():
+        try:
+            with np.load(path, allow_pickle=False) as npz:
+                former = json.loads(str(npz["summary"]))
+        except Exception as error:  # whatever it is, it is not a file of ours
+            raise InputError(
+                f"{path} was not made by this program and is not overwritten: move it or set another data_path"
+            ) from error
+    if former and former["fingerprint"] == stamp:
+        print(f"{path} is up to date.")
+    else:
+        if former:
+            print(f"{path} was made from other images or settings: it is made anew.")
+        arrays, former = make()
+        former["fingerprint"] = stamp
+        arrays["summary"] = json.dumps(former, ensure_ascii=False)
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))
+    print(describe(former))
+    return former
+
+
+def describe(summary: dict) -> str:
+    """Return the summary of a data.npz as text."""
+    lines = [f"{sum(summary['images'].values())} images of {len(summary['images'])} classes from {summary['source']}"]
+    lines.append("  images a class: " + ", ".join(f"{name} {n}" for name, n in summary["images"].items()))
+    if summary["test_images"]:
+        lines.append(f"  test images: {summary['test_images']}")
+    for what in ("sizes", "modes"):
+        met = [f"{name} ({n})" for name, n in summary[what].items()]
+        lines.append(f"  {what}: " + ", ".join(met[:6]) + (f" and {len(met) - 6} others" if len(met) > 6 else ""))
+    lines.append(f"  skipped: {len(summary['skipped'])} files")
+    lines += [f"    {name}: {why}" for name, why in summary["skipped"][:20]]
+    same, across = summary["identical"], summary["identical_across_classes"]
+    lines.append(f"  identical images: {len(same)} groups ({sum(map(len, same))} files), {len(across)} across classes")
+    return "\n".join(lines + ["    " + " = ".join(group) for group in across[:20]])
+
+
+def summarize(x, y, classes: Sequence[str], source: str, files: Sequence[str], **more) -> dict:
+    """Return the summary of images x (N, H, W) with labels y (N,): counts, and which of them are identical."""
+    groups = identical_groups(x)
+    across = [g for g in groups if len(set(y[g])) > 1]
+    summary = {
+        "source": source,
+        "images": {name: int((y == k).sum()) for k, name in enumerate(classes)},
+        "test_images": 0,
+        "sizes": {f"{x.shape[2]}×{x.shape[1]}": len(x)},
+        "modes": {"L": len(x)},
+        "skipped": [],
+        "identical": [[files[i] for i in g] for g in groups],
+        "identical_across_classes": [[files[i] for i in g] for g in across],
+    }
+    return summary | more
+
+
+def _list_raw(raw: Path) -> tuple[list[str], list, Callable[[str], bytes]]:
+    """Return the names below a folder or in a .zip (a folder's ends in /), what tells that they changed, a reader."""
+    if raw.is_dir():
+        paths = [
+            p
+            for p in raw.rglob("*")
+            if not any(part.startswith((".", "__MACOSX")) for part in p.parts[len(raw.parts) :])
+        ]
+        names = {p.relative_to(raw).as_posix() + "/" * p.is_dir(): p for p in paths}
+        stamps = [(n, s.st_size, s.st_mtime_ns) for n, p in names.items() if not n.endswith("/") for s in [p.stat()]]
+        return list(names), stamps, lambda name: names[name].read_bytes()
+    if not raw.exists():
+        raise InputError(
+            f"raw_data_path {str(raw)!r} does not exist: give a folder with one sub-folder a class, or a .zip"
+        )
+    try:
+        archive = zipfile.ZipFile(raw)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise InputError(
+            f"{raw} is neither a folder nor a readable .zip ({error}): unpack it and give the folder"
+        ) from None
+    infos = [i for i in archive.infolist() if not HIDDEN.search(i.filename)]
+    return [i.filename for i in infos], [(i.filename, i.file_size, i.CRC) for i in infos], archive.read
+
+
+def _layout(raw: Path, names: list[str]) -> tuple[str, str | None]:
+    """Return the prefixes of the classes' folder and of the test images' one: "", "train/", "test/" …"""
+    images = [n for n in names if Path(n).suffix.lower() in IMAGE_SUFFIXES]
+    if not images:
+        raise InputError(
+            f"{raw} holds no image: put one sub-folder a class in it, with {', '.join(sorted(IMAGE_SUFFIXES))}"
+        )
+    depths = {n.count("/") for n in images}
+    if 1 in depths:
+        return "", None
+    tops = {n.split("/")[0].lower(): n.split("/")[0] + "/" for n in images if n.count("/") == 2}
+    if len(tops) == 1:
+        return next(iter(tops.values())), None
+    if set(tops) == {"train", "test"}:
+        return tops["train"], tops["test"]
+    raise InputError(
+        f"{raw} does not have one sub-folder a class (or train/ and test/ above the classes): "
+        f"it has images at depths {sorted(depths)} below {sorted(tops) or 'itself'}"
+    )
+
+
+def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: int) -> tuple[dict, dict]:
+    """Decode every image; return the npz's arrays and the summary."""
+    prefix, test_prefix = _layout(raw, names)
+    folders = {n[len(prefix) :].split("/")[0] for n in names if n.startswith(prefix) and n.count("/", len(prefix))}
+    folders = sorted(folders - ({test_prefix[:-1]} if test_prefix and not prefix else set()), key=natural_key)
+    classes = _class_names(raw, prefix, folders, names, read)
+    index = {folder: k for k, folder in enumerate(folders)}
+    parts = {"": ([], [], []), "_test": ([], [], [])}
+    sizes, modes, skipped, tried = Counter(), Counter(), [], 0
+    for name in tqdm(sorted(names, key=natural_key), desc=f"reading {raw.name}", unit="file", delay=1):
+        if name.endswith("/") or name == prefix + "classes.txt":
+            continue
+        part = "_test" if test_prefix and name.startswith(test_prefix) else ""
+        path = name[len(test_prefix if part else prefix) :].split("/")
+        if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
+            skipped.append((name, "not an image's name"))
+        elif not name.startswith(prefix if not part else test_prefix) or len(path) != 2 or path[0] not in index:
+            skipped.append((name, "not in a class folder"))
+        else:
+            tried += 1
+            try:
+                image, mode, met = _decode(read(name))
+            except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+                skipped.append((name, f"{type(error).__name__}: {error}"))
+                continue
+            sizes[f"{met[0]}×{met[1]}"] += 1
+            modes[mode] += 1
+            image = fit_image(image, size, size)
+            for values, value in zip(parts[part], (image, index[path[0]], "/".join(path)), strict=True):
+                values.append(value)
+    counts = Counter(parts[""][1])
+    damaged = tried - len(parts[""][1]) - len(parts["_test"][1])
+    if damaged > tried / 2:
+        raise InputError(
+            f"{damaged} of the {tried} images in {raw} cannot be read, the first {skipped[0][0]} ({skipped[0][1]})"
+        )
+    for folder, k in index.items():
+        if counts[k] < 2:
+            had = "no image that can be read" if counts[k] == 0 else "only one image"
+            raise InputError(
+                f"class {folder!r} in {raw} has {had}: each class needs at least two, one to train on and one to "
+                "validate; add some or remove the folder"
+            )
+    arrays = {"classes": np.array(classes), "source": f"{raw.name} (raw images)"}
+    for part, (x, y, files) in parts.items():
+        if x:
+            arrays |= {
+                "x" + part: np.stack(x),
+                "y" + part: np.array(y, np.int64),
+                "files" + part: np.array(files),
+            }
+    summary = summarize(
+        arrays["x"], arrays["y"], classes, arrays["source"], parts[""][2], test_images=len(parts["_test"][0]),
+        sizes=dict(sizes.most_common()), modes=dict(modes.most_common()), skipped=skipped,
+    )  # fmt: skip
+    return arrays, summary
+
+
+def _class_names(raw: Path, prefix: str, folders: list[str], names: list[str], read: Callable) -> list[str]:
+    """Return the classes' characters from classes.txt, or else their folders' names."""
+    if prefix + "classes.txt" not in names:
+        return folders
+    classes = read(prefix + "classes.txt").decode("utf-8-sig").split()
+    if len(classes) != len(folders) or len(set(classes)) != len(classes):
+        raise InputError(
+            f"{raw}: classes.txt names {len(set(classes))} different classes for {len(folders)} folders: write a name "
+            f"a line, in the order {', '.join(folders[:20])}"
+        )
+    return classes
+
+
+def _decode(data: bytes) -> tuple[np.ndarray, str, tuple[int, int]]:
+    """Return an image file as grey uint8 (H, W), and the mode and the size (W, H) it has in the file."""
+    try:
+        image = Image.open(io.BytesIO(data))
+    except UnidentifiedImageError:
+        raise ValueError("not an image, whatever its name") from None
+    mode, size = image.mode, image.size
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ValueError(f"{size[0]}×{size[1]} pixels are more than {MAX_PIXELS}")
+    image = ImageOps.exif_transpose(image)
+    if mode.startswith("I") or mode == "F":  # 16-bit scans
+        pixels = np.asarray(image).astype(np.float64)
+        return np.clip(pixels / (257 if pixels.max() > 255 else 1), 0, 255).astype(np.uint8), mode, size
+    if "A" in mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
+        bright_ink = alpha.any() and grey[alpha > 0].mean() > 127
+        paper = Image.new("L", size, 0 if bright_ink else 255)  # transparent is paper: what the ink is not
+        return np.asarray(Image.composite(Image.fromarray(grey), paper, image.getchannel("A"))), mode, size
+    return np.asarray(image.convert("L")), mode, size

@@ -1,0 +1,34 @@
+"""LeNet-5 (61,876 parameters for 12 classes) of LeCun et al., "Gradient-based learning applied to document
+recognition", Proc. IEEE 86(11), 1998, in its modern form: ReLU, max-pooling, a full C3 layer, logits at the end."""
+
+import torch
+from torch import nn
+
+
+class LeNet(nn.Module):
+    """Classify 32×32 images.
+
+    Args:
+        in_channels: channels of the input image, 1 (grey) or 3 (RGB).
+        out_features: number of classes.
+    """
+
+    image_size = 32  # pixels a side; what `forward` takes
+
+    def __init__(self, in_channels: int, out_features: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 6, 5)
+        self.pool2 = nn.MaxPool2d(2)
+        self.conv3 = nn.Conv2d(6, 16, 5)  # every filter sees all six maps: no connection table
+        self.pool4 = nn.MaxPool2d(2)
+        self.conv5 = nn.Conv2d(16, 120, 5)
+        self.fc6 = nn.Linear(120, 84)
+        self.fc7 = nn.Linear(84, out_features)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits float (N, out_features) of images float (N, in_channels, 32, 32)."""
+        x = self.pool2(self.conv1(x).relu())  # (N, 6, 14, 14)
+        x = self.pool4(self.conv3(x).relu())  # (N, 16, 5, 5)
+        x = self.conv5(x).relu()  # (N, 120, 1, 1)
+        x = self.fc6(x.flatten(1)).relu()  # (N, 84)
+        return self.fc7(x)  # (N, out_features)

@@ -1,0 +1,119 @@
+"""The records of runs: one folder a run, with its parameters, surroundings, history and figures."""
+
+import csv
+import io
+import json
+import os
+import platform
+import subprocess
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from config import Config
+from init import write_json
+
+
+def environment(device: torch.device) -> dict:
+    """Return what a run runs on: versions, machine, device, threads, git revision."""
+
+    def git(*words):
+        call = ["git", "-C", str(Path(__file__).resolve().parent), *words]
+        return subprocess.run(call, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        revision = git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        revision = None  # no git, or not a clone
+    return {
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")},
+        "platform": platform.platform(),
+        "device": str(device),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "git_revision": revision,
+    }
+
+
+class RunRecord:
+    """The record of one run: a folder `<root>/<time>_<model>_<hash_id>` that no other run writes to.
+
+    Args:
+        root: the folder of all records.
+        config: the run's parameters, written to config.json.
+        environment: what it runs on, written to environment.json.
+    """
+
+    def __init__(self, root: str | Path, config: Config, environment: dict):
+        self._metrics = {}
+        name = f"{time.strftime('%Y%m%d-%H%M%S')}_{config.model}_{config.hash_id}"
+        for count in range(1, 1000):
+            self.folder = Path(root) / (name if count == 1 else f"{name}_{count}")
+            try:
+                self.folder.mkdir(parents=True)
+                break
+            except FileExistsError:  # another run of the same second
+                continue
+        write_json(self.folder / "config.json", asdict(config))
+        write_json(self.folder / "environment.json", environment)
+
+    def log(self, message: str) -> None:
+        """Append a line, with the time, to log.txt."""
+        self._append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {message}\n")
+
+    def epoch(self, row: dict) -> None:
+        """Append a row to history.csv; it is on disk when this returns."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, row, lineterminator="\n")
+        if not (self.folder / "history.csv").exists():
+            writer.writeheader()
+        writer.writerow(row)
+        self._append("history.csv", text.getvalue())
+
+    def metrics(self, **values) -> None:
+        """Add values to metrics.json."""
+        self._metrics |= values
+        write_json(self.folder / "metrics.json", self._metrics)
+
+    def _append(self, name: str, text: str) -> None:
+        with open(self.folder / name, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_runs(root: str | Path) -> list[dict]:
+    """Return what each finished run below `root` did, the newest first.
+
+    Returns:
+        Dicts with run, model, source, epochs, best_epoch, accuracy, n, low, high (its 95 % interval), seconds, device.
+    """
+    runs = []
+    for path in sorted(Path(root).glob("*/metrics.json"), reverse=True):
+        config, about, metrics = (
+            json.loads((path.parent / name).read_text(encoding="utf-8"))
+            for name in ("config.json", "environment.json", "metrics.json")
+        )
+        result = metrics.get("test") or metrics["validation"] or {"accuracy": None, "n": 0, "interval": (None, None)}
+        runs.append(
+            {"run": path.parent.name, "model": config["model"], "source": about["source"], "epochs": config["epochs"]}
+            | {"best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"], "n": result["n"]}
+            | {"low": result["interval"][0], "high": result["interval"][1]}
+            | {"seconds": metrics["seconds"], "device": about["device"]}
+        )
+    return runs
+
+
+def table(root: str | Path | None) -> str:
+    """Return the finished runs below `root` as text, a line each, the newest first."""
+    lines = [f"{'run':36}{'accuracy (95 % interval)':>36}{'epochs':>8}{'seconds':>9}  device  data"]
+    for run in read_runs(root) if root else []:
+        figures = f"{run['accuracy']:.2%} ({run['low']:.2%} to {run['high']:.2%})" if run["n"] else "not validated"
+        lines.append(
+            f"{run['run']:36}{figures:>36}{run['epochs']:8}{run['seconds']:9.0f}  {run['device']:6}  {run['source']}"
+        )
+    return "\n".join(lines)
