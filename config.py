@@ -95,7 +95,9 @@ class Config:
             elif f.type in (float, float | None) and type(value) is int:
                 value = float(value)
             if f.name.endswith("_path") or f.name == "init_from":
-                value = value and str(value).replace("\\", "/").replace("{model}", str(self.model))
+                value = value.as_posix() if isinstance(value, Path) else value
+                if isinstance(value, str):  # written on Windows or not
+                    value = value.replace("\\", "/").replace("{model}", str(self.model))
             _check_value(f, value)
             object.__setattr__(self, f.name, value)
         if self.hash_id is None or self.recipe != "report":

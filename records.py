@@ -5,6 +5,7 @@ import io
 import json
 import os
 import platform
+import re
 import subprocess
 import time
 from dataclasses import asdict
@@ -15,6 +16,15 @@ import torch
 
 from config import Config
 from init import write_json
+
+
+def _processor() -> str:
+    """Return the processor's name, which platform.processor does not know on Linux."""
+    try:
+        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def environment(device: torch.device) -> dict:
@@ -33,7 +43,7 @@ def environment(device: torch.device) -> dict:
         "packages": {name: version(name) for name in ("torch", "torchvision", "numpy", "pillow")},
         "platform": platform.platform(),
         "device": str(device),
-        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor(),
+        "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
         "git_revision": revision,
     }

@@ -1,0 +1,80 @@
+"""What several tests share: small data sets, quick parameters, the real images where there are any."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import strokes  # noqa: E402
+from config import Config  # noqa: E402
+from dataset import CharDataset  # noqa: E402
+
+torch.set_num_threads(1)  # small steps gain nothing from more, and lose much where the machine is busy
+
+
+@pytest.fixture(scope="session")
+def drawn() -> CharDataset:
+    """480 drawn characters, 40 of each."""
+    x, y = strokes.draw(per_class=40)
+    return CharDataset(x, y, classes=list(strokes.CHARACTERS), source="drawn for a test")
+
+
+@pytest.fixture
+def quick(tmp_path):
+    """Return a function that makes a Config of short runs which write below tmp_path."""
+
+    def make(**changes) -> Config:
+        paths = {"record_path": str(tmp_path / "record"), "save_path": str(tmp_path / "save/{model}_best.ckpt")}
+        return Config(**{"epochs": 2, "device": "cpu"} | paths | changes)
+
+    return make
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Return a function that writes a raw folder: class → images, each a uint8 array or bytes."""
+
+    def make(classes: dict, name: str = "raw", suffix: str = ".bmp") -> Path:
+        for folder, images in classes.items():
+            (tmp_path / name / folder).mkdir(parents=True)
+            for i, image in enumerate(images, 1):
+                path = tmp_path / name / folder / f"{i}{suffix}"
+                if isinstance(image, bytes):
+                    path.write_bytes(image)
+                else:
+                    Image.fromarray(image).save(path)
+        return tmp_path / name
+
+    return make
+
+
+@pytest.fixture
+def paper():
+    """Return a function that makes n different images of white paper with a black stroke, uint8 (28, 28)."""
+
+    def make(n: int, seed: int = 0, shape: tuple[int, int] = (28, 28)) -> list[np.ndarray]:
+        rng = np.random.default_rng(seed)
+        images = np.full((n, *shape), 255, np.uint8)
+        for image in images:
+            row, column = rng.integers(4, shape[0] - 4), rng.integers(4, shape[1] - 4)
+            image[row, 3 : column + 1] = 0
+            image[3 : row + 1, column] = 0
+        return list(images)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Path:
+    """The lab's .zip, where the environment variable FIT_CHAR_DATA names the folder that holds it."""
+    path = Path(os.environ.get("FIT_CHAR_DATA", "")) / "fudan12_train.zip"
+    if not os.environ.get("FIT_CHAR_DATA") or not path.exists():
+        pytest.skip("needs FIT_CHAR_DATA, a folder with fudan12_train.zip")
+    return path

@@ -1,0 +1,96 @@
+import json
+
+import pytest
+
+from config import RECIPES, Config, InputError
+
+REPORT = {
+    "batch_size": 64, "data_path": "./data/data.npz", "epoches": 100, "hash_id": "301efa36", "learning_rate": 0.001,
+    "mode": "train_and_test", "model": "LeNet", "random_seed": 42, "raw_data_path": "./data/raw",
+    "record_path": "./record", "save_path": "./save\\LeNet_best.ckpt",
+}  # fmt: skip
+
+
+def error(**values) -> str:
+    with pytest.raises(InputError) as caught:
+        Config.from_dict(values)
+    return str(caught.value)
+
+
+def test_the_recipe_fills_what_is_not_set():
+    config = Config(model="ResNet18", batch_size=32)
+    assert (config.batch_size, config.epochs, config.learning_rate) == (32, 20, 0.002)
+    assert Config().augments and not Config(recipe="report").augments
+    assert all(set(recipe) == set(RECIPES["report"]) for recipe in RECIPES.values())
+
+
+def test_a_config_of_its_own_json_is_the_same(tmp_path):
+    from dataclasses import asdict
+
+    config = Config(model="ResNet18", learning_rate=1e-3, rotation=5)
+    (tmp_path / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
+    assert Config.load(tmp_path / "config.json") == config
+
+
+def test_the_reports_dict_loads(tmp_path):
+    (tmp_path / "run.json").write_text(json.dumps(REPORT))
+    config = Config.load(tmp_path / "run.json")
+    assert (config.recipe, config.epochs, config.hash_id) == ("report", 100, "301efa36")
+    assert config.save_path == "./save/LeNet_best.ckpt"
+    assert (config.optimizer, config.schedule, config.pipeline) == ("adam", "constant", "per_image")
+
+
+@pytest.mark.parametrize(
+    "name, model, batch_size, epochs, learning_rate, mode",
+    [
+        ("8a7e8d55", "LeNet", 32, 100, 0.003, "train_and_test"),
+        ("301efa36", "LeNet", 64, 100, 0.001, "train_and_test"),
+        ("bb0e4dce", "ResNet18", 64, 80, 0.00005, "train"),
+    ],
+)
+def test_the_reports_three_runs_are_here(name, model, batch_size, epochs, learning_rate, mode):
+    from conftest import ROOT
+
+    config = Config.load(ROOT / f"configs/{name}.json")
+    assert (config.hash_id, config.model, config.batch_size, config.epochs) == (name, model, batch_size, epochs)
+    assert (config.learning_rate, config.mode, config.random_seed) == (learning_rate, mode, 42)
+    assert config.init_from == ("./save/report/LeNet_best.ckpt" if name == "301efa36" else None)
+
+
+def test_hash_id_is_of_what_determines_the_result():
+    assert Config().hash_id == "5ae08847" and len(Config().hash_id) == 8
+    paths = {"raw_data_path": "a", "data_path": "b", "record_path": None, "save_path": "c", "init_from": "d"}
+    assert Config(**paths, device="cpu", mode="test").hash_id == Config().hash_id
+    assert len({Config(**change).hash_id for change in ({}, {"epochs": 3}, {"random_seed": 1}, {"rotation": 1})}) == 4
+    assert Config(learning_rate=1).hash_id == Config(learning_rate=1.0).hash_id
+
+
+def test_bad_values_are_named_with_the_remedy():
+    assert error(lerning_rate=1) == "unknown key 'lerning_rate': did you mean 'learning_rate'?"
+    assert error(mode="tests") == (
+        "unknown mode 'tests': did you mean 'test'? It is one of train, test, train_and_test."
+    )
+    assert error(batch_size=0) == "batch_size must be between 1 and 65536, not 0"
+    assert error(epochs=-1) == "epochs must be between 1 and 100000, not -1"
+    assert error(learning_rate=0.0) == "learning_rate must be between 1e-09 and 10.0, not 0.0"
+    assert error(learning_rate=float("nan")) == "learning_rate must be between 1e-09 and 10.0, not nan"
+    assert error(batch_size="64") == "batch_size must be int, not '64' (str)"
+    assert error(batch_size=True) == "batch_size must be int, not True (bool)"
+    assert error(model=None) == "model must be str, not None (NoneType)"
+    assert error(save_path=3) == "save_path must be str, not 3 (int)"
+    assert error(recipe="report", hash_id="xyz").startswith("hash_id must be 8 hex digits, not 'xyz'")
+
+
+def test_a_bad_file_is_named(tmp_path):
+    path = tmp_path / "run.json"
+    for text, message in (
+        ('{"epoch": 3}', f"{path}: unknown key 'epoch': did you mean 'epochs'?"),
+        ("[1]", f"{path}: a config is a JSON object of parameters, not list"),
+        ("{", f"{path} is not a JSON file: "),
+    ):
+        path.write_text(text)
+        with pytest.raises(InputError) as caught:
+            Config.load(path)
+        assert str(caught.value).startswith(message)
+    with pytest.raises(InputError, match="nothing.json does not exist: the runs of the report are in configs/"):
+        Config.load(tmp_path / "nothing.json")
