@@ -98,7 +98,7 @@ class CNNClassifier:
             if images is not None:
                 self._check(images)
         self.source_shape = train.x.shape[1:]
-        self.history_, self.best_epoch_ = [], None
+        self.history_, self.best_epoch_, self.metrics_ = [], None, None
         self.model = self._build()
         if self.config.init_from:
             self._start_from(self.config.init_from)
@@ -123,8 +123,8 @@ class CNNClassifier:
             start = time.perf_counter()
             torch.manual_seed(config.random_seed * 100_003 + epoch)  # order and augmentation depend on seed and epoch
             row = {"epoch": epoch} | self._train_epoch(train_batches(), optimizer, schedule, averaged)
-            checked = self._score(averaged, val_batches()) if val else {"loss": None, "accuracy": None}
-            row |= {"val_loss": checked["loss"], "val_accuracy": checked["accuracy"]}
+            checked = self._score(averaged, val_batches()) if val else None
+            row |= {"val_loss": checked and checked["loss"], "val_accuracy": checked and checked["accuracy"]}
             row |= {"learning_rate": schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
             self.history_.append(row)
             score = (row["val_accuracy"], -row["val_loss"]) if val else (epoch,)
@@ -316,12 +316,11 @@ class CNNClassifier:
 
     def _start_from(self, path: str | Path) -> None:
         checkpoint = checkpoints.read(path)
+        theirs = checkpoint | {"pipeline": checkpoint["config"].get("pipeline")}  # which prepares the pixels
         ours = {"model": self.config.model, "classes": self.classes_, "image_size": self.image_size}
-        for key, value in ours.items():
-            if checkpoint[key] != value:
-                raise InputError(
-                    f"init_from {path} has {key} {checkpoint[key]}, this run {value}: they must be the same"
-                )
+        for key, value in (ours | {"pipeline": self.config.pipeline}).items():
+            if theirs[key] != value:
+                raise InputError(f"init_from {path} has {key} {theirs[key]}, this run {value}: they must be the same")
         self._take_weights(path, checkpoint)
 
     def _take_weights(self, path: str | Path, checkpoint: dict) -> None:

@@ -85,7 +85,7 @@ def load_npz(path: str | Path, part: str = "train") -> CharDataset:
         InputError: no such file, damaged, a key missing, arrays that do not fit; names the file and the remedy.
     """
     try:
-        with np.load(path, allow_pickle=False) as npz:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             keras = "x_train" in npz.files
             suffix = "_test" if part == "test" else "_train" if keras else ""
             if part == "test" and "x_test" not in npz.files:
@@ -252,12 +252,19 @@ def resident(x: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
     return torch.cat(chunks)
 
 
+def leaves_one(count: int, batch_size: int) -> bool:
+    """Return whether the last batch would hold one image, in which batch normalization has nothing to learn from."""
+    return count > 1 and count % batch_size == 1
+
+
 def resident_batches(
     images: torch.Tensor, labels: torch.Tensor, batch_size: int, size: int, augment: Config | None = None,
     shuffle: bool = False,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:  # fmt: skip
     """Yield (float (B, 1, size, size), int64 (B,)) of ink uint8 (N, H, W) that lies on the device."""
     order = torch.randperm(len(images)) if shuffle else torch.arange(len(images))  # on the CPU: the same on any device
+    if shuffle and leaves_one(len(images), batch_size):
+        order = order[:-1]
     for indices in order.to(images.device).split(batch_size):
         yield warp(images[indices], size, augment), labels[indices]
 
@@ -271,5 +278,7 @@ def loader_batches(
     dataset: CharDataset, batch_size: int, device: torch.device, shuffle: bool = False
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield (float (B, …), int64 (B,)) of a dataset whose transform is applied to one image at a time."""
-    for images, labels in DataLoader(dataset, batch_size, shuffle):
+    for images, labels in DataLoader(
+        dataset, batch_size, shuffle, drop_last=shuffle and leaves_one(len(dataset), batch_size)
+    ):
         yield images.to(device), labels.to(device)

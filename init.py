@@ -165,7 +165,7 @@ def build_npz(data_path: str | Path, stamp: str, make: Callable[[], tuple[dict, 
     former = None
     if path.exists():
         try:
-            with np.load(path, allow_pickle=False) as npz:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
                 former = json.loads(str(npz["summary"]))
         except Exception as error:  # whatever it is, it is not a file of ours
             raise InputError(

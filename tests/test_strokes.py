@@ -12,8 +12,8 @@ def sample():
 
 
 def test_same_seed_gives_the_same_bytes_on_every_machine():
-    x, y = strokes.draw(per_class=3)
-    assert hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()[:16] == "HASH"
+    x, _ = strokes.draw(per_class=3)
+    assert hashlib.sha256(x.tobytes()).hexdigest()[:16] == "79b8ed7f319218c5"
 
 
 def test_drawing_neither_reads_nor_changes_the_global_random_state():

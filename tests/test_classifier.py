@@ -1,0 +1,259 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from torchvision import transforms
+
+from classifier import CNNClassifier
+from dataset import CharDataset, split
+
+
+def weights(classifier) -> dict:
+    return {name: tensor.clone() for name, tensor in classifier.model.state_dict().items()}
+
+
+def same(a: dict, b: dict) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a | b)
+
+
+def error(call, *args, **options) -> str:
+    with pytest.raises(ValueError) as caught:
+        call(*args, **options)
+    return str(caught.value)
+
+
+@pytest.fixture
+def halves(drawn):
+    return split(drawn, 0.2)
+
+
+# ---------------------------------------------------------------------------------------------- fit
+
+
+@pytest.mark.parametrize("model", ["LeNet", "ResNet18"])
+@pytest.mark.parametrize("recipe", ["default", "report"])
+def test_a_model_overfits_eight_images(drawn, quick, model, recipe):
+    config = quick(
+        model=model, recipe=recipe, epochs={"LeNet": 120, "ResNet18": 40}[model], batch_size=8, learning_rate=0.002,
+        image_size=32, label_smoothing=0, weight_average=0, rotation=0, scale=0, shear=0, shift=0, elastic=0,
+        record_path=None, save_path=None,
+    )  # fmt: skip
+    eight = drawn.subset(range(0, 480, 60))
+    classifier = CNNClassifier(config, drawn.classes)
+    history = classifier.fit(eight)
+    assert history[-1]["train_accuracy"] == 1 and history[-1]["train_loss"] < 0.05 < history[0]["train_loss"]
+    if model == "LeNet":
+        assert classifier.evaluate(eight)["accuracy"] == 1
+
+
+@pytest.mark.parametrize("recipe", ["default", "report"])
+def test_the_same_seed_gives_the_same_weights(halves, quick, recipe):
+    def fitted(seed):
+        classifier = CNNClassifier(quick(recipe=recipe, epochs=1, batch_size=64, random_seed=seed), halves[0].classes)
+        classifier.fit(*halves)
+        return weights(classifier), classifier.history_
+
+    torch.manual_seed(5)  # whatever the state of the global generator
+    state = torch.get_rng_state()
+    first, history = fitted(1)
+    assert torch.equal(torch.get_rng_state(), state), "fit must leave the user's random numbers alone"
+    torch.manual_seed(6)
+    second, again = fitted(1)
+    assert same(first, second) and not same(first, fitted(2)[0])
+    assert [{**row, "seconds": 0} for row in history] == [{**row, "seconds": 0} for row in again]
+
+
+def test_fitting_again_starts_afresh(halves, quick):
+    classifier = CNNClassifier(quick(epochs=1), halves[0].classes)
+    classifier.fit(*halves)
+    first = weights(classifier)
+    classifier.fit(*halves)
+    assert same(first, weights(classifier)) and len(classifier.history_) == 1
+
+
+def test_history_has_a_dict_an_epoch_and_the_best_epochs_weights_are_restored(halves, quick):
+    seen = []
+    classifier = CNNClassifier(quick(epochs=5, learning_rate=0.01, schedule="constant"), halves[0].classes)
+
+    def callback(history, folder):
+        seen.append((len(history), folder))
+
+    history = classifier.fit(*halves, callbacks=[callback])
+    assert [list(row) for row in history] == [
+        ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
+    ] * 5
+    assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5] and history is classifier.history_
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert classifier.best_epoch_ == best["epoch"]
+    result = classifier.evaluate(halves[1])
+    assert (result["loss"], result["accuracy"]) == (best["val_loss"], best["val_accuracy"])
+    assert seen == [(n, classifier.record_.folder) for n in (1, 2, 3, 4, 5)]
+
+
+def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
+    classifier = CNNClassifier(quick(), halves[0].classes)
+    history = classifier.fit(*halves)
+    folder = classifier.record_.folder
+    with open(folder / "history.csv", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_accuracy"]) for row in rows] == [row["val_accuracy"] for row in history]
+    assert len((folder / "log.txt").read_text(encoding="utf-8").splitlines()) == 2
+    about = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    assert (about["train_images"], about["val_images"]) == (len(halves[0]), len(halves[1]))
+    assert len(about["train_fingerprint"]) == 16 and about["train_fingerprint"] != about["val_fingerprint"]
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["best_epoch"] == classifier.best_epoch_ and metrics["validation"]["n"] == len(halves[1])
+    assert classifier.checkpoint_ == tmp_path / "save/LeNet_best.ckpt"
+    assert list((tmp_path / "save").iterdir()) == [classifier.checkpoint_]
+    loaded = CNNClassifier.load(classifier.checkpoint_, device="cpu")
+    assert same(weights(loaded), weights(classifier)) and loaded.best_epoch_ == classifier.best_epoch_
+
+
+def test_nothing_is_written_where_no_path_is_given(halves, quick, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CNNClassifier(quick(record_path=None, save_path=None, epochs=1), halves[0].classes).fit(*halves)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_validation_images_the_last_epoch_is_kept(drawn, quick):
+    classifier = CNNClassifier(quick(epochs=3), drawn.classes)
+    history = classifier.fit(drawn)
+    assert classifier.best_epoch_ == 3 and {row["val_accuracy"] for row in history} == {None}
+
+
+def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(drawn, quick):
+    for recipe in ("default", "report"):
+        config = quick(model="ResNet18", recipe=recipe, image_size=32, epochs=1, batch_size=8)
+        CNNClassifier(config, drawn.classes).fit(drawn.subset(range(0, 340, 20)))
+
+
+def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick):
+    prepare = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+    train, val = (half.with_transform(prepare) for half in halves)
+    classifier = CNNClassifier(quick(epochs=1), train.classes)
+    classifier.fit(train, val)
+    report = CNNClassifier(quick(epochs=1, pipeline="per_image"), train.classes)
+    report.fit(*halves)
+    assert same(weights(classifier), weights(report))
+
+
+# ---------------------------------------------------------------------------------------------- staged training
+
+
+def test_a_run_starts_from_the_weights_of_another(halves, quick, tmp_path):
+    first = CNNClassifier(quick(epochs=1), halves[0].classes)
+    first.fit(*halves)
+    path = tmp_path / "start.ckpt"
+    first.save(path)
+    second = CNNClassifier(quick(epochs=1, init_from=str(path), learning_rate=1e-9), halves[0].classes)
+    second.fit(*halves)
+    for a, b in zip(weights(first).values(), weights(second).values(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
+
+
+def test_what_does_not_fit_is_named(halves, quick, tmp_path):
+    path, classes = tmp_path / "start.ckpt", halves[0].classes
+    CNNClassifier(quick(), classes).save(path)
+    others = halves[0].classes[:-1] + ["他"]
+    for changes, names, message in (
+        ({"model": "ResNet18", "image_size": 32}, classes, "model LeNet, this run ResNet18"),
+        ({}, others, f"classes {classes}, this run {others}"),
+        ({"pipeline": "per_image"}, classes, "pipeline resident, this run per_image"),
+    ):
+        images = CharDataset(halves[0].x, halves[0].y, classes=names)
+        classifier = CNNClassifier(quick(init_from=str(path), **changes), names)
+        assert error(classifier.fit, images) == f"init_from {path} has {message}: they must be the same"
+
+
+# ---------------------------------------------------------------------------------------------- evaluate, predict
+
+
+@pytest.mark.parametrize("model", ["LeNet", "ResNet18"])
+def test_evaluate_changes_nothing(drawn, quick, model):
+    classifier = CNNClassifier(quick(model=model, image_size=32), drawn.classes)
+    before = weights(classifier)
+    assert classifier.evaluate(drawn) == classifier.evaluate(drawn)
+    classifier.predict(drawn)
+    assert same(before, weights(classifier))
+
+
+def test_evaluate_gives_wilsons_interval(drawn, quick):
+    classifier = CNNClassifier(quick(), drawn.classes)
+    result = classifier.evaluate(drawn)
+    p, n, z = result["accuracy"], result["n"], norm.ppf(0.975)
+    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+    assert result["interval"] == pytest.approx((centre - half, centre + half))
+    assert n == 480 and p == (classifier.predict(drawn) == drawn.y).mean()
+
+
+@pytest.mark.parametrize("pipeline", ["resident", "per_image"])
+def test_predictions_have_the_promised_form(drawn, quick, pipeline):
+    classifier = CNNClassifier(quick(pipeline=pipeline), drawn.classes)
+    probabilities = classifier.predict_proba(drawn)
+    assert probabilities.dtype == np.float32 and probabilities.shape == (480, 12)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-5)
+    labels = classifier.predict(drawn.x)
+    assert labels.dtype == np.int64 and labels.shape == (480,)
+    np.testing.assert_array_equal(labels, probabilities.argmax(1))
+    assert classifier.predict(drawn.x[0]).shape == (1,) and classifier.predict(drawn.x[:0]).shape == (0,)
+
+
+def test_images_of_any_size_and_polarity_are_prepared_as_in_training(drawn, quick):
+    classifier = CNNClassifier(quick(), drawn.classes)
+    x = drawn.x[:20]
+    np.testing.assert_array_equal(classifier.prepared(255 - x), classifier.prepared(x))
+    large = x.repeat(3, 1).repeat(3, 2)
+    assert np.abs(classifier.prepared(large) - classifier.prepared(x)).mean() < 0.05
+    wide = np.pad(x, ((0, 0), (0, 0), (14, 14)), constant_values=255)
+    assert classifier.prepared(wide).shape == (20, 32, 32)
+
+
+def test_bad_images_are_named_with_the_remedy(drawn, quick):
+    classifier = CNNClassifier(quick(), drawn.classes)
+    assert error(classifier.predict, drawn.x / 255) == (
+        "images must be uint8, 0 to 255, not float64: values in [0, 1] take (x * 255).astype('uint8')"
+    )
+    assert error(classifier.predict, drawn.x[0, 0]) == (
+        "images must be (N, H, W) or (H, W), not (28,): make them grey first"
+    )
+    assert error(classifier.predict, np.zeros((2, 28, 28, 3), np.uint8)) == (
+        "images must be (N, H, W) or (H, W), not (2, 28, 28, 3): make them grey first"
+    )
+    assert error(classifier.evaluate, drawn.subset([])) == ("there are no images to work on (source: drawn for a test)")
+    other = CharDataset(drawn.x[:40], drawn.y[:40], classes=["a", "b"])
+    assert (
+        error(classifier.fit, other) == f"the images are of the classes ['a', 'b'], the classifier of {drawn.classes}"
+    )
+    assert error(CNNClassifier, quick(), ["a", "a"]) == (
+        "a classifier needs two or more classes of different names, not ['a', 'a']"
+    )
+    assert error(CNNClassifier, quick(model="LeNe"), drawn.classes).startswith(
+        "unknown model 'LeNe': did you mean 'LeNet'"
+    )
+
+
+# ---------------------------------------------------------------------------------------------- how well it learns
+
+
+def test_the_default_recipe_learns_drawn_characters(quick):
+    import strokes
+
+    x, y = strokes.draw(per_class=150)
+    train, val = split(CharDataset(x, y, classes=list(strokes.CHARACTERS)), 0.2)
+    classifier = CNNClassifier(quick(epochs=8), train.classes)
+    classifier.fit(train, val)
+    assert classifier.evaluate(val)["accuracy"] > 0.8
+
+
+def test_the_default_recipe_reads_the_labs_images(real_images, quick, tmp_path):
+    from dataset import load_npz, prepare
+
+    config = quick(epochs=6, raw_data_path=str(real_images), data_path=str(tmp_path / "data.npz"))
+    train, val = split(load_npz(prepare(config)))
+    classifier = CNNClassifier(config, train.classes)
+    classifier.fit(train, val)
+    assert classifier.evaluate(val)["accuracy"] > 0.96
