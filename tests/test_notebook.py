@@ -1,0 +1,76 @@
+import json
+import re
+import statistics
+
+import papermill
+import pytest
+from conftest import ROOT
+
+NOTEBOOK = ROOT / "fit_char.ipynb"
+
+
+@pytest.fixture
+def execute(tmp_path, monkeypatch, raw, drawn):
+    """Return a function that runs the notebook on a small folder of images and gives its printed text."""
+    folder = raw({name: drawn.x[drawn.y == k] for k, name in enumerate(drawn.classes)})
+    (folder / "classes.txt").write_text("\n".join(drawn.classes), encoding="utf-8")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+
+    def run(**parameters) -> str:
+        paths = {"raw_data_path": folder, "data_path": tmp_path / "data.npz", "record_path": tmp_path / "record"}
+        paths = {key: str(path) for key, path in paths.items()} | {
+            "save_path": str(tmp_path / "save/{model}_best.ckpt")
+        }
+        # papermill's own dependencies may warn of what is not ours to mend
+        done = papermill.execute_notebook(
+            NOTEBOOK, tmp_path / "out.ipynb", paths | {"epochs": 2, "device": "cpu"} | parameters,
+            cwd=ROOT, progress_bar=False,
+        )  # fmt: skip
+        outputs = [output for cell in done.cells if cell.cell_type == "code" for output in cell.outputs]
+        return "".join(output.get("text", "") for output in outputs)
+
+    return run
+
+
+def test_train_and_test_then_test_alone(execute, tmp_path):
+    trained = execute()
+    accuracy = re.search(r"accuracy    ([\d.]+%) \(95 % interval", trained)[1]
+    assert "480 images of 12 classes" in trained and str(tmp_path / "save/LeNet_best.ckpt") in trained
+    assert len(list((tmp_path / "record").glob("*/curves.png"))) == 1
+    tested = execute(mode="test")
+    assert re.search(r"accuracy    ([\d.]+%) \(95 % interval", tested)[1] == accuracy
+    assert len(list((tmp_path / "record").iterdir())) == 1  # testing leaves no record of a run
+
+
+def test_train_alone(execute, tmp_path):
+    text = execute(mode="train", model="ResNet18", image_size=32, epochs=1)
+    assert "held-out images (95 %" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
+
+
+def test_a_run_of_the_report(execute, tmp_path):
+    run = json.loads((ROOT / "configs/8a7e8d55.json").read_text()) | {
+        "epoches": 1, "record_path": str(tmp_path / "record"), "save_path": str(tmp_path / "save\\report.ckpt"),
+    }  # fmt: skip
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert "run 8a7e8d55: LeNet, 1 epochs, batches of 32" in execute(config_path=str(tmp_path / "run.json"))
+    assert (tmp_path / "save/report.ckpt").exists()
+
+
+def test_its_form():
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    source = ["".join(cell["source"]) for cell in code]
+    assert 25 <= len(notebook["cells"]) <= 40
+    assert statistics.median(len(text.splitlines()) for text in source) <= 8
+    assert not any(re.search(r"^\s*(class|def) |\.backward\(|\.step\(", text, re.MULTILINE) for text in source)
+    assert ["parameters" in cell["metadata"].get("tags", []) for cell in code].index(True) == 0
+    assert all("#" in line for line in source[0].splitlines()), "every parameter says what it is"
+
+
+def test_it_is_committed_with_the_output_of_one_clean_run():
+    notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    kinds = [output["output_type"] for cell in code for output in cell["outputs"]]
+    assert kinds and "error" not in kinds and NOTEBOOK.stat().st_size < 2_000_000
+    assert "synthetic handwriting" in NOTEBOOK.read_text(encoding="utf-8"), "no picture of anybody's images"
