@@ -65,7 +65,7 @@ class Config:
     init_from: str | None = None  # the checkpoint whose weights the run starts from; None: from scratch
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps …
     # the data
-    raw_size: int = _setting(28, 8, 1024)  # pixels a side of the images in data.npz
+    raw_size: int = _setting(28, 16, 1024)  # pixels a side of the images in data.npz
     image_size: int | None = _setting(None, 16, 1024)  # pixels a side the model sees; None: suits model and device
     val_fraction: float = _setting(0.1, 0.001, 0.9)  # of the images, held out to choose the best epoch
     split_seed: int = _setting(42, 0, 2**32 - 1)
