@@ -64,7 +64,7 @@ class CNNClassifier:
 
     def _image_size(self) -> int:
         """Return the pixels a side that the model sees: as its paper says, but at most 64 where there is no GPU."""
-        own = MODELS[self.config.model].image_size
+        own = getattr(MODELS[self.config.model], "image_size", 32)
         if self.config.image_size is None and self.config.pipeline == "resident" and self.device.type == "cpu":
             return min(own, 64)
         return self.config.image_size or own
@@ -107,6 +107,7 @@ class CNNClassifier:
             self._run_epochs(train, val, callbacks)
         if self.record_:
             seconds = sum(row["seconds"] for row in self.history_)
+            self.record_.log(f"epoch {self.best_epoch_} is the best: its weights are kept")
             self.record_.metrics(best_epoch=self.best_epoch_, seconds=seconds, validation=self.metrics_)
         if self.checkpoint_:
             self.checkpoint_ = checkpoints.publish(self.checkpoint_, Path(self.config.save_path))

@@ -56,7 +56,7 @@ class Config:
     batch_size: int | None = _setting(None, 1, 65536)  # images
     epochs: int | None = _setting(None, 1, 100_000)  # passes over the training images
     learning_rate: float | None = _setting(None, 1e-9, 10.0)  # a step; the peak of a one-cycle schedule
-    random_seed: int = _setting(42, 0, 2**32 - 1)
+    random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of what a run is
     raw_data_path: str = DEFAULT_RAW  # a folder with a sub-folder a class, or a .zip of one
     data_path: str = "./data/data.npz"
@@ -68,13 +68,13 @@ class Config:
     raw_size: int = _setting(28, 16, 1024)  # pixels a side of the images in data.npz
     image_size: int | None = _setting(None, 16, 1024)  # pixels a side the model sees; None: suits model and device
     val_fraction: float = _setting(0.1, 0.001, 0.9)  # of the images, held out to choose the best epoch
-    split_seed: int = _setting(42, 0, 2**32 - 1)
+    split_seed: int = _setting(42, 0, 2**32 - 1)  # its own, so that runs of other seeds are judged on the same images
     pipeline: str | None = _setting(None, choices=("resident", "per_image"))  # data on the device, or PIL one by one
     # the optimizer
     optimizer: str | None = _setting(None, choices=("adam", "adamw"))
-    schedule: str | None = _setting(None, choices=("constant", "one_cycle"))
+    schedule: str | None = _setting(None, choices=("constant", "one_cycle"))  # of the learning rate, over all steps
     warmup: float = _setting(0.2, 0.0, 0.9)  # of the steps, rising to the peak of a one-cycle schedule
-    weight_decay: float | None = _setting(None, 0.0, 1.0)
+    weight_decay: float | None = _setting(None, 0.0, 1.0)  # a step, times the learning rate (adamw)
     label_smoothing: float | None = _setting(None, 0.0, 0.9)  # probability spread over all classes
     weight_average: float | None = _setting(None, 0.0, 0.99999)  # decay a step of the averaged weights; 0: none
     precision: str | None = _setting(None, choices=("auto", "float32", "bfloat16"))  # of the training step

@@ -1,7 +1,7 @@
 """The models, by name. To add one: write its nn.Module in a file beside these and name it in MODELS.
 
 A model takes (in_channels, number of classes), turns images float (N, in_channels, S, S) into logits float
-(N, classes), and says in a class attribute `image_size` which S, in pixels, it is made for.
+(N, classes), and may say in a class attribute `image_size` which S, in pixels, it is made for (else 32).
 """
 
 from difflib import get_close_matches

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import norm
+from torch import nn
 from torchvision import transforms
 
+import models
 from classifier import CNNClassifier
 from dataset import CharDataset, split
 
@@ -100,7 +102,7 @@ def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
     with open(folder / "history.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["val_accuracy"]) for row in rows] == [row["val_accuracy"] for row in history]
-    assert len((folder / "log.txt").read_text(encoding="utf-8").splitlines()) == 2
+    assert len((folder / "log.txt").read_text(encoding="utf-8").splitlines()) == 3
     about = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     assert (about["train_images"], about["val_images"]) == (len(halves[0]), len(halves[1]))
     assert len(about["train_fingerprint"]) == 16 and about["train_fingerprint"] != about["val_fingerprint"]
@@ -138,6 +140,22 @@ def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick):
     report = CNNClassifier(quick(epochs=1, pipeline="per_image"), train.classes)
     report.fit(*halves)
     assert same(weights(classifier), weights(report))
+
+
+def test_a_model_of_ones_own_is_named_in_one_place(halves, quick, monkeypatch):
+    class Linear(nn.Module):
+        def __init__(self, in_channels, classes):
+            super().__init__()
+            self.layer = nn.Linear(in_channels * 32 * 32, classes)
+
+        def forward(self, x):
+            return self.layer(x.flatten(1))
+
+    monkeypatch.setitem(models.MODELS, "Linear", Linear)
+    classifier = CNNClassifier(quick(model="Linear", epochs=3), halves[0].classes)
+    classifier.fit(*halves)
+    loaded = CNNClassifier.load(classifier.checkpoint_, device="cpu")
+    np.testing.assert_array_equal(loaded.predict(halves[1]), classifier.predict(halves[1]))
 
 
 # ---------------------------------------------------------------------------------------------- staged training
