@@ -5,6 +5,7 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -221,21 +222,32 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
         config: how strongly to augment, with numbers from torch's global generator; None: not at all.
     """
     n, device = len(images), images.device
-    theta = torch.eye(2, 3, device=device).expand(n, 2, 3)
-    if config is not None:
+    if config is None:
+        moves = torch.eye(2, 3, device=device).expand(n, 2, 3)
+        bend = moves.new_zeros(n, 2, 25)
+    else:
         turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1)
         turn = turn * math.radians(config.rotation)
         sx, sy, shear = 1 + sx * config.scale, 1 + sy * config.scale, shear * config.shear
         cos, sin = turn.cos(), turn.sin()
         rows = [cos * sx, (cos * shear - sin) * sy, 2 * dx * config.shift]
         rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * config.shift]
-        theta = torch.stack(rows, 1).view(n, 2, 3)
-    grid = functional.affine_grid(theta, (n, 1, size, size), align_corners=False)
-    if config is not None and config.elastic:
-        bend = torch.randn(n, 2, 5, 5, device=device) * config.elastic
-        bend = functional.interpolate(bend, size=(size, size), mode="bicubic", align_corners=True)
-        grid = grid + bend.permute(0, 2, 3, 1)
+        moves = torch.stack(rows, 1).view(n, 2, 3)
+        bend = torch.randn(n, 2, 25, device=device) * config.elastic
+    grid = torch.cat([moves, bend], 2).view(2 * n, 28) @ _grid_basis(size, device)
+    grid = grid.view(n, 2, size, size).permute(0, 2, 3, 1)
     return functional.grid_sample(images[:, None] / 255, grid, align_corners=False)  # 0, no ink, beyond the border
+
+
+@lru_cache
+def _grid_basis(size: int, device: torch.device) -> torch.Tensor:
+    """Return float (28, size²), of which every sampling grid is a weighted sum.
+
+    The rows are x, y and 1, for the affine part, and the bicubic weights of a 5×5 grid of displacements.
+    """
+    affine = functional.affine_grid(torch.eye(2, 3)[None], (1, 1, size, size), align_corners=False)
+    bend = functional.interpolate(torch.eye(25).view(25, 1, 5, 5), (size, size), mode="bicubic", align_corners=True)
+    return torch.cat([affine.view(-1, 2).T, torch.ones(1, size * size), bend.view(25, -1)]).to(device)
 
 
 def shrink(images: torch.Tensor, size: int) -> torch.Tensor:
