@@ -177,10 +177,18 @@ class CNNClassifier:
             if images.transform is None:
                 images = images.with_transform(data.report_transform(self.image_size))
             return lambda: data.loader_batches(images, batch_size, self.device, shuffle=training)
-        x = data.resident(images.x, self.image_size, self.device)
-        y = torch.from_numpy(images.y).to(self.device)
+        x, y = torch.from_numpy(images.x), torch.from_numpy(images.y)
+        if self._has_room_for(x):
+            x, y = x.to(self.device), y.to(self.device)
+        background = data.backgrounds(x)
         strengths = config if (training or augment) and config.augments else None
-        return lambda: data.resident_batches(x, y, batch_size, self.image_size, strengths, shuffle=training)
+        return lambda: data.batches(
+            x, background, y, batch_size, self.image_size, self.device, strengths, shuffle=training
+        )
+
+    def _has_room_for(self, x: torch.Tensor) -> bool:
+        """Return whether the device can hold a data set beside the model; one it cannot comes batch by batch."""
+        return self.device.type != "cuda" or x.nbytes < torch.cuda.mem_get_info(self.device)[0] / 2
 
     def _fitted(self, images: CharDataset) -> CharDataset:
         """Return the images, brought to the size of those the model was trained on."""

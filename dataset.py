@@ -37,7 +37,7 @@ class CharDataset(Dataset):
     """
 
     def __init__(self, x, y, transform=None, classes: Sequence[str] | None = None, source: str = "", files=None):
-        self.x, self.y = np.asarray(x), np.asarray(y)
+        self.x, self.y = np.require(x, requirements="CW"), np.asarray(y)  # torch shares such memory
         if self.x.dtype != np.uint8 or self.x.ndim != 3 or 0 in self.x.shape[1:]:
             raise InputError(f"x must be uint8 (N, H, W), not {self.x.dtype} {self.x.shape}")
         if self.y.ndim != 1 or not np.issubdtype(self.y.dtype, np.integer):
@@ -54,7 +54,7 @@ class CharDataset(Dataset):
                 f"0 to {len(self.classes) - 1}"
             )
         self.transform, self.source = transform, str(source)
-        self.files = np.array([str(i) for i in range(len(self.x))]) if files is None else np.asarray(files)
+        self.files = np.arange(len(self.x)).astype(str) if files is None else np.asarray(files)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -205,14 +205,19 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
 # ---------------------------------------------------------------------------------------------- batches
 
 
-def ink(images: torch.Tensor) -> torch.Tensor:
-    """Return images uint8 (N, H, W) as ink uint8 (N, H, W): the distance of each pixel from its image's background.
+def backgrounds(images: torch.Tensor) -> torch.Tensor:
+    """Return the background of each image of uint8 (N, H, W), the median of its border, as uint8 (N,)."""
+    parts = [torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], 1).median(1).values for x in images.split(4096)]
+    return torch.cat(parts)
 
-    The background, the median of the border, becomes 0, whether the ink is dark on light or light on dark.
+
+def ink(images: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
+    """Return images uint8 (N, H, W) as their distance, uint8, from their background (N,).
+
+    So the background is 0, whether the ink is dark on light or light on dark.
     """
-    border = torch.cat([images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]], 1)
-    background = border.median(1).values[:, None, None]
-    return torch.where(images > background, images - background, background - images)
+    background = background[:, None, None]
+    return torch.maximum(images, background) - torch.minimum(images, background)
 
 
 def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch.Tensor:
@@ -222,6 +227,9 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
         config: how strongly to augment, with numbers from torch's global generator; None: not at all.
     """
     n, device = len(images), images.device
+    images = images[:, None] / 255
+    if images.shape[-1] > size:  # a larger image would lose strokes between the sampled points
+        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
     if config is None:
         moves = torch.eye(2, 3, device=device).expand(n, 2, 3)
         bend = moves.new_zeros(n, 2, 25)
@@ -236,7 +244,7 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
         bend = torch.randn(n, 2, 25, device=device) * config.elastic
     grid = torch.cat([moves, bend], 2).view(2 * n, 28) @ _grid_basis(size, device)
     grid = grid.view(n, 2, size, size).permute(0, 2, 3, 1)
-    return functional.grid_sample(images[:, None] / 255, grid, align_corners=False)  # 0, no ink, beyond the border
+    return functional.grid_sample(images, grid, align_corners=False)  # 0, no ink, beyond the border
 
 
 @lru_cache
@@ -250,35 +258,22 @@ def _grid_basis(size: int, device: torch.device) -> torch.Tensor:
     return torch.cat([affine.view(-1, 2).T, torch.ones(1, size * size), bend.view(25, -1)]).to(device)
 
 
-def shrink(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Return ink uint8 (N, H, W), brought to `size` with antialiasing where it is more than that."""
-    if max(images.shape[1:]) <= size:
-        return images
-    small = functional.interpolate(images[:, None].float(), size=(size, size), mode="bilinear", antialias=True)
-    return small[:, 0].round().clamp(0, 255).to(torch.uint8)
-
-
-def resident(x: np.ndarray, size: int, device: torch.device) -> torch.Tensor:
-    """Return images uint8 (N, H, W) as ink on the device, ready for `warp`."""
-    chunks = [shrink(ink(torch.from_numpy(x[i : i + 4096]).to(device)), size) for i in range(0, len(x), 4096)]
-    return torch.cat(chunks)
-
-
 def leaves_one(count: int, batch_size: int) -> bool:
     """Return whether the last batch would hold one image, in which batch normalization has nothing to learn from."""
     return count > 1 and count % batch_size == 1
 
 
-def resident_batches(
-    images: torch.Tensor, labels: torch.Tensor, batch_size: int, size: int, augment: Config | None = None,
-    shuffle: bool = False,
+def batches(
+    images: torch.Tensor, background: torch.Tensor, labels: torch.Tensor, batch_size: int, size: int,
+    device: torch.device, augment: Config | None = None, shuffle: bool = False,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:  # fmt: skip
-    """Yield (float (B, 1, size, size), int64 (B,)) of ink uint8 (N, H, W) that lies on the device."""
+    """Yield (float (B, 1, size, size), int64 (B,)) on the device, of images uint8 (N, H, W) there or in host memory."""
     order = torch.randperm(len(images)) if shuffle else torch.arange(len(images))  # on the CPU: the same on any device
     if shuffle and leaves_one(len(images), batch_size):
         order = order[:-1]
     for indices in order.to(images.device).split(batch_size):
-        yield warp(images[indices], size, augment), labels[indices]
+        x, y = ink(images[indices], background[indices]).to(device), labels[indices].to(device)
+        yield warp(x, size, augment), y
 
 
 def report_transform(size: int) -> transforms.Compose:

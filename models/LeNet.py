@@ -4,6 +4,8 @@ recognition", Proc. IEEE 86(11), 1998, in its modern form: ReLU, max-pooling, a 
 import torch
 from torch import nn
 
+from models.conv_pool import conv_pool
+
 
 class LeNet(nn.Module):
     """Classify 32×32 images.
@@ -27,8 +29,19 @@ class LeNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits float (N, out_features) of images float (N, in_channels, 32, 32)."""
+        if self.training and x.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            return self._forward_on_cpu(x)
         x = self.pool2(self.conv1(x).relu())  # (N, 6, 14, 14)
         x = self.pool4(self.conv3(x).relu())  # (N, 16, 5, 5)
         x = self.conv5(x).relu()  # (N, 120, 1, 1)
         x = self.fc6(x.flatten(1)).relu()  # (N, 84)
+        return self.fc7(x)  # (N, out_features)
+
+    def _forward_on_cpu(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the same logits, in half the time of a training step: the images lie along the last dimension."""
+        x = x.permute(1, 2, 3, 0).contiguous()  # (in_channels, 32, 32, N)
+        x = conv_pool(x, self.conv1).relu()  # (6, 14, 14, N)
+        x = conv_pool(x, self.conv3).relu()  # (16, 5, 5, N)
+        x = self.conv5.weight.flatten(1) @ x.flatten(0, 2)  # (120, N): a kernel as large as the image
+        x = self.fc6((x.T + self.conv5.bias).relu()).relu()  # (N, 84)
         return self.fc7(x)  # (N, out_features)

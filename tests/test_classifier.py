@@ -220,6 +220,14 @@ def test_predictions_have_the_promised_form(drawn, quick, pipeline):
     assert classifier.predict(drawn.x[0]).shape == (1,) and classifier.predict(drawn.x[:0]).shape == (0,)
 
 
+def test_arrays_that_torch_cannot_share_are_taken_too(drawn, quick):
+    classifier, x = CNNClassifier(quick(), drawn.classes), drawn.x[:4].copy()
+    expected = classifier.predict_proba(x)
+    np.testing.assert_array_equal(classifier.predict_proba(x[::-1])[::-1], expected)
+    x.flags.writeable = False
+    np.testing.assert_array_equal(classifier.predict_proba(x), expected)
+
+
 def test_images_of_any_size_and_polarity_are_prepared_as_in_training(drawn, quick):
     classifier = CNNClassifier(quick(), drawn.classes)
     x = drawn.x[:20]
