@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,17 @@ from dataset import CharDataset
 from init import fingerprint, fit_image, pick_device
 from models import MODELS, build
 from records import RunRecord, environment
+
+
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """Return the learning rate of a step, 0 ≤ step ≤ steps, as a fraction of its peak.
+
+    Half a cosine rises from 1/25 over the first `warmup` of the steps, another falls to 0 over the rest: Smith and
+    Topin, "Super-convergence", arXiv 1708.07120.
+    """
+    rise = warmup * steps
+    start, end, part = (0.04, 1.0, step / rise) if step < rise else (1.0, 0.0, (step - rise) / (steps - rise))
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 
 
 class CNNClassifier:
@@ -163,11 +175,9 @@ class CNNClassifier:
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
             self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        if config.schedule == "constant":
-            return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1.0)
-        return optimizer, torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, config.learning_rate, steps + 1, pct_start=config.warmup, cycle_momentum=False
-        )
+        constant = config.schedule == "constant"
+        factor = (lambda step: 1.0) if constant else partial(one_cycle, steps=steps, warmup=config.warmup)
+        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
     def _batches(self, images: CharDataset, training: bool = False, augment: bool = False) -> Callable[[], Iterator]:
         """Return a function that gives an epoch's batches, (images, labels) on the device."""

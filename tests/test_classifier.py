@@ -9,7 +9,7 @@ from torch import nn
 from torchvision import transforms
 
 import models
-from classifier import CNNClassifier
+from classifier import CNNClassifier, one_cycle
 from dataset import CharDataset, split
 
 
@@ -66,6 +66,16 @@ def test_the_same_seed_gives_the_same_weights(halves, quick, recipe):
     second, again = fitted(1)
     assert same(first, second) and not same(first, fitted(2)[0])
     assert [{**row, "seconds": 0} for row in history] == [{**row, "seconds": 0} for row in again]
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.2, 0.9])
+@pytest.mark.parametrize("steps", [1, 2, 5, 1000])
+def test_one_cycle_rises_and_falls(steps, warmup):
+    rates = [one_cycle(step, steps, warmup) for step in range(steps + 1)]
+    assert all(0 <= rate <= 1 for rate in rates) and rates[-1] == pytest.approx(0)
+    peak = int(np.argmax(rates))
+    assert rates[: peak + 1] == sorted(rates[: peak + 1]) and rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert abs(peak - warmup * steps) <= 1 and (steps < 10 or max(rates) > 0.999)
 
 
 def test_fitting_again_starts_afresh(halves, quick):

@@ -1,0 +1,43 @@
+"""Each benchmark runs for a moment, that it cannot rot. What it measures is not asserted."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+
+def run(name: str, *options: object) -> str:
+    words = [sys.executable, str(ROOT / "benchmarks" / name), *map(str, options)]
+    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def images(raw, drawn):
+    return raw({f"{k:02}": drawn.x[drawn.y == k][:12] for k in range(12)})
+
+
+def test_speed(tmp_path):
+    output = tmp_path / "speed.json"
+    chosen = ["ours", "ours, augmented", "plain loop", "report"]
+    text = run("speed.py", "--images", 128, "--rounds", 1, "--device", "cpu", "--output", output, "--only", *chosen)
+    figures = json.loads(output.read_text())
+    assert list(figures["images_per_second"]) == chosen and figures["environment"]["device_name"]
+    assert text.count("images/s") == 4
+
+
+def test_time_to_accuracy(tmp_path, images):
+    output = tmp_path / "time.json"
+    few = ["--seeds", 2, "--report-epochs", 1, "--device", "cpu", "--output", output]
+    text = run("time_to_accuracy.py", images, "--target", 0.05, *few)
+    figures = json.loads(output.read_text())
+    assert len(figures["ours_seconds"]) == 2 and len(figures["report_seconds"]) == 3
+    assert "times ours" in text
+
+
+def test_synthetic(images):
+    assert "of 144 real images (95 % interval" in run("synthetic.py", images, "--epochs", 1)
