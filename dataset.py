@@ -226,22 +226,21 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
     Args:
         config: how strongly to augment, with numbers from torch's global generator; None: not at all.
     """
-    n, device = len(images), images.device
     images = images[:, None] / 255
-    if images.shape[-1] > size:  # a larger image would lose strokes between the sampled points
-        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+    larger = images.shape[-1] > size  # and would lose strokes between the sampled points
+    if config is None or larger:
+        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=larger)
     if config is None:
-        moves = torch.eye(2, 3, device=device).expand(n, 2, 3)
-        bend = moves.new_zeros(n, 2, 25)
-    else:
-        turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1)
-        turn = turn * math.radians(config.rotation)
-        sx, sy, shear = 1 + sx * config.scale, 1 + sy * config.scale, shear * config.shear
-        cos, sin = turn.cos(), turn.sin()
-        rows = [cos * sx, (cos * shear - sin) * sy, 2 * dx * config.shift]
-        rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * config.shift]
-        moves = torch.stack(rows, 1).view(n, 2, 3)
-        bend = torch.randn(n, 2, 25, device=device) * config.elastic
+        return images
+    n, device = len(images), images.device
+    turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1)
+    turn = turn * math.radians(config.rotation)
+    sx, sy, shear = 1 + sx * config.scale, 1 + sy * config.scale, shear * config.shear
+    cos, sin = turn.cos(), turn.sin()
+    rows = [cos * sx, (cos * shear - sin) * sy, 2 * dx * config.shift]
+    rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * config.shift]
+    moves = torch.stack(rows, 1).view(n, 2, 3)
+    bend = torch.randn(n, 2, 25, device=device) * config.elastic
     grid = torch.cat([moves, bend], 2).view(2 * n, 28) @ _grid_basis(size, device)
     grid = grid.view(n, 2, size, size).permute(0, 2, 3, 1)
     return functional.grid_sample(images, grid, align_corners=False)  # 0, no ink, beyond the border
