@@ -44,18 +44,6 @@ EPOCHS = 2  # a round: one to warm up, one to measure
 CLASSES = list(strokes.CHARACTERS)
 
 
-def as_in_a_tutorial(name: str, in_channels: int = 1, classes: int = len(CLASSES)) -> nn.Module:
-    """Return the model as a user of torch writes it, without what ours does to be fast."""
-    if name != "LeNet":
-        return MODELS[name](in_channels, classes)
-    return nn.Sequential(
-        nn.Conv2d(in_channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(16, 120, 5), nn.ReLU(), nn.Flatten(),
-        nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, classes),
-    )  # fmt: skip
-
-
 def ours(images, options, **changes) -> float:
     config = Config(
         model=options.model, epochs=EPOCHS, batch_size=options.batch_size, image_size=options.size,
@@ -73,7 +61,7 @@ def report(images, options) -> float:
     device, size = pick_device(options.device), options.size
     prepared = images.with_transform(transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()]))
     loader = DataLoader(prepared, batch_size=options.batch_size, shuffle=True)
-    model = as_in_a_tutorial(options.model).to(device)
+    model = MODELS[options.model](1, len(CLASSES)).to(device)
     criterion, optimizer = nn.CrossEntropyLoss(), torch.optim.Adam(model.parameters(), lr=0.001)
     for _ in range(EPOCHS):
         start, total = time.perf_counter(), 0.0
@@ -91,7 +79,7 @@ def plain_loop(images, options) -> float:
     """A loop over a tensor of resized images that lies on the device."""
     device = pick_device(options.device)
     x, y = resized(images, options.size).to(device), torch.from_numpy(images.y).to(device)
-    model = as_in_a_tutorial(options.model).to(device)
+    model = MODELS[options.model](1, len(CLASSES)).to(device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.001)
     for _ in range(EPOCHS):
         start = time.perf_counter()
@@ -110,7 +98,7 @@ def lightning(images, options) -> float:
     class Module(L.LightningModule):
         def __init__(self):
             super().__init__()
-            self.model = as_in_a_tutorial(options.model)
+            self.model = MODELS[options.model](1, len(CLASSES))
 
         def training_step(self, batch, index):
             x, y = batch
@@ -139,7 +127,7 @@ def skorch(images, options) -> float:
     from skorch import NeuralNetClassifier
 
     net = NeuralNetClassifier(
-        as_in_a_tutorial(options.model), criterion=nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
+        MODELS[options.model](1, len(CLASSES)), criterion=nn.CrossEntropyLoss, optimizer=torch.optim.Adam,
         lr=0.001, max_epochs=EPOCHS, batch_size=options.batch_size, train_split=None, verbose=0,
         iterator_train__shuffle=True, device=str(pick_device(options.device)),
     )  # fmt: skip
@@ -200,7 +188,7 @@ def fastai(images, options) -> float:
             img_cls=PILImageBW, device=pick_device(options.device),
         )  # fmt: skip
         learner, clock = (
-            Learner(loaders, as_in_a_tutorial(options.model), loss_func=nn.CrossEntropyLoss(), metrics=accuracy),
+            Learner(loaders, MODELS[options.model](1, len(CLASSES)), loss_func=nn.CrossEntropyLoss(), metrics=accuracy),
             Clock(),
         )
         with learner.no_bar(), learner.no_logging():
