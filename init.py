@@ -220,12 +220,8 @@ def summarize(x, y, classes: Sequence[str], source: str, files: Sequence[str], *
 def _list_raw(raw: Path) -> tuple[list[str], list, Callable[[str], bytes]]:
     """Return the names below a folder or in a .zip (a folder's ends in /), what tells that they changed, a reader."""
     if raw.is_dir():
-        paths = [
-            p
-            for p in raw.rglob("*")
-            if not any(part.startswith((".", "__MACOSX")) for part in p.parts[len(raw.parts) :])
-        ]
-        names = {p.relative_to(raw).as_posix() + "/" * p.is_dir(): p for p in paths}
+        paths = {p.relative_to(raw).as_posix() + "/" * p.is_dir(): p for p in raw.rglob("*")}
+        names = {name: p for name, p in paths.items() if not HIDDEN.search(name)}
         stamps = [(n, s.st_size, s.st_mtime_ns) for n, p in names.items() if not n.endswith("/") for s in [p.stat()]]
         return list(names), stamps, lambda name: names[name].read_bytes()
     if not raw.exists():
@@ -271,7 +267,7 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
     classes = _class_names(raw, prefix, folders, names, read)
     index = {folder: k for k, folder in enumerate(folders)}
     parts = {"": ([], [], []), "_test": ([], [], [])}
-    sizes, modes, skipped, tried = Counter(), Counter(), [], 0
+    sizes, modes, skipped, damaged = Counter(), Counter(), [], []
     for name in tqdm(sorted(names, key=natural_key), desc=f"reading {raw.name}", unit="file", delay=1):
         if name.endswith("/") or name == prefix + "classes.txt":
             continue
@@ -282,11 +278,10 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
         elif not name.startswith(prefix if not part else test_prefix) or len(path) != 2 or path[0] not in index:
             skipped.append((name, "not in a class folder"))
         else:
-            tried += 1
             try:
                 image, mode, met = _decode(read(name))
             except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-                skipped.append((name, f"{type(error).__name__}: {error}"))
+                damaged.append((name, f"{type(error).__name__}: {error}"))
                 continue
             sizes[f"{met[0]}×{met[1]}"] += 1
             modes[mode] += 1
@@ -294,11 +289,10 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
             for values, value in zip(parts[part], (image, index[path[0]], "/".join(path)), strict=True):
                 values.append(value)
     counts = Counter(parts[""][1])
-    damaged = tried - len(parts[""][1]) - len(parts["_test"][1])
-    if damaged > tried / 2:
-        raise InputError(
-            f"{damaged} of the {tried} images in {raw} cannot be read, the first {skipped[0][0]} ({skipped[0][1]})"
-        )
+    tried = len(damaged) + sizes.total()
+    if len(damaged) > tried / 2:
+        name, why = damaged[0]
+        raise InputError(f"{len(damaged)} of the {tried} images in {raw} cannot be read, the first {name} ({why})")
     for folder, k in index.items():
         if counts[k] < 2:
             had = "no image that can be read" if counts[k] == 0 else "only one image"
@@ -316,7 +310,7 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
             }
     summary = summarize(
         arrays["x"], arrays["y"], classes, arrays["source"], parts[""][2], test_images=len(parts["_test"][0]),
-        sizes=dict(sizes.most_common()), modes=dict(modes.most_common()), skipped=skipped,
+        sizes=dict(sizes.most_common()), modes=dict(modes.most_common()), skipped=damaged + skipped,
     )  # fmt: skip
     return arrays, summary
 
@@ -325,7 +319,11 @@ def _class_names(raw: Path, prefix: str, folders: list[str], names: list[str], r
     """Return the classes' characters from classes.txt, or else their folders' names."""
     if prefix + "classes.txt" not in names:
         return folders
-    classes = read(prefix + "classes.txt").decode("utf-8-sig").split()
+    try:
+        lines = read(prefix + "classes.txt").decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{raw}: classes.txt is not UTF-8: save it again in that encoding") from None
+    classes = [line.strip() for line in lines if line.strip()]
     if len(classes) != len(folders) or len(set(classes)) != len(classes):
         raise InputError(
             f"{raw}: classes.txt names {len(set(classes))} different classes for {len(folders)} folders: write a name "

@@ -105,6 +105,9 @@ def test_classes_txt_gives_the_characters(raw, paper, tmp_path):
     (folder / "classes.txt").write_text("博\n学\n", encoding="utf-8")
     with pytest.raises(InputError, match="classes.txt names 2 different classes for 3 folders: write a name a line"):
         preprocess(folder, tmp_path / "other.npz")
+    (folder / "classes.txt").write_bytes("博\n学\n笃\n".encode("gbk"))
+    with pytest.raises(InputError, match="classes.txt is not UTF-8: save it again in that encoding"):
+        preprocess(folder, tmp_path / "other.npz")
 
 
 @pytest.mark.parametrize("kind", ["BMP", "PNG", "JPEG", "GIF", "TIFF", "WEBP"])
