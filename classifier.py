@@ -22,7 +22,7 @@ from config import Config, InputError
 from dataset import CharDataset
 from init import fingerprint, fit_image, pick_device
 from models import MODELS, build
-from records import RunRecord, environment
+from records import RunRecord, environment, run_name
 
 
 def one_cycle(step: int, steps: int, warmup: float) -> float:
@@ -352,7 +352,7 @@ class CNNClassifier:
         """Start the run's record, and name the file of its best weights, which no other run writes to."""
         config = self.config
         self._run = {
-            "name": f"{time.strftime('%Y%m%d-%H%M%S')}_{config.model}_{config.hash_id}",
+            "name": run_name(config),
             "train": fingerprint(train.x, train.y),
             "val": val and fingerprint(val.x, val.y),
         }

@@ -49,6 +49,11 @@ def environment(device: torch.device) -> dict:
     }
 
 
+def run_name(config: Config) -> str:
+    """Return the name of a run that starts now: <time>_<model>_<hash_id>."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}_{config.model}_{config.hash_id}"
+
+
 class RunRecord:
     """The record of one run: a folder `<root>/<time>_<model>_<hash_id>` that no other run writes to.
 
@@ -60,7 +65,7 @@ class RunRecord:
 
     def __init__(self, root: str | Path, config: Config, environment: dict):
         self._metrics = {}
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}_{config.model}_{config.hash_id}"
+        name = run_name(config)
         for count in range(1, 1000):
             self.folder = Path(root) / (name if count == 1 else f"{name}_{count}")
             try:
