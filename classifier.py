@@ -1,23 +1,21 @@
 """CNNClassifier: fit a model to labelled images, evaluate it, predict with it, save it and load it."""
 
-import copy
 import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 from tqdm import tqdm
 
 import checkpoints
 import dataset as data
+from compute import averaging, choose, joined_parameters, keep_freed_memory, place
 from config import Config, InputError
 from dataset import CharDataset
 from init import fingerprint, fit_image, pick_device
@@ -71,8 +69,8 @@ class CNNClassifier:
         with torch.random.fork_rng(devices=[]):  # the same first weights on any device
             torch.manual_seed(self.config.random_seed)
             model = build(self.config.model, 1, len(self.classes_))
-        self._large = sum(p.numel() for p in model.parameters()) > 1_000_000
-        return model.to(self.device, memory_format=torch.channels_last)  # convolutions and pooling run sooner so
+        self._uses = choose(self.config, model, self.device)
+        return place(model, self.device, self._uses)
 
     def _image_size(self) -> int:
         """Return the pixels a side that the model sees: as its paper says, but at most 64 where there is no GPU."""
@@ -115,6 +113,8 @@ class CNNClassifier:
         if self.config.init_from:
             self._start_from(self.config.init_from)
         self._open_record(train, val)
+        if self.device.type == "cpu":
+            keep_freed_memory()
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             self._run_epochs(train, val, callbacks)
         if self.record_:
@@ -127,18 +127,18 @@ class CNNClassifier:
 
     def _run_epochs(self, train: CharDataset, val: CharDataset | None, callbacks: Sequence[Callable]) -> None:
         config = self.config
-        optimizer, schedule = self._optimizer(math.ceil(len(train) / config.batch_size) * config.epochs)
-        averaged = copy.deepcopy(self.model).requires_grad_(False) if config.weight_average else self.model
+        steps = math.ceil(len(train) / config.batch_size)  # an epoch
+        step, optimizer, averaged = self._stepper(steps * config.epochs)
         train_batches, val_batches = self._batches(train, training=True), val and self._batches(val)
         best = None
         progress = tqdm(range(1, config.epochs + 1), f"{config.model} {config.hash_id}", unit="epoch", file=sys.stdout)
         for epoch in progress:
             start = time.perf_counter()
             torch.manual_seed(config.random_seed * 100_003 + epoch)  # order and augmentation depend on seed and epoch
-            row = {"epoch": epoch} | self._train_epoch(train_batches(), optimizer, schedule, averaged)
+            row = {"epoch": epoch} | self._train_epoch(step, train_batches(), (epoch - 1) * steps)
             checked = self._score(averaged, val_batches()) if val else None
             row |= {"val_loss": checked and checked["loss"], "val_accuracy": checked and checked["accuracy"]}
-            row |= {"learning_rate": schedule.get_last_lr()[0], "seconds": time.perf_counter() - start}
+            row |= {"learning_rate": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - start}
             self.history_.append(row)
             score = (row["val_accuracy"], -row["val_loss"]) if val else (epoch,)
             if best is None or score > best[0]:
@@ -149,35 +149,39 @@ class CNNClassifier:
             self._tell(row, progress, callbacks)
         self.model.load_state_dict(best[1])
 
-    def _train_epoch(self, batches: Iterator, optimizer, schedule, averaged: nn.Module) -> dict:
-        """Take one step a batch; return train_loss and train_accuracy, which leave the device only at the end."""
+    def _train_epoch(self, step: Callable, batches: Iterator, first: int) -> dict:
+        """Take a step a batch; return train_loss and train_accuracy, which leave the device at the epoch's end."""
         self.model.train()
-        live, mean = ([t for t in m.state_dict().values() if t.is_floating_point()] for m in (self.model, averaged))
         loss_sum, correct, count = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
-        for images, labels in batches:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._bfloat16()):
-                logits = self.model(images)
-                loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            step = schedule.last_epoch  # counts the steps, not the epochs
-            schedule.step()
-            if averaged is not self.model:  # the first averages are short, that the first weights are soon forgotten
-                get_ema_multi_avg_fn(min(self.config.weight_average, (step + 1) / (step + 10)))(mean, live, None)
-            loss_sum += loss.detach() * len(labels)
-            correct += (logits.detach().argmax(1) == labels).sum()
+        for number, (images, labels) in enumerate(batches, first):
+            loss, right = step(number, images, labels)
+            loss_sum += loss * len(labels)
+            correct += right
             count += len(labels)
         return {"train_loss": loss_sum.item() / count, "train_accuracy": correct.item() / count}
 
-    def _optimizer(self, steps: int):
-        config = self.config
+    def _stepper(self, steps: int) -> tuple[Callable, torch.optim.Optimizer, nn.Module]:
+        """Return what takes the run's steps 0 to `steps` - 1, its optimizer, and the model of averaged weights."""
+        config, weights = self.config, joined_parameters(self.model)
         optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
-            self.model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=True
+            [weights], config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-        constant = config.schedule == "constant"
-        factor = (lambda step: 1.0) if constant else partial(one_cycle, steps=steps, warmup=config.warmup)
-        return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        averaged, average = averaging(self.model, weights, config.weight_average)
+        model = torch.compile(self.model) if self._uses["compile"] else self.model
+
+        def step(number: int, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._uses["bfloat16"]):
+                logits = model(images)
+                loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
+            optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one
+            loss.backward()
+            if config.schedule == "one_cycle":
+                optimizer.param_groups[0]["lr"] = config.learning_rate * one_cycle(number, steps, config.warmup)
+            optimizer.step()
+            average(number)
+            return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+        return step, optimizer, averaged
 
     def _batches(self, images: CharDataset, training: bool = False, augment: bool = False) -> Callable[[], Iterator]:
         """Return a function that gives an epoch's batches, (images, labels) on the device."""
@@ -206,14 +210,6 @@ class CNNClassifier:
             return images
         x = np.stack([fit_image(image, *self.source_shape) for image in images.x])
         return CharDataset(x, images.y, None, images.classes, images.source, images.files)
-
-    def _bfloat16(self) -> bool:
-        if self.config.precision != "auto":
-            return self.config.precision == "bfloat16"
-        if self.device.type == "cuda":
-            return self._large and torch.cuda.is_bf16_supported(including_emulation=False)
-        # only newer versions of torch tell; a CPU that would emulate bfloat16 is faster in float32
-        return self._large and bool(getattr(torch.cpu, "get_capabilities", dict)().get("avx512_bf16"))
 
     def _check(self, images: CharDataset) -> None:
         if not len(images):
@@ -312,7 +308,9 @@ class CNNClassifier:
             "epoch": self.best_epoch_,
             "metrics": metrics,
             "run": self._run,
-            "state_dict": {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()},
+            "state_dict": {
+                k: v.cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
+            },
         }
         checkpoints.write(path, content)
 
@@ -358,7 +356,7 @@ class CNNClassifier:
         }
         self.record_ = self.checkpoint_ = None
         if config.record_path:
-            about = {"image_size": self.image_size, "bfloat16": self._bfloat16(), "source": train.source}
+            about = self._uses | {"image_size": self.image_size, "source": train.source}
             about |= {"train_images": len(train), "val_images": len(val or ())}
             about |= {"train_fingerprint": self._run["train"], "val_fingerprint": self._run["val"]}
             self.record_ = RunRecord(config.record_path, config, environment(self.device) | about)

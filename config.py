@@ -25,15 +25,15 @@ RECIPES = {
     "report": dict(
         batch_size=32, epochs=100, learning_rate=0.003, optimizer="adam", schedule="constant", weight_decay=0.0,
         label_smoothing=0.0, weight_average=0.0, rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0,
-        pipeline="per_image", precision="float32",
+        pipeline="per_image", precision="float32", channels_last="off", fused="off",
     ),
     "default": dict(
-        batch_size=64, epochs=40, learning_rate=0.004, optimizer="adamw", schedule="one_cycle", weight_decay=0.0,
-        label_smoothing=0.1, weight_average=0.998, rotation=15.0, scale=0.2, shear=0.25, shift=0.075, elastic=0.06,
-        pipeline="resident", precision="auto",
+        batch_size=256, epochs=100, learning_rate=0.012, optimizer="adamw", schedule="one_cycle", weight_decay=0.0,
+        label_smoothing=0.1, weight_average=0.99, rotation=15.0, scale=0.2, shear=0.25, shift=0.075, elastic=0.06,
+        pipeline="resident", precision="auto", channels_last="auto", fused="auto",
     ),
 }  # fmt: skip
-RECIPES["ResNet18"] = RECIPES["default"] | dict(epochs=20, learning_rate=0.002, weight_decay=0.01, weight_average=0.99)
+RECIPES["ResNet18"] = RECIPES["default"] | dict(batch_size=64, epochs=20, learning_rate=0.002, weight_decay=0.01)
 
 DEFAULT_RAW = "./data/raw"
 
@@ -78,6 +78,10 @@ class Config:
     label_smoothing: float | None = _setting(None, 0.0, 0.9)  # probability spread over all classes
     weight_average: float | None = _setting(None, 0.0, 0.99999)  # decay a step of the averaged weights; 0: none
     precision: str | None = _setting(None, choices=("auto", "float32", "bfloat16"))  # of the training step
+    # how the device computes: what was measured to be fastest on its kind, or what the user forces or forbids
+    channels_last: str | None = _setting(None, choices=("auto", "on", "off"))  # order of the axes in memory
+    fused: str | None = _setting(None, choices=("auto", "on", "off"))  # the model's own shorter way, where it has one
+    compile: str = _setting("auto", choices=("auto", "on", "off"))  # torch.compile
     # the augmentation: largest change of an image, drawn anew for every image and step
     rotation: float | None = _setting(None, 0.0, 180.0)  # degrees to either side
     scale: float | None = _setting(None, 0.0, 0.9)  # fraction, in each axis

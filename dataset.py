@@ -226,10 +226,11 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
     Args:
         config: how strongly to augment, with numbers from torch's global generator; None: not at all.
     """
-    images = images[:, None] / 255
-    larger = images.shape[-1] > size  # and would lose strokes between the sampled points
-    if config is None or larger:
-        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=larger)
+    images, (height, width) = images / 255, images.shape[1:]
+    if config is None or width > size:  # sampled as they are, larger ones would lose strokes between the points
+        rows, columns = (_resampling(side, size, images.device) for side in (height, width))
+        images = rows @ (images @ columns.T)
+    images = images[:, None]
     if config is None:
         return images
     n, device = len(images), images.device
@@ -244,6 +245,13 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
     grid = torch.cat([moves, bend], 2).view(2 * n, 28) @ _grid_basis(size, device)
     grid = grid.view(n, 2, size, size).permute(0, 2, 3, 1)
     return functional.grid_sample(images, grid, align_corners=False)  # 0, no ink, beyond the border
+
+
+@lru_cache
+def _resampling(length: int, size: int, device: torch.device) -> torch.Tensor:
+    """Return float (size, length): bilinear resampling with antialiasing, of which an image needs one a side."""
+    unit = torch.eye(length)[None, None]
+    return functional.interpolate(unit, (size, length), mode="bilinear", antialias=True)[0, 0].to(device)
 
 
 @lru_cache
@@ -271,8 +279,8 @@ def batches(
     if shuffle and leaves_one(len(images), batch_size):
         order = order[:-1]
     for indices in order.to(images.device).split(batch_size):
-        x, y = ink(images[indices], background[indices]).to(device), labels[indices].to(device)
-        yield warp(x, size, augment), y
+        x, fills, y = (values.index_select(0, indices) for values in (images, background, labels))
+        yield warp(ink(x, fills).to(device), size, augment), y.to(device)
 
 
 def report_transform(size: int) -> transforms.Compose:

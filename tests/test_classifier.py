@@ -280,7 +280,7 @@ def test_the_default_recipe_learns_drawn_characters(quick):
 
     x, y = strokes.draw(per_class=150)
     train, val = split(CharDataset(x, y, classes=list(strokes.CHARACTERS)), 0.2)
-    classifier = CNNClassifier(quick(epochs=8), train.classes)
+    classifier = CNNClassifier(quick(epochs=30), train.classes)
     classifier.fit(train, val)
     assert classifier.evaluate(val)["accuracy"] > 0.8
 

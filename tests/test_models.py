@@ -1,8 +1,10 @@
 import pytest
 import torch
 import torchvision
+from torch.nn import functional
 
 from models import MODELS, LeNet, ResBlock, ResNet18, build, output_shapes
+from models.LeNet import pooled_convolution
 
 
 def parameters(model) -> int:
@@ -18,6 +20,33 @@ def test_lenet_is_the_reports():
     assert LeNet(3, 5)(torch.zeros(2, 3, 32, 32)).shape == (2, 5)
     logits = model(torch.randn(8, 1, 32, 32))
     assert (logits < 0).any() and not torch.allclose(logits.sum(1), torch.ones(8))  # no softmax at the end
+
+
+@pytest.mark.parametrize("channels, memory", [(1, torch.contiguous_format), (3, torch.channels_last)])
+def test_lenet_fused_is_lenet(channels, memory):
+    model = LeNet(channels, 7).to(memory_format=memory)
+    x, y = torch.rand(9, channels, 32, 32), torch.arange(9) % 7
+
+    def step(fused):
+        model.fused = fused
+        logits = model(x)
+        return logits, torch.autograd.grad(functional.cross_entropy(logits, y), list(model.parameters()))
+
+    (logits, gradients), (fused_logits, fused_gradients) = step(False), step(True)
+    torch.testing.assert_close(fused_logits, logits)
+    for ours, theirs in zip(fused_gradients, gradients, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_pooled_convolution_is_a_convolution_and_a_pooling():
+    x, weight = torch.randn(3, 2, 11, 9), torch.randn(4, 2, 4, 2, dtype=torch.double, requires_grad=True)
+    x = x.double().requires_grad_()
+    pooled = pooled_convolution(x, weight)
+    torch.testing.assert_close(pooled, functional.max_pool2d(functional.conv2d(x, weight), 2))
+    assert torch.autograd.gradcheck(pooled_convolution, (x, weight))
+    blank = torch.zeros(1, 2, 5, 3, dtype=torch.double, requires_grad=True)  # all equal: one of the four gets it all
+    (gradient,) = torch.autograd.grad(pooled_convolution(blank, torch.ones_like(weight)).sum(), blank)
+    assert gradient.sum() == weight[0].numel() * len(weight)
 
 
 def test_resnet18_is_torchvisions():

@@ -15,8 +15,9 @@ MAY_IMPORT = {
     "init": {"config"},
     "records": {"config", "init"},
     "checkpoints": {"config", "init"},
+    "compute": {"config"},
     "dataset": {"config", "init", "strokes"},
-    "classifier": {"config", "init", "dataset", "models", "records", "checkpoints"},
+    "classifier": {"config", "init", "dataset", "models", "records", "checkpoints", "compute"},
 }
 
 
