@@ -144,7 +144,7 @@ class LiveCurves:
         if last and folder:
             (folder / "curves.png").write_bytes(png.getvalue())
         self._update(png.getvalue())
-        self._next = time.perf_counter() + 20 * (time.perf_counter() - start)
+        self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
 
     def _update(self, png: bytes) -> None:
         from IPython.display import Image, display

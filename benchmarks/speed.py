@@ -4,7 +4,7 @@
     python benchmarks/speed.py --model ResNet18 --images 128         at 224, as in the report
     python benchmarks/speed.py --rounds 1 --images 256 --only ours report
 
-Every pipeline has a process of its own and trains two epochs a round, of which the second counts; the rounds alternate
+Every pipeline has a process of its own and trains four epochs a round, of which the last counts; the rounds alternate
 between the pipelines. The peers are used as their documentation tells a newcomer to; those that are not installed are
 left out (pip install -r benchmarks/requirements.txt). The table goes to the terminal, the figures to a JSON file.
 """
@@ -42,7 +42,7 @@ from init import pick_device
 from models import MODELS
 from records import environment
 
-EPOCHS = 2  # a round: one to warm up, one to measure
+EPOCHS = 4  # a round: three to warm up, one to measure
 CLASSES = list(strokes.CHARACTERS)
 
 

@@ -41,3 +41,12 @@ def test_time_to_accuracy(tmp_path, images):
 
 def test_synthetic(images):
     assert "of 144 real images (95 % interval" in run("synthetic.py", images, "--epochs", 1)
+
+
+def test_costs(tmp_path):
+    output = tmp_path / "costs.json"
+    few = ["--images", 240, "--base", 240, "--epochs", 2, "--rounds", 1]
+    text = run("costs.py", *few, "--output", output)
+    figures = json.loads(output.read_text())
+    assert [row["images"] for row in figures["growth"].values()] == [240, 960, 3840]
+    assert min(figures["single"].values()) > 0 and "the bare model" in text
