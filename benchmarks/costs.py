@@ -49,8 +49,8 @@ def drawn(count: int) -> CharDataset:
     return CharDataset(x, y, classes=CLASSES)
 
 
-def trained(images: CharDataset, epochs: int = 1, **options) -> CNNClassifier:
-    classifier = CNNClassifier(Config(epochs=epochs, record_path=None, save_path=None, **options), CLASSES)
+def trained(images: CharDataset, epochs: int = 1) -> CNNClassifier:
+    classifier = CNNClassifier(Config(epochs=epochs, record_path=None, save_path=None), CLASSES)
     classifier.fit(images)
     return classifier
 
@@ -126,10 +126,10 @@ def one_size(count: int) -> None:
     images = drawn(count)
     before = psutil.Process().memory_info().rss
     history = trained(images, epochs=4).history_
-    peak = psutil.Process().memory_info().rss
+    after = psutil.Process().memory_info().rss
     seconds = statistics.median(row["seconds"] for row in history[1:])
     print()
-    print(json.dumps({"images": len(images), "seconds": seconds, "data": images.x.nbytes, "added": peak - before}))
+    print(json.dumps({"images": len(images), "seconds": seconds, "data": images.x.nbytes, "added": after - before}))
 
 
 def main():
