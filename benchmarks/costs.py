@@ -13,6 +13,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -108,28 +110,27 @@ def live_curves(count: int, epochs: int | None) -> dict:
     return {"run": seconds, "drawing": sum(spent), "part": sum(spent) / seconds}
 
 
-def growth(base: int) -> dict:
-    """Return the seconds an epoch and the memory of 1, 4 and 16 times as many images."""
-    result = {}
-    for times in (1, 4, 16):
-        code = (
-            f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'benchmarks')!r}]; import costs; "
-            f"costs.one_size({base * times})"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        result[times] = json.loads(done.stdout.splitlines()[-1])
-    return result
+def growth(base: int, rounds: int) -> dict:
+    """Return the seconds an epoch and the memory of 1, 4 and 16 times as many images, medians of `rounds`."""
+    measured = {1: [], 4: [], 16: []}
+    for _ in range(rounds):
+        for times, results in measured.items():
+            with ProcessPoolExecutor(1, get_context("spawn")) as own:
+                results.append(own.submit(one_size, base * times, 48 // times).result())
+    return {
+        times: {key: statistics.median(result[key] for result in results) for key in results[0]}
+        for times, results in measured.items()
+    }
 
 
-def one_size(count: int) -> None:
-    """Print the seconds an epoch takes, and the bytes that the data set and the process have."""
+def one_size(count: int, epochs: int) -> dict:
+    """Return the seconds an epoch takes, after one to warm up, and the bytes that the data set and training take."""
     images = drawn(count)
     before = psutil.Process().memory_info().rss
-    history = trained(images, epochs=4).history_
+    history = trained(images, 1 + epochs).history_
     after = psutil.Process().memory_info().rss
-    seconds = statistics.median(row["seconds"] for row in history[1:])
-    print()
-    print(json.dumps({"images": len(images), "seconds": seconds, "data": images.x.nbytes, "added": after - before}))
+    seconds = statistics.mean(row["seconds"] for row in history[1:])
+    return {"images": len(images), "seconds": seconds, "data": images.x.nbytes, "added": after - before}
 
 
 def main():
@@ -137,7 +138,7 @@ def main():
     parser.add_argument("--images", type=int, default=100_000, help="to predict")
     parser.add_argument("--base", type=int, default=7440, help="images of the smallest set to train on")
     parser.add_argument("--epochs", type=int, help="of the run whose curves are drawn; by default the recipe's")
-    parser.add_argument("--rounds", type=int, default=5, help="of importing")
+    parser.add_argument("--rounds", type=int, default=5, help="of importing and of growth")
     parser.add_argument("--output", default="costs.json")
     options = parser.parse_args()
     figures = {
@@ -145,7 +146,7 @@ def main():
         "imports": imports(options.rounds),
         "prediction": prediction(options.images),
     }
-    figures |= {"growth": growth(options.base), "live_curves": live_curves(options.base, options.epochs)}
+    figures |= {"growth": growth(options.base, options.rounds), "live_curves": live_curves(options.base, options.epochs)}
     with tempfile.TemporaryDirectory() as folder:
         figures["single"] = one_image_and_load(Path(folder))
     Path(options.output).write_text(json.dumps(figures, indent=2), encoding="utf-8")
