@@ -146,7 +146,10 @@ def main():
         "imports": imports(options.rounds),
         "prediction": prediction(options.images),
     }
-    figures |= {"growth": growth(options.base, options.rounds), "live_curves": live_curves(options.base, options.epochs)}
+    figures |= {
+        "growth": growth(options.base, options.rounds),
+        "live_curves": live_curves(options.base, options.epochs),
+    }
     with tempfile.TemporaryDirectory() as folder:
         figures["single"] = one_image_and_load(Path(folder))
     Path(options.output).write_text(json.dumps(figures, indent=2), encoding="utf-8")
