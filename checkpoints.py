@@ -20,6 +20,7 @@ CONTENT = {  # key → type; metrics, epoch and run are None for weights that no
     "config": dict,
     "epoch": int | None,
     "metrics": dict | None,  # of the validation images
+    "temperature": float,  # what logits are divided by; files older than it have none, and mean 1
     "run": dict | None,  # its name, and the fingerprints of its training and validation images
     "state_dict": dict,
 }
@@ -53,6 +54,7 @@ def read(path: str | Path) -> dict:
         raise InputError(f"{path} is not a checkpoint of this program")
     if content["format"] > FORMAT:
         raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
+    content.setdefault("temperature", 1.0)
     for key, kind in CONTENT.items():
         if key not in content or not isinstance(content[key], kind):
             raise InputError(f"{path} is not a whole checkpoint: {key} is {content.get(key, 'missing')!r:.80}")

@@ -13,12 +13,13 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
+import batches
 import checkpoints
-import dataset as data
-from compute import averaging, choose, joined_parameters, keep_freed_memory, place
+from compute import averaging, choose, deterministic, joined_parameters, keep_freed_memory, place
 from config import Config, InputError
 from dataset import CharDataset
 from init import fingerprint, fit_image, pick_device
+from metrics import accuracy, calibration_error, fit_temperature, in_words, per_class
 from models import MODELS, build
 from records import RunRecord, environment, run_name
 
@@ -32,6 +33,13 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     rise = warmup * steps
     start, end, part = (0.04, 1.0, step / rise) if step < rise else (1.0, 0.0, (step - rise) / (steps - rise))
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+
+def _columns(part: str, score: dict | None) -> dict:
+    """Return a score as the columns of a history, named after the part of the data it is of."""
+    low, high = score["interval"] if score else (None, None)
+    values = {key: score and score[key] for key in ("loss", "accuracy")} | {"low": low, "high": high}
+    return {f"{part}_{key}": value for key, value in values.items()} | {f"{part}_n": score["n"] if score else 0}
 
 
 class CNNClassifier:
@@ -48,6 +56,7 @@ class CNNClassifier:
         metrics_: what `evaluate` gives for the validation images at that epoch, or None.
         record_: the RunRecord of the last fit, or None.
         checkpoint_: Path of the file the best weights are in, or None.
+        temperature_: what logits are divided by before they become probabilities; 1 unless `calibrate` has set it.
 
     Raises:
         InputError: a device that is not there. ValueError: an unknown model.
@@ -60,7 +69,7 @@ class CNNClassifier:
             raise InputError(f"a classifier needs two or more classes of different names, not {self.classes_}")
         self.device = pick_device(self.config.device)
         self.history_, self.best_epoch_, self.metrics_ = [], None, None
-        self.record_, self.checkpoint_, self._run = None, None, None
+        self.record_, self.checkpoint_, self._run, self.temperature_ = None, None, None, 1.0
         self.source_shape = (self.config.raw_size,) * 2  # pixels (H, W) of the images it is trained on
         self.model = self._build()
         self.image_size = self._image_size()
@@ -98,8 +107,8 @@ class CNNClassifier:
             callbacks: each is called with (history so far, the record's folder or None) after every epoch.
 
         Returns:
-            The history: a dict an epoch, with epoch, train_loss, train_accuracy, val_loss, val_accuracy (of the
-            averaged weights), learning_rate, seconds.
+            The history: a dict an epoch, with epoch, learning_rate, seconds, and loss, accuracy, low, high (its 95 %
+            interval) and n after `train_` and, for the averaged weights, after `val_`.
 
         Raises:
             InputError: images or labels that do not fit the classes; an `init_from` of another model or classes.
@@ -108,14 +117,18 @@ class CNNClassifier:
             if images is not None:
                 self._check(images)
         self.source_shape = train.x.shape[1:]
-        self.history_, self.best_epoch_, self.metrics_ = [], None, None
+        self.history_, self.best_epoch_, self.metrics_, self.temperature_ = [], None, None, 1.0
         self.model = self._build()
         if self.config.init_from:
             self._start_from(self.config.init_from)
         self._open_record(train, val)
         if self.device.type == "cpu":
             keep_freed_memory()
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+        on_cuda = self.device.type == "cuda"
+        with (
+            torch.random.fork_rng([self.device] * on_cuda),
+            deterministic(on_cuda and self.config.deterministic == "on"),
+        ):
             self._run_epochs(train, val, callbacks)
         if self.record_:
             seconds = sum(row["seconds"] for row in self.history_)
@@ -127,17 +140,17 @@ class CNNClassifier:
 
     def _run_epochs(self, train: CharDataset, val: CharDataset | None, callbacks: Sequence[Callable]) -> None:
         config = self.config
-        steps = math.ceil(len(train) / config.batch_size)  # an epoch
-        step, optimizer, averaged = self._stepper(steps * config.epochs)
+        epochs, steps = config.epochs_for(len(train)), math.ceil(len(train) / config.batch_size)  # steps an epoch
+        step, optimizer, averaged = self._stepper(steps * epochs)
         train_batches, val_batches = self._batches(train, training=True), val and self._batches(val)
         best = None
-        progress = tqdm(range(1, config.epochs + 1), f"{config.model} {config.hash_id}", unit="epoch", file=sys.stdout)
+        progress = tqdm(range(1, epochs + 1), f"{config.model} {config.hash_id}", unit="epoch", file=sys.stdout)
         for epoch in progress:
             start = time.perf_counter()
             torch.manual_seed(config.random_seed * 100_003 + epoch)  # order and augmentation depend on seed and epoch
-            row = {"epoch": epoch} | self._train_epoch(step, train_batches(), (epoch - 1) * steps)
+            trained = self._train_epoch(step, train_batches(), (epoch - 1) * steps)
             checked = self._score(averaged, val_batches()) if val else None
-            row |= {"val_loss": checked and checked["loss"], "val_accuracy": checked and checked["accuracy"]}
+            row = {"epoch": epoch} | _columns("train", trained) | _columns("val", checked)
             row |= {"learning_rate": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - start}
             self.history_.append(row)
             score = (row["val_accuracy"], -row["val_loss"]) if val else (epoch,)
@@ -146,11 +159,11 @@ class CNNClassifier:
                 self.best_epoch_, self.metrics_ = epoch, checked
                 if self.checkpoint_:
                     self._write(self.checkpoint_, averaged)
-            self._tell(row, progress, callbacks)
+            self._tell(trained, checked, progress, callbacks)
         self.model.load_state_dict(best[1])
 
     def _train_epoch(self, step: Callable, batches: Iterator, first: int) -> dict:
-        """Take a step a batch; return train_loss and train_accuracy, which leave the device at the epoch's end."""
+        """Take a step a batch; return the loss and the accuracy, which leave the device at the epoch's end."""
         self.model.train()
         loss_sum, correct, count = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
         for number, (images, labels) in enumerate(batches, first):
@@ -158,7 +171,7 @@ class CNNClassifier:
             loss_sum += loss * len(labels)
             correct += right
             count += len(labels)
-        return {"train_loss": loss_sum.item() / count, "train_accuracy": correct.item() / count}
+        return {"loss": loss_sum.item() / count} | accuracy(correct.item(), count)
 
     def _stepper(self, steps: int) -> tuple[Callable, torch.optim.Optimizer, nn.Module]:
         """Return what takes the run's steps 0 to `steps` - 1, its optimizer, and the model of averaged weights."""
@@ -189,14 +202,14 @@ class CNNClassifier:
         batch_size = config.batch_size if training else 512
         if config.pipeline == "per_image" or images.transform:
             if images.transform is None:
-                images = images.with_transform(data.report_transform(self.image_size))
-            return lambda: data.loader_batches(images, batch_size, self.device, shuffle=training)
+                images = images.with_transform(batches.report_transform(self.image_size))
+            return lambda: batches.loaded(images, batch_size, self.device, shuffle=training)
         x, y = torch.from_numpy(images.x), torch.from_numpy(images.y)
         if self._has_room_for(x):
             x, y = x.to(self.device), y.to(self.device)
-        background = data.backgrounds(x)
+        background = batches.backgrounds(x)
         strengths = config if (training or augment) and config.augments else None
-        return lambda: data.batches(
+        return lambda: batches.prepared(
             x, background, y, batch_size, self.image_size, self.device, strengths, shuffle=training
         )
 
@@ -219,39 +232,43 @@ class CNNClassifier:
 
     # ------------------------------------------------------------------------------------------ evaluate, predict
 
-    def evaluate(self, images: CharDataset) -> dict:
+    def evaluate(self, images: CharDataset, classes: bool = False) -> dict:
         """Compare predictions with labels; the model is not changed.
 
         Args:
             images: N ≥ 1 labelled images of the same classes.
+            classes: whether to add `classes`: precision, recall, f1-score and support of each (`metrics.per_class`).
 
         Returns:
-            loss (mean cross-entropy, nats), accuracy, n, and interval: the 95 % interval (low, high) of the accuracy
-            by Wilson, "Probable inference", JASA 22, 1927.
+            loss (mean cross-entropy, nats), accuracy, n, interval (`metrics.accuracy`), and calibration_error
+            (`metrics.calibration_error`).
         """
         self._check(images)
-        return self._score(self.model, self._batches(images)())
+        result = self._score(self.model, self._batches(images)())
+        if classes:
+            result["classes"] = per_class(images.y, self.predict(images), self.classes_)
+        return result
 
     def _score(self, model: nn.Module, batches: Iterator) -> dict:
-        from scipy.stats import binomtest  # here, since it takes a second to import
-
         logits, labels = self._forward(model, batches)
-        correct = int((logits.argmax(1) == labels).sum())
-        low, high = binomtest(correct, len(labels)).proportion_ci(method="wilson")
-        loss = functional.cross_entropy(logits, labels).item()
-        return {
-            "loss": loss,
-            "accuracy": correct / len(labels),
-            "n": len(labels),
-            "interval": (float(low), float(high)),
-        }
+        result = {"loss": functional.cross_entropy(logits, labels).item()}
+        result |= accuracy((logits.argmax(1) == labels).sum(), len(labels))
+        return result | {"calibration_error": calibration_error(logits.softmax(1).numpy(), labels.numpy())}
+
+    def calibrate(self, images: CharDataset) -> float:
+        """Fit the temperature to images that the model was not trained on, and return it; `save` stores it."""
+        self._check(images)
+        logits, labels = self._forward(self.model, self._batches(images)())
+        self.temperature_ *= fit_temperature(logits.numpy(), labels.numpy())
+        return self.temperature_
 
     @torch.inference_mode()
     def _forward(self, model: nn.Module, batches: Iterator) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits float32 (N, C) and labels int64 (N,), both on the CPU."""
+        """Return logits float32 (N, C), divided by the temperature, and labels int64 (N,), both on the CPU."""
         model.eval()
         results = [(model(images), labels) for images, labels in batches]
-        return tuple(torch.cat(parts).cpu() for parts in zip(*results, strict=True))
+        logits, labels = (torch.cat(parts).cpu() for parts in zip(*results, strict=True))
+        return logits / self.temperature_, labels
 
     def predict_proba(self, images: np.ndarray | CharDataset) -> np.ndarray:
         """Return the probability of each class, float32 (N, C); rows sum to 1.
@@ -307,6 +324,7 @@ class CNNClassifier:
             "config": asdict(self.config),
             "epoch": self.best_epoch_,
             "metrics": metrics,
+            "temperature": self.temperature_,
             "run": self._run,
             "state_dict": {
                 k: v.cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
@@ -327,6 +345,7 @@ class CNNClassifier:
         classifier.image_size, classifier.source_shape = checkpoint["image_size"], tuple(checkpoint["source_shape"])
         classifier.best_epoch_, classifier.metrics_ = checkpoint["epoch"], checkpoint["metrics"]
         classifier._run, classifier.checkpoint_ = checkpoint["run"], Path(path)
+        classifier.temperature_ = checkpoint["temperature"]
         classifier._take_weights(path, checkpoint)
         classifier.model.eval()
         return classifier
@@ -357,21 +376,24 @@ class CNNClassifier:
         self.record_ = self.checkpoint_ = None
         if config.record_path:
             about = self._uses | {"image_size": self.image_size, "source": train.source}
+            about |= {"epochs": config.epochs_for(len(train))}
             about |= {"train_images": len(train), "val_images": len(val or ())}
             about |= {"train_fingerprint": self._run["train"], "val_fingerprint": self._run["val"]}
+            about |= {"corrections": train.corrections}
             self.record_ = RunRecord(config.record_path, config, environment(self.device) | about)
             self._run["name"] = self.record_.folder.name
         if config.save_path:
             path = Path(config.save_path)
             self.checkpoint_ = path.with_name(f"{path.stem}.{self._run['name']}{path.suffix}")
 
-    def _tell(self, row: dict, progress: tqdm, callbacks: Sequence[Callable]) -> None:
-        text = f"loss {row['train_loss']:.4f}  accuracy {row['train_accuracy']:.2%}"
-        if row["val_accuracy"] is not None:
-            text += f"  val loss {row['val_loss']:.4f}  val accuracy {row['val_accuracy']:.2%}"
+    def _tell(self, trained: dict, checked: dict | None, progress: tqdm, callbacks: Sequence[Callable]) -> None:
+        row = self.history_[-1]
+        text = f"loss {trained['loss']:.4f}  accuracy {in_words(trained)}"
+        if checked:
+            text += f"  val loss {checked['loss']:.4f}  val accuracy {in_words(checked)}"
         progress.set_postfix_str(text, refresh=False)
         if self.record_:
             self.record_.epoch(row)
-            self.record_.log(f"epoch {row['epoch']}/{self.config.epochs}  {text}  {row['seconds']:.1f} s")
+            self.record_.log(f"epoch {row['epoch']}/{progress.total}  {text}  {row['seconds']:.1f} s")
         for callback in callbacks:
             callback(self.history_, self.record_ and self.record_.folder)

@@ -2,9 +2,11 @@
 
 import copy
 import ctypes
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 import torch
@@ -45,6 +47,19 @@ def place(model: nn.Module, device: torch.device, uses: dict[str, bool]) -> nn.M
     if hasattr(model, "fused"):
         model.fused = uses["fused"]
     return model.to(device, memory_format=torch.channels_last if uses["channels_last"] else torch.contiguous_format)
+
+
+@contextmanager
+def deterministic(on: bool) -> Iterator[None]:
+    """Within it, if on, torch uses only operations that give the same bits again on the same device."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if on:  # what cuBLAS asks for, before its first use
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def keep_freed_memory() -> None:

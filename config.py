@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
@@ -23,17 +24,19 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
 # takes "default".
 RECIPES = {
     "report": dict(
-        batch_size=32, epochs=100, learning_rate=0.003, optimizer="adam", schedule="constant", weight_decay=0.0,
-        label_smoothing=0.0, weight_average=0.0, rotation=0.0, scale=0.0, shear=0.0, shift=0.0, elastic=0.0,
-        pipeline="per_image", precision="float32", channels_last="off", fused="off",
+        batch_size=32, epochs=100, images_shown=0, learning_rate=0.003, optimizer="adam", schedule="constant",
+        weight_decay=0.0, label_smoothing=0.0, weight_average=0.0, rotation=0.0, scale=0.0, shear=0.0, shift=0.0,
+        elastic=0.0, pipeline="per_image", precision="float32", channels_last="off", fused="off",
     ),
     "default": dict(
-        batch_size=256, epochs=100, learning_rate=0.012, optimizer="adamw", schedule="one_cycle", weight_decay=0.0,
-        label_smoothing=0.1, weight_average=0.99, rotation=15.0, scale=0.2, shear=0.25, shift=0.075, elastic=0.06,
-        pipeline="resident", precision="auto", channels_last="auto", fused="auto",
+        batch_size=256, epochs=None, images_shown=669_600, learning_rate=0.012, optimizer="adamw", schedule="one_cycle",
+        weight_decay=0.0, label_smoothing=0.1, weight_average=0.99, rotation=15.0, scale=0.2, shear=0.25, shift=0.075,
+        elastic=0.06, pipeline="resident", precision="auto", channels_last="auto", fused="auto",
     ),
 }  # fmt: skip
-RECIPES["ResNet18"] = RECIPES["default"] | dict(batch_size=64, epochs=20, learning_rate=0.002, weight_decay=0.01)
+RECIPES["ResNet18"] = RECIPES["default"] | dict(
+    batch_size=64, images_shown=133_920, learning_rate=0.002, weight_decay=0.01
+)
 
 DEFAULT_RAW = "./data/raw"
 
@@ -54,7 +57,8 @@ class Config:
     mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))
     recipe: str = _setting("default", choices=("default", "report"))
     batch_size: int | None = _setting(None, 1, 65536)  # images
-    epochs: int | None = _setting(None, 1, 100_000)  # passes over the training images
+    epochs: int | None = _setting(None, 1, 100_000)  # passes over the training images; None: see `epochs_for`
+    images_shown: int | None = _setting(None, 0, 10**12)  # in all epochs together, where `epochs` is None
     learning_rate: float | None = _setting(None, 1e-9, 10.0)  # a step; the peak of a one-cycle schedule
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of what a run is
@@ -82,6 +86,7 @@ class Config:
     channels_last: str | None = _setting(None, choices=("auto", "on", "off"))  # order of the axes in memory
     fused: str | None = _setting(None, choices=("auto", "on", "off"))  # the model's own shorter way, where it has one
     compile: str = _setting("auto", choices=("auto", "on", "off"))  # torch.compile
+    deterministic: str = _setting("off", choices=("on", "off"))  # on CUDA, at some cost; on a CPU all runs are
     # the augmentation: largest change of an image, drawn anew for every image and step
     rotation: float | None = _setting(None, 0.0, 180.0)  # degrees to either side
     scale: float | None = _setting(None, 0.0, 0.9)  # fraction, in each axis
@@ -119,6 +124,13 @@ class Config:
     def augments(self) -> bool:
         """Whether any augmentation is on."""
         return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
+
+    def epochs_for(self, images: int) -> int:
+        """Return how many epochs a run on that many training images takes.
+
+        A small data set is gone through more often: what a model learns depends on the steps that it takes.
+        """
+        return self.epochs or max(20, math.ceil(self.images_shown / images))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":

@@ -1,23 +1,23 @@
-"""Labelled images: the torch Dataset, the npz format, splits without leaks, batches prepared on the device."""
+"""Labelled images: the torch Dataset, the npz format, corrections of labels, splits without leaks."""
 
+import csv
 import hashlib
-import math
+import io
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.nn import functional
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from torch.utils.data import Dataset
 
 import strokes
-from config import DEFAULT_RAW, Config, InputError
-from init import build_npz, has_images, identical_groups, preprocess, summarize
+from config import DEFAULT_RAW, Config, InputError, did_you_mean
+from init import build_npz, has_images, identical_groups, preprocess, summarize, write_atomically
+
+CORRECTION, DROPPED = ["file", "given", "corrected"], "dropped"  # columns; what stands for no class
 
 
 class CharDataset(Dataset):
@@ -31,6 +31,9 @@ class CharDataset(Dataset):
         classes: names of the C classes in label order; by default "0", "1" …
         source: where the images come from.
         files: names of the N images.
+
+    Attributes:
+        corrections: the rows of the corrections file that were applied, dicts of file, given, corrected.
 
     Raises:
         InputError: arrays whose shape, dtype or range is not as said.
@@ -55,6 +58,7 @@ class CharDataset(Dataset):
             )
         self.transform, self.source = transform, str(source)
         self.files = np.arange(len(self.x)).astype(str) if files is None else np.asarray(files)
+        self.corrections = []
 
     def __len__(self) -> int:
         return len(self.x)
@@ -68,30 +72,40 @@ class CharDataset(Dataset):
     def subset(self, indices) -> "CharDataset":
         """Return the images at `indices`, integers (n,), as a CharDataset of their own."""
         i = np.asarray(indices, dtype=np.int64)
-        return CharDataset(self.x[i], self.y[i], self.transform, self.classes, self.source, self.files[i])
+        return self._like(self.x[i], self.y[i], self.transform, self.files[i])
 
     def with_transform(self, transform) -> "CharDataset":
         """Return the same images under another transform."""
-        return CharDataset(self.x, self.y, transform, self.classes, self.source, self.files)
+        return self._like(self.x, self.y, transform, self.files)
+
+    def _like(self, x, y, transform, files) -> "CharDataset":
+        other = CharDataset(x, y, transform, self.classes, self.source, files)
+        other.corrections = self.corrections
+        return other
 
 
-def load_npz(path: str | Path, part: str = "train") -> CharDataset:
+def load_npz(path: str | Path, part: str = "train", corrected: bool = True) -> CharDataset:
     """Read data.npz, or a file in Keras's layout (x_train, y_train, x_test, y_test).
 
     Args:
         path: the file; nothing in it is unpickled.
         part: "train", or "test" for the images kept for testing (an empty set where the file has none).
+        corrected: whether the corrections file beside it is applied (see `correct`); never to the test images.
 
     Raises:
         InputError: no such file, damaged, a key missing, arrays that do not fit; names the file and the remedy.
     """
+    images = _read_npz(path, part)
+    return _corrected(images, path) if corrected and part == "train" else images
+
+
+def _read_npz(path: str | Path, part: str) -> CharDataset:
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             keras = "x_train" in npz.files
             suffix = "_test" if part == "test" else "_train" if keras else ""
             if part == "test" and "x_test" not in npz.files:
-                train = load_npz(path)
-                return train.subset([])
+                return _read_npz(path, "train").subset([])
             for key in ("x" + suffix, "y" + suffix):
                 if key not in npz.files:
                     raise InputError(f"it has no {key!r}, only {', '.join(npz.files) or 'nothing'}")
@@ -132,6 +146,82 @@ def _to_uint8(x: np.ndarray) -> np.ndarray:
     return np.rint(x * 255 if x.dtype.kind == "f" and high <= 1 else x).astype(np.uint8)
 
 
+def corrections_path(data_path: str | Path) -> Path:
+    """Return where the corrections of a data.npz are: data.corrections.csv beside it."""
+    return Path(data_path).with_suffix(".corrections.csv")
+
+
+def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
+    """Note labels that are wrong, in the corrections file, which every later `load_npz` applies.
+
+    Args:
+        data_path: the data.npz; neither it nor the raw images are changed.
+        labels: file → its right class, or None for an image that is to be dropped. To take a note back, delete its
+            line.
+
+    Raises:
+        InputError: a file or a class that the data does not have.
+    """
+    images, path = load_npz(data_path, corrected=False), corrections_path(data_path)
+    given = dict(zip(images.files.tolist(), images.y.tolist(), strict=True))
+    rows = {row["file"]: row for row in _read_corrections(path)}
+    for file, name in labels.items():
+        if file not in given:
+            raise InputError(f"{data_path} has no file {file!r}: {did_you_mean(file, given)}")
+        if name is not None and name not in images.classes:
+            raise InputError(f"{data_path} has no class {name!r}: {did_you_mean(name, images.classes)}")
+        rows[file] = {"file": file, "given": images.classes[given[file]], "corrected": name or DROPPED}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CORRECTION, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows.values())
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    return path
+
+
+def _read_corrections(path: Path) -> list[dict]:
+    if not path.exists():
+        return []
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a readable CSV file: {error}") from None
+    if reader.fieldnames != CORRECTION or any(None in row or None in row.values() for row in rows):
+        raise InputError(f"{path} must have the columns {', '.join(CORRECTION)}, and a value of each in every line")
+    return rows
+
+
+def _corrected(images: CharDataset, data_path: str | Path) -> CharDataset:
+    """Return the images under the labels that the corrections file gives, without those that it drops."""
+    path = corrections_path(data_path)
+    place = {file: i for i, file in enumerate(images.files.tolist())}
+    y, kept, applied, unknown = images.y.copy(), np.ones(len(images), bool), [], 0
+    for row in _read_corrections(path):
+        i = place.get(row["file"])
+        if i is None:
+            unknown += 1
+        elif images.classes[images.y[i]] != row["given"]:
+            raise InputError(
+                f"{path}: {row['file']} is given as {images.classes[images.y[i]]!r}, not {row['given']!r}: "
+                "correct or delete the line"
+            )
+        elif row["corrected"] == DROPPED:
+            kept[i] = False
+        elif row["corrected"] in images.classes:
+            y[i] = images.classes.index(row["corrected"])
+        else:
+            raise InputError(f"{path}: {row['file']}: {did_you_mean(row['corrected'], [*images.classes, DROPPED])}")
+        applied += [row] * (i is not None)
+    if applied or unknown:
+        print(f"{path}: {len(applied)} labels corrected or dropped, {unknown} lines of files that are not here")
+    if not applied:
+        return images
+    images = images._like(images.x, y, images.transform, images.files).subset(np.flatnonzero(kept))
+    images.corrections = applied
+    return images
+
+
 def prepare(config: Config) -> Path:
     """Make `config.data_path` of the raw images, or of drawn strokes where there are none; print what it holds.
 
@@ -156,9 +246,17 @@ def _draw(size: int) -> tuple[dict, dict]:
     """Return the arrays and the summary of a data.npz of drawn characters."""
     x, y = strokes.draw(size=size)
     classes, source = list(strokes.CHARACTERS), "synthetic handwriting (drawn by strokes.py)"
-    files = [f"{classes[k]}/{i}" for i, k in enumerate(y.tolist())]
+    files = [f"{k + 1}/{i}" for i, k in enumerate(y.tolist())]
     arrays = {"x": x, "y": y, "classes": np.array(classes), "source": source, "files": np.array(files)}
     return arrays, summarize(x, y, classes, source, files)
+
+
+def leak_groups(images: CharDataset) -> np.ndarray:
+    """Return the group of each image, int64 (N,): identical images share one, and must stay on one side of a split."""
+    group = np.arange(len(images))
+    for same in identical_groups(images.x):
+        group[same] = same[0]
+    return group
 
 
 def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tuple[CharDataset, CharDataset]:
@@ -176,9 +274,7 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     """
     if not 0 < val_fraction < 1:
         raise InputError(f"val_fraction must be between 0 and 1, not {val_fraction}")
-    group = np.arange(len(dataset))
-    for same in identical_groups(dataset.x):
-        group[same] = same[0]
+    group = leak_groups(dataset)
     order = np.random.default_rng(seed).permutation(len(dataset))
     in_val = {}  # group → whether it is for validation
     for k, name in enumerate(dataset.classes):
@@ -200,99 +296,3 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
             in_val[min(candidates, key=count.get)] = True
     val = np.array([in_val[g] for g in group.tolist()])
     return dataset.subset(np.flatnonzero(~val)), dataset.subset(np.flatnonzero(val))
-
-
-# ---------------------------------------------------------------------------------------------- batches
-
-
-def backgrounds(images: torch.Tensor) -> torch.Tensor:
-    """Return the background of each image of uint8 (N, H, W), the median of its border, as uint8 (N,)."""
-    parts = [torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], 1).median(1).values for x in images.split(4096)]
-    return torch.cat(parts)
-
-
-def ink(images: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
-    """Return images uint8 (N, H, W) as their distance, uint8, from their background (N,).
-
-    So the background is 0, whether the ink is dark on light or light on dark.
-    """
-    background = background[:, None, None]
-    return torch.maximum(images, background) - torch.minimum(images, background)
-
-
-def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch.Tensor:
-    """Resample ink uint8 (N, H, W) to float (N, 1, size, size) in [0, 1], once: resize and augmentation together.
-
-    Args:
-        config: how strongly to augment, with numbers from torch's global generator; None: not at all.
-    """
-    images, (height, width) = images / 255, images.shape[1:]
-    if config is None or width > size:  # sampled as they are, larger ones would lose strokes between the points
-        rows, columns = (_resampling(side, size, images.device) for side in (height, width))
-        images = rows @ (images @ columns.T)
-    images = images[:, None]
-    if config is None:
-        return images
-    n, device = len(images), images.device
-    turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1)
-    turn = turn * math.radians(config.rotation)
-    sx, sy, shear = 1 + sx * config.scale, 1 + sy * config.scale, shear * config.shear
-    cos, sin = turn.cos(), turn.sin()
-    rows = [cos * sx, (cos * shear - sin) * sy, 2 * dx * config.shift]
-    rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * config.shift]
-    moves = torch.stack(rows, 1).view(n, 2, 3)
-    bend = torch.randn(n, 2, 25, device=device) * config.elastic
-    grid = torch.cat([moves, bend], 2).view(2 * n, 28) @ _grid_basis(size, device)
-    grid = grid.view(n, 2, size, size).permute(0, 2, 3, 1)
-    return functional.grid_sample(images, grid, align_corners=False)  # 0, no ink, beyond the border
-
-
-@lru_cache
-def _resampling(length: int, size: int, device: torch.device) -> torch.Tensor:
-    """Return float (size, length): bilinear resampling with antialiasing, of which an image needs one a side."""
-    unit = torch.eye(length)[None, None]
-    return functional.interpolate(unit, (size, length), mode="bilinear", antialias=True)[0, 0].to(device)
-
-
-@lru_cache
-def _grid_basis(size: int, device: torch.device) -> torch.Tensor:
-    """Return float (28, size²), of which every sampling grid is a weighted sum.
-
-    The rows are x, y and 1, for the affine part, and the bicubic weights of a 5×5 grid of displacements.
-    """
-    affine = functional.affine_grid(torch.eye(2, 3)[None], (1, 1, size, size), align_corners=False)
-    bend = functional.interpolate(torch.eye(25).view(25, 1, 5, 5), (size, size), mode="bicubic", align_corners=True)
-    return torch.cat([affine.view(-1, 2).T, torch.ones(1, size * size), bend.view(25, -1)]).to(device)
-
-
-def leaves_one(count: int, batch_size: int) -> bool:
-    """Return whether the last batch would hold one image, in which batch normalization has nothing to learn from."""
-    return count > 1 and count % batch_size == 1
-
-
-def batches(
-    images: torch.Tensor, background: torch.Tensor, labels: torch.Tensor, batch_size: int, size: int,
-    device: torch.device, augment: Config | None = None, shuffle: bool = False,
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:  # fmt: skip
-    """Yield (float (B, 1, size, size), int64 (B,)) on the device, of images uint8 (N, H, W) there or in host memory."""
-    order = torch.randperm(len(images)) if shuffle else torch.arange(len(images))  # on the CPU: the same on any device
-    if shuffle and leaves_one(len(images), batch_size):
-        order = order[:-1]
-    for indices in order.to(images.device).split(batch_size):
-        x, fills, y = (values.index_select(0, indices) for values in (images, background, labels))
-        yield warp(ink(x, fills).to(device), size, augment), y.to(device)
-
-
-def report_transform(size: int) -> transforms.Compose:
-    """Return the report's preparation of one PIL image: float (1, size, size), pixels scaled to [0, 1]."""
-    return transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()])
-
-
-def loader_batches(
-    dataset: CharDataset, batch_size: int, device: torch.device, shuffle: bool = False
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (float (B, …), int64 (B,)) of a dataset whose transform is applied to one image at a time."""
-    for images, labels in DataLoader(
-        dataset, batch_size, shuffle, drop_last=shuffle and leaves_one(len(dataset), batch_size)
-    ):
-        yield images.to(device), labels.to(device)

@@ -155,7 +155,8 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     """
     raw = Path(raw_data_path)
     names, stamps, read = _list_raw(raw)
-    stamp = hashlib.sha256(repr((sorted(stamps), size)).encode()).hexdigest()[:16]
+    code = Path(__file__).read_bytes()  # read anew when it has changed
+    stamp = hashlib.sha256(code + repr((sorted(stamps), size)).encode()).hexdigest()[:16]
     return build_npz(data_path, stamp, lambda: _read_raw(raw, names, read, size))
 
 
@@ -347,8 +348,20 @@ def _decode(data: bytes) -> tuple[np.ndarray, str, tuple[int, int]]:
         return np.clip(pixels / (257 if pixels.max() > 255 else 1), 0, 255).astype(np.uint8), mode, size
     if "A" in mode or "transparency" in image.info:
         image = image.convert("RGBA")
-        grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
-        bright_ink = alpha.any() and grey[alpha > 0].mean() > 127
-        paper = Image.new("L", size, 0 if bright_ink else 255)  # transparent is paper: what the ink is not
-        return np.asarray(Image.composite(Image.fromarray(grey), paper, image.getchannel("A"))), mode, size
+        grey, alpha = np.asarray(image.convert("L")), image.getchannel("A")
+        paper = Image.new("L", image.size, _paper(grey[np.asarray(alpha) > 127]))
+        return np.asarray(Image.composite(Image.fromarray(grey), paper, alpha)), mode, size
     return np.asarray(image.convert("L")), mode, size
+
+
+def _paper(opaque: np.ndarray) -> int:
+    """Return the grey of the paper where an image is transparent, from its opaque pixels, uint8 (n,).
+
+    Where these differ, they are ink and paper, of which there is more; where they do not, they are ink alone.
+    """
+    if not len(opaque):
+        return 255
+    middle = int(np.median(opaque))
+    if np.ptp(opaque) > 100:
+        return middle
+    return 0 if middle > 127 else 255

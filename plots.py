@@ -3,11 +3,13 @@
 import io
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.offsetbox import AnnotationBbox, OffsetImage
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -99,16 +101,23 @@ def curves(history: Sequence[dict], epochs: int | None = None) -> Figure:
     for axis, key in ((axes[0, 0], "loss"), (axes[0, 1], "accuracy")):
         axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label="training (augmented)")
         if validated:
-            axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label="validation")
+            label = f"validation (n = {history[0]['val_n']})"
+            axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label)
         axis.set_ylabel(key)
+    if validated:
+        low, high = ([row[f"val_{end}"] for row in history] for end in ("low", "high"))
+        axes[0, 1].fill_between(epoch, low, high, color=VALIDATION, alpha=0.15, label="95 % interval")
     axes[0, 0].legend()
+    axes[0, 1].legend(loc="lower right")
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 1].yaxis.set_major_formatter(PercentFormatter(1))
     if validated:
         best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
         axes[0, 1].plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
         axes[0, 1].set_title(
-            f"best: {best['val_accuracy']:.2%} in epoch {best['epoch']}", fontsize=10, color=VALIDATION
+            "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best),
+            fontsize=10,
+            color=VALIDATION,
         )
     axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE)
     axes[1, 0].set_ylabel("learning rate")
@@ -185,7 +194,10 @@ def confusion(matrix: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
-def mistakes(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, most: int = 12) -> Figure:
+def mistakes(
+    x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, files: Sequence[str], chosen=None,
+    most: int = 12,
+) -> Figure:  # fmt: skip
     """Draw the misread images, the surest mistake first, each with an image of its given and its predicted class.
 
     Args:
@@ -193,11 +205,15 @@ def mistakes(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, labels: np
         y: int64 (N,), the given classes.
         probabilities: float (N, C).
         labels: uint8 (C, H, W), an image of each class.
+        files: names of the N images.
+        chosen: int (M,), the images to draw and their order, in place of the misread ones.
         most: how many to draw.
     """
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
-    wrong = np.flatnonzero(predicted != y)
-    wrong = wrong[np.argsort(-confidence[wrong])][:most]
+    if chosen is None:
+        chosen = np.flatnonzero(predicted != y)
+        chosen = chosen[np.argsort(-confidence[chosen])]
+    wrong = chosen[:most]
     rows = max(1, -(-len(wrong) // 3))
     figure, axes = _figure(10.5, 1.35 * rows, rows, 11, width_ratios=[3, 3, 3, 1] * 2 + [3, 3, 3])
     for axis in axes.flat:
@@ -207,12 +223,47 @@ def mistakes(x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, labels: np
     for place, i in enumerate(wrong):
         row, column = place // 3, 4 * (place % 3)
         for offset, image, title in (
-            (0, x[i], f"image {i}"),
+            (0, x[i], _readable(str(files[i]))),
             (1, labels[y[i]], f"given: {y[i]}"),
             (2, labels[predicted[i]], f"read: {predicted[i]}, {confidence[i]:.0%}"),
         ):
             _show(axes[row, column + offset], image, title)
     return figure
+
+
+def findings(x: np.ndarray, found: Sequence[dict], most: int = 12) -> Figure | None:
+    """Draw the images of an audit's first findings, a row each; None where no image is concerned.
+
+    Args:
+        x: uint8 (N, H, W), the images that were audited.
+        found: what `audit.audit` returns.
+        most: how many findings to draw.
+    """
+    found = [one for one in found if one["indices"]][:most]
+    if not found:
+        return None
+    columns = min(6, max(len(one["indices"]) for one in found))
+    figure, axes = _figure(1.5 * columns + 3, 1.2 * len(found), len(found), columns)
+    for row, one in zip(axes, found, strict=True):
+        for axis in row:
+            axis.set_axis_off()
+        for axis, i, file in zip(row, one["indices"], one["files"], strict=False):
+            _show(axis, x[i], _readable(file))
+        kind = one["kind"].replace(" in ", "\nin ")
+        row[0].text(-0.15, 0.5, kind, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
+    return figure
+
+
+@lru_cache
+def _glyphs() -> frozenset[int]:
+    """Return the code points that the font of the figures has."""
+    return frozenset(get_font(findfont(FontProperties())).get_charmap())
+
+
+def _readable(name: str) -> str:
+    """Return a file's name as a title: its end, with ? for what the font does not have."""
+    name = name if len(name) <= 18 else f"…{name[-17:]}"
+    return "".join(letter if ord(letter) in _glyphs() else "?" for letter in name).replace("$", r"\$")
 
 
 def prediction(image: np.ndarray, seen: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> Figure:

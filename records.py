@@ -12,10 +12,12 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from config import Config
-from init import write_json
+from init import fingerprint, write_atomically, write_json
+from metrics import in_words
 
 
 def _processor() -> str:
@@ -89,6 +91,26 @@ class RunRecord:
         writer.writerow(row)
         self._append("history.csv", text.getvalue())
 
+    def write(self, name: str, values) -> None:
+        """Write a JSON file, such as the audit of the data."""
+        write_json(self.folder / name, values)
+
+    def test(self, result: dict, images, probabilities: np.ndarray) -> None:
+        """Keep what a model made of held-out images: figures in metrics.json, every answer in predictions.csv.
+
+        Args:
+            result: what `evaluate` gives.
+            images: the CharDataset.
+            probabilities: float (N, C), what `predict_proba` gives.
+        """
+        self.metrics(test=result | {"fingerprint": fingerprint(images.x, images.y)})
+        rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["file", "given", "predicted", "probability"])
+        writer.writerows([file, images.classes[y], images.classes[k], f"{p:.6f}"] for file, y, k, p in rows)
+        write_atomically(self.folder / "predictions.csv", lambda file: file.write(text.getvalue().encode()))
+
     def metrics(self, **values) -> None:
         """Add values to metrics.json."""
         self._metrics |= values
@@ -99,6 +121,24 @@ class RunRecord:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+
+
+def earlier_predictions(root: str | Path | None, images, but: Path | None = None) -> tuple[str, np.ndarray] | None:
+    """Return the name and the predicted classes, int64 (N,), of the newest run that was tested on these very images.
+
+    Args:
+        root: the folder of all records.
+        images: the CharDataset.
+        but: the folder of the run that is not meant.
+    """
+    wanted = fingerprint(images.x, images.y)
+    for path in sorted(Path(root).glob("*/predictions.csv") if root else [], reverse=True):
+        metrics = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
+        if path.parent != but and metrics["test"]["fingerprint"] == wanted:
+            with open(path, encoding="utf-8", newline="") as file:
+                names = [row["predicted"] for row in csv.DictReader(file)]
+            return path.parent.name, np.array([images.classes.index(name) for name in names])
+    return None
 
 
 def read_runs(root: str | Path) -> list[dict]:
@@ -115,7 +155,7 @@ def read_runs(root: str | Path) -> list[dict]:
         )
         result = metrics.get("test") or metrics["validation"] or {"accuracy": None, "n": 0, "interval": (None, None)}
         runs.append(
-            {"run": path.parent.name, "model": config["model"], "source": about["source"], "epochs": config["epochs"]}
+            {"run": path.parent.name, "model": config["model"], "source": about["source"], "epochs": about["epochs"]}
             | {"best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"], "n": result["n"]}
             | {"low": result["interval"][0], "high": result["interval"][1]}
             | {"seconds": metrics["seconds"], "device": about["device"]}
@@ -125,10 +165,10 @@ def read_runs(root: str | Path) -> list[dict]:
 
 def table(root: str | Path | None) -> str:
     """Return the finished runs below `root` as text, a line each, the newest first."""
-    lines = [f"{'run':36}{'accuracy (95 % interval)':>36}{'epochs':>8}{'seconds':>9}  device  data"]
+    lines = [f"{'run':36}{'accuracy (95 % interval)':>44}{'epochs':>8}{'seconds':>9}  device  data"]
     for run in read_runs(root) if root else []:
-        figures = f"{run['accuracy']:.2%} ({run['low']:.2%} to {run['high']:.2%})" if run["n"] else "not validated"
+        figures = in_words(run | {"interval": (run["low"], run["high"])}) if run["n"] else "not validated"
         lines.append(
-            f"{run['run']:36}{figures:>36}{run['epochs']:8}{run['seconds']:9.0f}  {run['device']:6}  {run['source']}"
+            f"{run['run']:36}{figures:>44}{run['epochs']:8}{run['seconds']:9.0f}  {run['device']:6}  {run['source']}"
         )
     return "\n".join(lines)

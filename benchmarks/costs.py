@@ -96,7 +96,7 @@ def imports(rounds: int) -> dict:
 def live_curves(count: int, epochs: int | None) -> dict:
     """Return what part of a run's time the curves take."""
     config, spent = Config(epochs=epochs, record_path=None, save_path=None), []
-    curves = plots.LiveCurves(config.epochs)
+    curves = plots.LiveCurves(config.epochs_for(count))
 
     def timed(history, folder):
         start = time.perf_counter()

@@ -50,3 +50,13 @@ def test_costs(tmp_path):
     figures = json.loads(output.read_text())
     assert [row["images"] for row in figures["growth"].values()] == [240, 960, 3840]
     assert min(figures["single"].values()) > 0 and "the bare model" in text
+
+
+def test_recipe(tmp_path, images):
+    output = tmp_path / "recipe.json"
+    words = ["--folds", 2, "--shown", 200, "--output", output, "--only", "recipe", "no averaged weights"]
+    text = run("recipe.py", images, *words)
+    figures = json.loads(output.read_text(encoding="utf-8"))["variants"]
+    assert list(figures) == ["recipe", "no averaged weights"] and len(figures["recipe"]["predicted"]) == 144
+    assert "five shifts averaged" in text and text.count("fold 2 of 2") == 2
+    assert "fold" not in run("recipe.py", images, *words).split("variant")[0], "what is there is not run again"

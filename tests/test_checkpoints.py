@@ -35,6 +35,14 @@ def test_save_then_load_gives_identical_predictions(drawn, quick, tmp_path, mode
     assert loaded.classes_ == drawn.classes and loaded.image_size == 32 and loaded.config == classifier.config
 
 
+def test_a_checkpoint_from_before_temperatures_means_one(saved):
+    _, path = saved
+    content = torch.load(path, weights_only=True)
+    del content["temperature"]
+    torch.save(content, path)
+    assert CNNClassifier.load(path, device="cpu").temperature_ == 1
+
+
 def test_a_checkpoint_describes_itself(saved):
     _, path = saved
     content = torch.load(path, weights_only=True)

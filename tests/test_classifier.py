@@ -10,6 +10,7 @@ from torchvision import transforms
 
 import models
 from classifier import CNNClassifier, one_cycle
+from config import Config
 from dataset import CharDataset, split
 
 
@@ -51,8 +52,12 @@ def test_a_model_overfits_eight_images(drawn, quick, model, recipe):
         assert classifier.evaluate(eight)["accuracy"] == 1
 
 
-@pytest.mark.parametrize("recipe", ["default", "report"])
-def test_the_same_seed_gives_the_same_weights(halves, quick, recipe):
+@pytest.mark.parametrize("threads, recipe", [(1, "default"), (1, "report"), (2, "default")])
+def test_the_same_seed_gives_the_same_weights(halves, quick, threads, recipe, request):
+    before = torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(before))
+    torch.set_num_threads(threads)
+
     def fitted(seed):
         classifier = CNNClassifier(quick(recipe=recipe, epochs=1, batch_size=64, random_seed=seed), halves[0].classes)
         classifier.fit(*halves)
@@ -94,14 +99,16 @@ def test_history_has_a_dict_an_epoch_and_the_best_epochs_weights_are_restored(ha
         seen.append((len(history), folder))
 
     history = classifier.fit(*halves, callbacks=[callback])
-    assert [list(row) for row in history] == [
-        ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "learning_rate", "seconds"]
-    ] * 5
+    scores = [f"{part}_{key}" for part in ("train", "val") for key in ("loss", "accuracy", "low", "high", "n")]
+    assert [list(row) for row in history] == [["epoch", *scores, "learning_rate", "seconds"]] * 5
+    assert all(row["val_low"] < row["val_accuracy"] < row["val_high"] for row in history)
+    assert {(row["train_n"], row["val_n"]) for row in history} == {tuple(map(len, halves))}
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5] and history is classifier.history_
     best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     assert classifier.best_epoch_ == best["epoch"]
     result = classifier.evaluate(halves[1])
     assert (result["loss"], result["accuracy"]) == (best["val_loss"], best["val_accuracy"])
+    assert result["interval"] == (best["val_low"], best["val_high"])
     assert seen == [(n, classifier.record_.folder) for n in (1, 2, 3, 4, 5)]
 
 
@@ -216,6 +223,36 @@ def test_evaluate_gives_wilsons_interval(drawn, quick):
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     assert result["interval"] == pytest.approx((centre - half, centre + half))
     assert n == 480 and p == (classifier.predict(drawn) == drawn.y).mean()
+
+
+@pytest.fixture(scope="module")
+def trained(drawn) -> CNNClassifier:
+    config = Config(epochs=6, batch_size=32, learning_rate=0.004, device="cpu", record_path=None, save_path=None)
+    classifier = CNNClassifier(config, drawn.classes)
+    classifier.fit(drawn)
+    return classifier
+
+
+def test_evaluate_gives_each_class_on_request(trained, drawn):
+    result = trained.evaluate(drawn, classes=True)
+    assert list(result["classes"]) == drawn.classes and result["classes"]["博"]["support"] == 40
+    recalls = [one["recall"] for one in result["classes"].values()]
+    assert np.mean(recalls) == pytest.approx(result["accuracy"])
+    assert 0 <= result["calibration_error"] <= 1 and "classes" not in trained.evaluate(drawn)
+
+
+def test_a_temperature_changes_probabilities_alone_and_is_stored(trained, drawn, tmp_path):
+    trained.save(tmp_path / "plain.ckpt")
+    classifier = CNNClassifier.load(tmp_path / "plain.ckpt", device="cpu")
+    before, predicted = classifier.evaluate(drawn), classifier.predict(drawn)
+    temperature = classifier.calibrate(drawn)
+    after = classifier.evaluate(drawn)
+    assert temperature != 1 and after["loss"] < before["loss"] and after["accuracy"] == before["accuracy"]
+    assert classifier.calibrate(drawn) == pytest.approx(temperature, rel=1e-3)  # it is there already
+    np.testing.assert_array_equal(classifier.predict(drawn), predicted)
+    classifier.save(tmp_path / "calibrated.ckpt")
+    loaded = CNNClassifier.load(tmp_path / "calibrated.ckpt", device="cpu")
+    np.testing.assert_array_equal(loaded.predict_proba(drawn), classifier.predict_proba(drawn))
 
 
 @pytest.mark.parametrize("pipeline", ["resident", "per_image"])

@@ -1,11 +1,12 @@
 import copy
+import os
 
 import pytest
 import torch
 from torch import nn
 
 import compute
-from compute import averaging, choose, joined, joined_parameters, place
+from compute import averaging, choose, deterministic, joined, joined_parameters, place
 from config import Config
 from models import LeNet, ResNet18
 
@@ -83,3 +84,13 @@ def test_averaging_forgets_the_first_weights_and_takes_in_buffers():
     assert averaged[1].running_mean.item() == pytest.approx(3.9, abs=0.8) and averaged[0].weight is not model[0].weight
     same, nothing = averaging(model, weights, 0.0)
     assert same is model and nothing(3) is None
+
+
+def test_deterministic_is_switched_on_and_off_again(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    with deterministic(False):
+        assert not torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(KeyboardInterrupt), deterministic(True):
+        assert torch.are_deterministic_algorithms_enabled() and os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        raise KeyboardInterrupt
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -19,9 +19,14 @@ def error(**values) -> str:
 
 def test_the_recipe_fills_what_is_not_set():
     config = Config(model="ResNet18", batch_size=32)
-    assert (config.batch_size, config.epochs, config.learning_rate) == (32, 20, 0.002)
+    assert (config.batch_size, config.epochs, config.learning_rate) == (32, None, 0.002)
     assert Config().augments and not Config(recipe="report").augments
     assert all(set(recipe) == set(RECIPES["report"]) for recipe in RECIPES.values())
+
+
+def test_small_data_sets_are_gone_through_more_often():
+    assert [Config(images_shown=1000).epochs_for(n) for n in (10, 30, 1000)] == [100, 34, 20]
+    assert Config(epochs=7).epochs_for(10) == 7
 
 
 def test_a_config_of_its_own_json_is_the_same(tmp_path):

@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
 import dataset as data
 from config import Config, InputError
-from dataset import CharDataset, backgrounds, batches, ink, load_npz, prepare, split, warp
+from dataset import CharDataset, correct, corrections_path, load_npz, prepare, split
 
 
 def error(call, *args, **options) -> str:
@@ -167,72 +166,45 @@ def test_the_labs_split_does_not_leak(real_images, tmp_path):
     assert not {image.tobytes() for image in train.x} & {image.tobytes() for image in val.x}
 
 
-# ---------------------------------------------------------------------------------------------- batches
+# ---------------------------------------------------------------------------------------------- corrections
 
 
-def test_ink_is_the_distance_from_the_background(drawn):
-    x = torch.from_numpy(drawn.x[:20])
-
-    def inked(images):
-        return ink(images, backgrounds(images))
-
-    assert torch.equal(inked(x), 255 - x) and torch.equal(inked(255 - x), 255 - x)
-    grey = torch.where(x == 255, 180, 30).to(torch.uint8)
-    assert torch.equal(inked(grey), (255 - x) // 255 * 150)
+@pytest.fixture
+def npz(tmp_path, drawn):
+    few = drawn.subset(range(0, 480, 10))
+    files = np.array([f"{few.classes[k]}/{i}" for i, k in enumerate(few.y)])
+    return saved(tmp_path / "data.npz", x=few.x, y=few.y, classes=np.array(few.classes), files=files)
 
 
-def test_warp_without_augmentation_is_a_plain_resize(drawn):
-    x = 255 - torch.from_numpy(drawn.x[:8])
-    torch.testing.assert_close(warp(x, 28)[:, 0], x / 255)
-    for size in (20, 32, 65):
-        expected = functional.interpolate(x[:, None] / 255, (size, size), mode="bilinear", antialias=True)
-        torch.testing.assert_close(warp(x, size), expected)
-    wide = torch.arange(120, dtype=torch.uint8).view(1, 10, 12)
-    expected = functional.interpolate(wide[:, None] / 255, (16, 16), mode="bilinear", antialias=True)
-    torch.testing.assert_close(warp(wide, 16), expected)
+def test_corrections_are_applied_by_every_later_load(npz, capsys):
+    before, raw = load_npz(npz), npz.read_bytes()
+    path = correct(npz, {"博/0": "学", "志/13": None})
+    assert path == corrections_path(npz) == npz.with_name("data.corrections.csv") and npz.read_bytes() == raw
+    assert path.read_text(encoding="utf-8") == "file,given,corrected\n博/0,博,学\n志/13,志,dropped\n"
+    after = load_npz(npz)
+    assert "2 labels corrected or dropped" in capsys.readouterr().out
+    assert len(after) == len(before) - 1 and "志/13" not in after.files and after.y[0] == 1
+    assert after.corrections[0] == {"file": "博/0", "given": "博", "corrected": "学"}
+    assert split(after, 0.3)[0].corrections == after.corrections
+    assert load_npz(npz, corrected=False).y[0] == 0
+    correct(npz, {"博/0": "用"})  # a second thought replaces the first
+    assert load_npz(npz).y[0] == 11 and len(load_npz(npz)) == len(before) - 1
 
 
-def test_warp_moves_as_much_as_it_says():
-    dot = torch.zeros(2000, 33, 33, dtype=torch.uint8)
-    dot[:, 16, 16] = 255  # rotation, scale and shear leave the centre where it is
-
-    def offsets(**strengths):
-        none = dict.fromkeys(("rotation", "scale", "shear", "shift", "elastic"), 0.0)
-        image = warp(dot, 33, Config(**none | strengths))[:, 0]
-        grid = torch.arange(33.0) - 16
-        mass = image.sum((1, 2))
-        return torch.stack([(image.sum(1) * grid).sum(1), (image.sum(2) * grid).sum(1)], 1) / mass[:, None]
-
-    torch.manual_seed(0)
-    assert offsets(rotation=90, scale=0.3, shear=0.5).abs().max() < 1e-3
-    moved = offsets(shift=0.1)
-    assert 3.0 < moved.abs().max() <= 3.301 and moved.mean().abs() < 0.2
-    assert 0.5 < offsets(elastic=0.06).std() < 1.5
-
-
-def test_warp_never_mirrors():
-    torch.manual_seed(0)
-    letter = torch.zeros(1000, 28, 28, dtype=torch.uint8)
-    letter[:, 8:20, 9:11] = letter[:, 18:20, 9:18] = 255  # an L
-    upright = warp(letter, 28, Config(rotation=0))[:, 0]
-    left, right = upright[:, :, :14].sum((1, 2)), upright[:, :, 14:].sum((1, 2))
-    top, bottom = upright[:, :14].sum((1, 2)), upright[:, 14:].sum((1, 2))
-    assert (left > right).float().mean() > 0.9 and (bottom > top).float().mean() > 0.9
-
-
-def test_a_larger_image_is_shrunk_with_antialiasing():
-    lines = torch.zeros(1, 64, 64, dtype=torch.uint8)
-    lines[:, ::2] = 255  # a bilinear sample without antialiasing would be 0 or 1 somewhere
-    assert warp(lines, 32)[0, 0, 2:-2].sub(0.5).abs().max() < 0.1
-
-
-def test_batches_give_every_image_once(drawn):
-    device = torch.device("cpu")
-    x, y = torch.from_numpy(drawn.x), torch.from_numpy(drawn.y)
-    torch.manual_seed(1)
-    images, labels = zip(*batches(x, backgrounds(x), y, 64, 32, device, shuffle=True), strict=True)
-    assert [len(part) for part in labels] == [64] * 7 + [32] and images[0].shape == (64, 1, 32, 32)
-    torch.manual_seed(1)
-    order = torch.randperm(len(y))
-    assert torch.equal(torch.cat(labels), y[order])
-    torch.testing.assert_close(torch.cat(images), warp(255 - x[order], 32))
+def test_corrections_that_do_not_fit_are_named(npz, capsys):
+    assert error(correct, npz, {"博/00": "学"}).endswith("has no file '博/00': did you mean '博/0'?")
+    assert "has no class '学学': did you mean '学'?" in error(correct, npz, {"博/0": "学学"})
+    path = corrections_path(npz)
+    for text, message in (
+        ("file,given,corrected\n博/0,用,学\n", "博/0 is given as '博', not '用': correct or delete the line"),
+        ("file,given,corrected\n博/0,博,droped\n", "博/0: did you mean 'dropped'?"),
+        ("file,corrected\n博/0,学\n", "must have the columns file, given, corrected"),
+        ("file,given,corrected\n博/0,博\n", "a value of each in every line"),
+    ):
+        path.write_text(text, encoding="utf-8")
+        assert message in error(load_npz, npz)
+    path.write_bytes("file,given,corrected\n博/0,博,学\n".encode("gbk"))
+    assert "is not a readable CSV file" in error(load_npz, npz)
+    path.write_text("file,given,corrected\nelsewhere/1,博,学\n", encoding="utf-8")
+    assert load_npz(npz).corrections == []
+    assert "0 labels corrected or dropped, 1 lines of files that are not here" in capsys.readouterr().out

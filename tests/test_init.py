@@ -125,8 +125,10 @@ def test_modes(raw, paper, tmp_path):
     clear.putalpha(grey.point(lambda value: 255 - value))
     chalk = Image.new("RGBA", grey.size, (255, 255, 255, 0))  # white ink on nothing
     chalk.putalpha(grey.point(lambda value: 255 - value))
+    card = Image.new("RGBA", grey.size, (255, 255, 255, 0))  # a card of white paper on nothing
+    card.paste(grey.crop((2, 2, 26, 26)).convert("RGBA"), (2, 2))
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    images = [grey, *map(grey.convert, ("1", "RGB", "RGBA", "P", "LA")), clear, deep]
+    images = [grey, *map(grey.convert, ("1", "RGB", "RGBA", "P", "LA")), clear, card, deep]
     x = made(
         raw({"a": [encoded(i, "PNG") for i in images], "b": [encoded(chalk, "PNG")] * 2}, suffix=".png"), tmp_path
     )["x"]

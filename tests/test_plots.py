@@ -9,7 +9,7 @@ from dataset import CharDataset
 
 HISTORY = [
     {"epoch": e, "train_loss": 1 / e, "train_accuracy": 1 - 0.5 / e, "val_loss": 0.8 / e, "val_accuracy": 0.5 + v}
-    | {"learning_rate": 0.001, "seconds": 2.0}
+    | {"val_low": 0.4 + v, "val_high": 0.55 + v, "val_n": 50, "learning_rate": 0.001, "seconds": 2.0}
     for e, v in ((1, 0.1), (2, 0.4), (3, 0.3))
 ]
 
@@ -54,10 +54,10 @@ def test_exemplars_are_images_of_their_class(drawn):
 def test_curves_mark_the_best_epoch():
     figure = rendered(plots.curves(HISTORY, epochs=10))
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy", "learning rate", "seconds"]
-    assert figure.axes[1].get_title() == "best: 90.00% in epoch 2"
+    assert figure.axes[1].get_title() == "best: 90.00% (80.00% to 95.00%) in epoch 2"
     assert figure.axes[0].get_title() == "epoch 3 of 10, 6 s, 14 s left"
     lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
-    np.testing.assert_allclose(lines["validation"], [0.8, 0.4, 0.8 / 3])
+    np.testing.assert_allclose(lines["validation (n = 50)"], [0.8, 0.4, 0.8 / 3])
 
 
 def test_curves_without_validation():
@@ -89,14 +89,35 @@ def test_mistakes_are_ranked_by_confidence(drawn):
     probabilities[0, 0] = 1  # right
     probabilities[1, [4, 5]] = 0.6, 0.4
     probabilities[2, 7] = 0.9
-    figure = rendered(plots.mistakes(drawn.x[:3], y, probabilities, plots.exemplars(drawn.x, drawn.y, 12)))
+    figure = rendered(plots.mistakes(drawn.x[:3], y, probabilities, plots.exemplars(drawn.x, drawn.y, 12), "abc"))
     titles = [axis.get_title() for axis in figure.axes if axis.get_images()]
-    assert titles == ["image 2", "given: 0", "read: 7, 90%", "image 1", "given: 0", "read: 4, 60%"]
+    assert titles == ["c", "given: 0", "read: 7, 90%", "b", "given: 0", "read: 4, 60%"]
     np.testing.assert_array_equal(images(figure.axes[0])[0], drawn.x[2])
+    chosen = plots.mistakes(drawn.x[:3], y, probabilities, drawn.x[:12], ["$学_" + "a" * 17] * 3, chosen=np.array([0]))
+    assert [axis.get_title() for axis in chosen.axes][:3] == ["…" + "a" * 17, "given: 0", "read: 0, 100%"]
+
+
+def test_a_name_of_any_script_is_a_title():
+    """Without a warning that a glyph is missing, and without mathematics between dollar signs."""
+    figure, ((axis,),) = plots._figure(1, 1)
+    axis.set_title(plots._readable("学 $a$/1.bmp\n"))
+    assert axis.get_title() == r"? \$a\$/1.bmp?" and rendered(figure)
+
+
+def test_findings_have_a_row_each(drawn):
+    found = [
+        {"kind": "identical in different classes", "files": ["1/a", "2/b"], "classes": ["1", "2"], "indices": [4, 7]},
+        {"kind": "few images: 3", "files": [], "classes": ["1"], "indices": []},
+    ]
+    figure = rendered(plots.findings(drawn.x, found))
+    assert [axis.get_title() for axis in figure.axes] == ["1/a", "2/b"]
+    assert figure.axes[0].texts[0].get_text() == "identical\nin different classes"
+    np.testing.assert_array_equal(images(figure.axes[1])[0], drawn.x[7])
+    assert plots.findings(drawn.x, found[1:]) is None
 
 
 def test_no_mistake_is_said():
-    figure = rendered(plots.mistakes(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), np.eye(2), None))
+    figure = rendered(plots.mistakes(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), np.eye(2), None, "ab"))
     assert figure.get_suptitle() == "no mistake in 2 images"
 
 

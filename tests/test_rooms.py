@@ -12,12 +12,26 @@ MAY_IMPORT = {
     "models": set(),
     "strokes": set(),
     "plots": set(),
+    "metrics": set(),
     "init": {"config"},
-    "records": {"config", "init"},
+    "records": {"config", "init", "metrics"},
     "checkpoints": {"config", "init"},
     "compute": {"config"},
+    "batches": {"config"},
     "dataset": {"config", "init", "strokes"},
-    "classifier": {"config", "init", "dataset", "models", "records", "checkpoints", "compute"},
+    "audit": {"init", "dataset", "batches"},
+    "classifier": {
+        "config",
+        "init",
+        "dataset",
+        "batches",
+        "metrics",
+        "models",
+        "records",
+        "checkpoints",
+        "compute",
+    },  # fmt: skip
+    "evidence": {"config", "dataset", "metrics", "classifier"},
 }
 
 

@@ -1,0 +1,77 @@
+"""Evidence for a recipe: the same run from several seeds, and cross-validation without leaks."""
+
+import statistics
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from classifier import CNNClassifier
+from config import Config
+from dataset import CharDataset, leak_groups
+from metrics import accuracy, in_words
+
+
+def repeat(config: Config, train: CharDataset, val: CharDataset, seeds: Iterable[int], test: CharDataset | None = None):
+    """Train from each seed, and judge every run on the test images, or else on the validation images.
+
+    Args:
+        seeds: of the weights, the order and the augmentation; the images stay where they are.
+
+    Returns:
+        seeds, accuracies, mean, std (of the sample; 0 for one seed), runs (what `evaluate` gives, seed by seed), and
+        median: the CNNClassifier whose accuracy is the median (the lower one of two).
+    """
+    seeds, classifiers = list(seeds), []
+    for seed in seeds:
+        classifiers.append(CNNClassifier(replace(config, random_seed=seed), train.classes))
+        classifiers[-1].fit(train, val)
+    runs = [classifier.evaluate(test or val) for classifier in classifiers]
+    for seed, run in zip(seeds, runs, strict=True):
+        print(f"seed {seed}: {in_words(run)}")
+    accuracies = [run["accuracy"] for run in runs]
+    median = classifiers[accuracies.index(statistics.median_low(accuracies))]
+    spread = statistics.stdev(accuracies) if len(seeds) > 1 else 0.0
+    print(f"mean {statistics.mean(accuracies):.2%}, standard deviation {spread:.2%}")
+    return {
+        "seeds": seeds, "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": spread, "runs": runs,
+        "median": median,
+    }  # fmt: skip
+
+
+def cross_validate(
+    config: Config, images: CharDataset, folds: int = 5,
+    predict: Callable[[CNNClassifier, CharDataset], np.ndarray] = CNNClassifier.predict_proba,
+) -> dict:  # fmt: skip
+    """Predict every image with a model that has not seen it, nor any that is identical to it.
+
+    The folds are stratified; no images choose the epoch: each fold is judged by its last one. Fold k is trained from
+    the seed `random_seed` + k, and leaves neither record nor checkpoint.
+
+    Args:
+        images: N images, at least `folds` groups of different ones in each class.
+        predict: gives the probabilities of each class, float32 (n, C), from a trained classifier.
+
+    Returns:
+        accuracies of the folds, their mean and std, pooled (`metrics.accuracy` over all images), probabilities float32
+        (N, C) and fold int64 (N,), by which model each image was predicted.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # here, since it takes a second to import
+
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.split_seed)
+    probabilities = np.zeros((len(images), len(images.classes)), np.float32)
+    fold, runs = np.zeros(len(images), np.int64), []
+    for k, (learnt, judged) in enumerate(splitter.split(images.x, images.y, leak_groups(images))):
+        changes = {"random_seed": config.random_seed + k, "record_path": None, "save_path": None}
+        classifier = CNNClassifier(replace(config, **changes), images.classes)
+        classifier.fit(images.subset(learnt))
+        probabilities[judged], fold[judged] = predict(classifier, images.subset(judged)), k
+        runs.append(accuracy((probabilities[judged].argmax(1) == images.y[judged]).sum(), len(judged)))
+        print(f"fold {k + 1} of {folds}: {in_words(runs[-1])}")
+    accuracies = [run["accuracy"] for run in runs]
+    pooled = accuracy((probabilities.argmax(1) == images.y).sum(), len(images))
+    print(f"all folds: {in_words(pooled)}")
+    return {
+        "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
+        "pooled": pooled, "probabilities": probabilities, "fold": fold,
+    }  # fmt: skip

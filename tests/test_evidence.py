@@ -1,0 +1,41 @@
+import statistics
+
+import numpy as np
+
+from classifier import CNNClassifier
+from dataset import split
+from evidence import cross_validate, repeat
+from init import identical_groups
+
+
+def test_repeat_gives_mean_spread_and_the_median_run(drawn, quick, capsys):
+    train, val = split(drawn, 0.3)
+    result = repeat(quick(epochs=3, batch_size=32, learning_rate=0.004), train, val, range(3))
+    assert result["seeds"] == [0, 1, 2] and len(set(result["accuracies"])) > 1
+    assert result["mean"] == statistics.mean(result["accuracies"])
+    assert result["std"] == statistics.stdev(result["accuracies"])
+    assert result["median"].evaluate(val)["accuracy"] == sorted(result["accuracies"])[1]
+    assert result["runs"][0]["n"] == len(val) and "standard deviation" in capsys.readouterr().out
+    again = repeat(quick(epochs=3, batch_size=32, learning_rate=0.004), train, None, [1], test=val)
+    assert again["std"] == 0 and again["median"].config.random_seed == 1
+
+
+def test_cross_validation_predicts_every_image_out_of_fold(drawn, quick, monkeypatch):
+    images = drawn.subset([*range(480), 3, 3, 50])
+    learnt = []
+
+    class Watched(CNNClassifier):
+        def fit(self, train, val=None, callbacks=()):
+            learnt.append({image.tobytes() for image in train.x})
+            assert val is None
+            return super().fit(train, val, callbacks)
+
+    monkeypatch.setattr("evidence.CNNClassifier", Watched)
+    result = cross_validate(quick(epochs=15, batch_size=32, learning_rate=0.01), images, folds=3)
+    assert set(result["fold"]) == {0, 1, 2} and len(result["accuracies"]) == 3
+    for k in range(3):
+        assert not learnt[k] & {image.tobytes() for image in images.x[result["fold"] == k]}
+    for group in identical_groups(images.x):
+        assert len(set(result["fold"][group])) == 1
+    np.testing.assert_allclose(result["probabilities"].sum(1), 1, rtol=1e-5)
+    assert result["pooled"]["accuracy"] == (result["probabilities"].argmax(1) == images.y).mean() > 0.3

@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from metrics import accuracy, calibration_error, fit_temperature, in_words, mcnemar, per_class
+
+
+def test_accuracy_has_wilsons_interval():
+    result = accuracy(81, 263)  # Newcombe, Statistics in Medicine 17, 1998, table I: 0.2553 to 0.3662
+    assert np.round(result["interval"], 4).tolist() == [0.2553, 0.3662]
+    assert in_words(accuracy(744, 744)) == "100.00% (99.49% to 100.00%, n = 744)"
+
+
+def test_calibration_error_is_the_mean_gap():
+    probabilities = np.array([[0.9, 0.1]] * 10 + [[0.35, 0.65]] * 10)
+    y = np.array([0] * 9 + [1] + [1] * 4 + [0] * 6)
+    assert calibration_error(probabilities, y) == pytest.approx((0 + abs(0.65 - 0.4)) / 2)
+    assert calibration_error(np.eye(2), np.array([0, 1])) == 0
+
+
+def test_the_temperature_undoes_what_logits_were_multiplied_with():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(20_000, 4)) * 2
+    shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    y = (shares.cumsum(1) > rng.random((len(logits), 1))).argmax(1)  # as the probabilities say
+    assert fit_temperature(logits * 3, y) == pytest.approx(3, rel=0.05)
+    assert fit_temperature(logits / 2, y) == pytest.approx(0.5, rel=0.05)
+
+
+def test_a_set_without_a_mistake_does_not_ask_for_certainty():
+    logits = np.eye(12)[np.arange(744) % 12] * 5
+    temperature = fit_temperature(logits, np.arange(744) % 12)
+    confidence = 1 / (1 + 11 * np.exp(-5 / temperature))
+    assert 0.97 < confidence < 0.999
+
+
+def test_per_class_by_hand():
+    y, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 1])
+    result = per_class(y, predicted, ["a", "b", "c", "d"])
+    assert result["a"] == {"precision": 1.0, "recall": 2 / 3, "f1-score": 0.8, "support": 3}
+    assert result["b"]["precision"] == 0.5 and result["c"]["recall"] == 0 and result["d"]["support"] == 0
+
+
+def test_mcnemar_asks_the_discordant_images_alone():
+    y = np.zeros(100, int)
+    first, second = y.copy(), y.copy()
+    first[:2], second[2:12] = 1, 1  # 10 and 2 images are read rightly by one alone
+    result = mcnemar(y, first, second, ("A", "B"))
+    assert (result["only_first"], result["only_second"]) == (10, 2)
+    assert result["p"] == pytest.approx(2 * (1 + 12 + 66) / 2**12)  # two-sided, binomial
+    assert result["verdict"].startswith("of 100 images, A alone reads 10 rightly, B alone 2: A is better")
+    assert mcnemar(y, second, first, ("B", "A"))["verdict"].count("A is better") == 1
+    assert "that shows no difference (McNemar's exact test, p = 1)" in mcnemar(y, first, first)["verdict"]
