@@ -77,6 +77,11 @@ def leaves_one(count: int, batch_size: int) -> bool:
     return count > 1 and count % batch_size == 1
 
 
+def steps(count: int, batch_size: int) -> int:
+    """Return how many batches an epoch of training has."""
+    return math.ceil(count / batch_size) - leaves_one(count, batch_size)
+
+
 def prepared(
     images: torch.Tensor, background: torch.Tensor, labels: torch.Tensor, batch_size: int, size: int,
     device: torch.device, augment: Config | None = None, shuffle: bool = False,

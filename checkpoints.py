@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from filelock import FileLock
 
 from config import InputError
 from init import write_atomically
@@ -27,14 +28,17 @@ CONTENT = {  # key → type; metrics, epoch and run are None for weights that no
 
 
 def write(path: str | Path, content: dict) -> None:
-    """Write a checkpoint of the CONTENT, whole or not at all."""
+    """Write a checkpoint, whole or not at all."""
     versions = {name: version(name) for name in ("torch", "numpy")}
     whole = {"format": FORMAT, "versions": versions} | content
     write_atomically(path, lambda file: torch.save(whole, file))
 
 
-def read(path: str | Path) -> dict:
+def read(path: str | Path, expected: dict = CONTENT) -> dict:
     """Read a checkpoint and check its structure; no code in it is run.
+
+    Args:
+        expected: key → type.
 
     Raises:
         InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
@@ -55,18 +59,23 @@ def read(path: str | Path) -> dict:
     if content["format"] > FORMAT:
         raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
     content.setdefault("temperature", 1.0)
-    for key, kind in CONTENT.items():
+    for key, kind in expected.items():
         if key not in content or not isinstance(content[key], kind):
             raise InputError(f"{path} is not a whole checkpoint: {key} is {content.get(key, 'missing')!r:.80}")
     return content
 
 
 def publish(own: Path, path: Path) -> Path:
-    """Move a run's best checkpoint to the path of the best, and return where it is.
+    """Move a run's best checkpoint to the path of the best, one run at a time, and return where it is.
 
     An earlier run's file there stays if it did better on the same images, and is put aside if it is of another
     model or other data; either is said.
     """
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        return _publish(own, path)
+
+
+def _publish(own: Path, path: Path) -> Path:
     if path.exists():
         ours = read(own)
         try:

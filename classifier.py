@@ -3,9 +3,12 @@
 import math
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import torch
@@ -15,24 +18,15 @@ from tqdm import tqdm
 
 import batches
 import checkpoints
-from compute import averaging, choose, deterministic, joined_parameters, keep_freed_memory, place
+from compute import choose, deterministic, keep_freed_memory, place
 from config import Config, InputError
 from dataset import CharDataset
-from init import fingerprint, fit_image, pick_device
+from init import fingerprint, fit_image, pick_device, random_numbers_kept, remove_unfinished, set_seed
 from metrics import accuracy, calibration_error, fit_temperature, in_words, per_class
 from models import MODELS, build
 from records import RunRecord, environment, run_name
-
-
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """Return the learning rate of a step, 0 ≤ step ≤ steps, as a fraction of its peak.
-
-    Half a cosine rises from 1/25 over the first `warmup` of the steps, another falls to 0 over the rest: Smith and
-    Topin, "Super-convergence", arXiv 1708.07120.
-    """
-    rise = warmup * steps
-    start, end, part = (0.04, 1.0, step / rise) if step < rise else (1.0, 0.0, (step - rise) / (steps - rise))
-    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+from resume import LastState, postponed_interrupt
+from training import Training, TrainingError
 
 
 def _columns(part: str, score: dict | None) -> dict:
@@ -121,80 +115,59 @@ class CNNClassifier:
         self.model = self._build()
         if self.config.init_from:
             self._start_from(self.config.init_from)
-        self._open_record(train, val)
         if self.device.type == "cpu":
             keep_freed_memory()
-        on_cuda = self.device.type == "cuda"
+        repeatable = self.device.type == "cuda" and self.config.deterministic == "on"
         with (
-            torch.random.fork_rng([self.device] * on_cuda),
-            deterministic(on_cuda and self.config.deterministic == "on"),
-        ):
-            self._run_epochs(train, val, callbacks)
-        if self.record_:
-            seconds = sum(row["seconds"] for row in self.history_)
-            self.record_.log(f"epoch {self.best_epoch_} is the best: its weights are kept")
-            self.record_.metrics(best_epoch=self.best_epoch_, seconds=seconds, validation=self.metrics_)
-        if self.checkpoint_:
-            self.checkpoint_ = checkpoints.publish(self.checkpoint_, Path(self.config.save_path))
+            self._recorded(train, val) as state, random_numbers_kept(self.device), deterministic(repeatable),
+            postponed_interrupt() as interrupted,
+        ):  # fmt: skip
+            self._run_epochs(train, val, callbacks, state, interrupted)
         return self.history_
 
-    def _run_epochs(self, train: CharDataset, val: CharDataset | None, callbacks: Sequence[Callable]) -> None:
-        config = self.config
-        epochs, steps = config.epochs_for(len(train)), math.ceil(len(train) / config.batch_size)  # steps an epoch
-        step, optimizer, averaged = self._stepper(steps * epochs)
+    def _run_epochs(self, train, val, callbacks, state: LastState | None, interrupted: Event) -> None:
+        """Train to the end, or to an interrupt, and end with the best weights so far."""
+        config, best = self.config, None
+        epochs, steps = config.epochs_for(len(train)), batches.steps(len(train), config.batch_size)  # steps an epoch
+        training = Training(config, self.model, self._uses, epochs * steps)
+        if state and state.content:
+            training.restore(state.content["training"])
+            self.history_, best = state.content["history"], state.content["best"]
+            self.best_epoch_, self.metrics_ = best["epoch"], best["metrics"]
         train_batches, val_batches = self._batches(train, training=True), val and self._batches(val)
-        best = None
-        progress = tqdm(range(1, epochs + 1), f"{config.model} {config.hash_id}", unit="epoch", file=sys.stdout)
-        for epoch in progress:
-            start = time.perf_counter()
-            torch.manual_seed(config.random_seed * 100_003 + epoch)  # order and augmentation depend on seed and epoch
-            trained = self._train_epoch(step, train_batches(), (epoch - 1) * steps)
-            checked = self._score(averaged, val_batches()) if val else None
-            row = {"epoch": epoch} | _columns("train", trained) | _columns("val", checked)
-            row |= {"learning_rate": optimizer.param_groups[0]["lr"], "seconds": time.perf_counter() - start}
-            self.history_.append(row)
-            score = (row["val_accuracy"], -row["val_loss"]) if val else (epoch,)
-            if best is None or score > best[0]:
-                best = score, {name: tensor.clone() for name, tensor in averaged.state_dict().items()}
-                self.best_epoch_, self.metrics_ = epoch, checked
-                if self.checkpoint_:
-                    self._write(self.checkpoint_, averaged)
-            self._tell(trained, checked, progress, callbacks)
-        self.model.load_state_dict(best[1])
+        done = range(1, epochs + 1)[len(self.history_) :]
+        progress = tqdm(done, f"{config.model} {config.hash_id}", epochs, initial=len(self.history_), unit="epoch",
+                        file=sys.stdout)  # fmt: skip
+        try:
+            for epoch in progress:
+                start = time.perf_counter()
+                set_seed(config.random_seed * 100_003 + epoch)  # the batches of an epoch depend on seed and epoch
+                trained = training.epoch(train_batches(), interrupted)
+                if interrupted.is_set():
+                    break
+                checked = self._score(training.averaged, val_batches()) if val else None
+                row = {"epoch": epoch} | _columns("train", trained) | _columns("val", checked)
+                rate = training.optimizer.param_groups[0]["lr"]
+                self.history_.append(row | {"learning_rate": rate, "seconds": time.perf_counter() - start})
+                former, best = best, self._better(best, checked, training.averaged)
+                if state:
+                    state.write(history=self.history_, best=best, training=training.state())
+                    if best is not former:
+                        self._write(self.checkpoint_, training.averaged)
+                self._tell(trained, checked, progress, callbacks)
+        finally:
+            progress.close()
+            self.model.load_state_dict(best["state_dict"] if best else training.averaged.state_dict())
 
-    def _train_epoch(self, step: Callable, batches: Iterator, first: int) -> dict:
-        """Take a step a batch; return the loss and the accuracy, which leave the device at the epoch's end."""
-        self.model.train()
-        loss_sum, correct, count = torch.zeros((), device=self.device), torch.zeros((), device=self.device), 0
-        for number, (images, labels) in enumerate(batches, first):
-            loss, right = step(number, images, labels)
-            loss_sum += loss * len(labels)
-            correct += right
-            count += len(labels)
-        return {"loss": loss_sum.item() / count} | accuracy(correct.item(), count)
-
-    def _stepper(self, steps: int) -> tuple[Callable, torch.optim.Optimizer, nn.Module]:
-        """Return what takes the run's steps 0 to `steps` - 1, its optimizer, and the model of averaged weights."""
-        config, weights = self.config, joined_parameters(self.model)
-        optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
-            [weights], config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        averaged, average = averaging(self.model, weights, config.weight_average)
-        model = torch.compile(self.model) if self._uses["compile"] else self.model
-
-        def step(number: int, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self._uses["bfloat16"]):
-                logits = model(images)
-                loss = functional.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
-            optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one
-            loss.backward()
-            if config.schedule == "one_cycle":
-                optimizer.param_groups[0]["lr"] = config.learning_rate * one_cycle(number, steps, config.warmup)
-            optimizer.step()
-            average(number)
-            return loss.detach(), (logits.detach().argmax(1) == labels).sum()
-
-        return step, optimizer, averaged
+    def _better(self, best: dict | None, checked: dict | None, model: nn.Module) -> dict:
+        """Return the best epoch so far, which may be the last one, of this model."""
+        epoch = len(self.history_)
+        score = [checked["accuracy"], -checked["loss"]] if checked else [epoch]
+        if best and score <= best["score"]:
+            return best
+        self.best_epoch_, self.metrics_ = epoch, checked
+        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        return {"score": score, "epoch": epoch, "metrics": checked, "state_dict": weights}
 
     def _batches(self, images: CharDataset, training: bool = False, augment: bool = False) -> Callable[[], Iterator]:
         """Return a function that gives an epoch's batches, (images, labels) on the device."""
@@ -365,26 +338,71 @@ class CNNClassifier:
         except (RuntimeError, AttributeError, TypeError) as error:
             raise InputError(f"{path} does not hold the weights of a {self.config.model}: {error}") from None
 
-    def _open_record(self, train: CharDataset, val: CharDataset | None) -> None:
-        """Start the run's record, and name the file of its best weights, which no other run writes to."""
-        config = self.config
-        self._run = {
-            "name": run_name(config),
-            "train": fingerprint(train.x, train.y),
-            "val": val and fingerprint(val.x, val.y),
-        }
+    @contextmanager
+    def _recorded(self, train: CharDataset, val: CharDataset | None) -> Iterator[LastState | None]:
+        """Within it the run has a record, and a state to go on from; at its end its best weights are published.
+
+        Until then they are in a file of the run's own, `checkpoint_`.
+        """
+        config, state = self.config, None
         self.record_ = self.checkpoint_ = None
-        if config.record_path:
+        self._run = {"train": fingerprint(train.x, train.y), "val": val and fingerprint(val.x, val.y)}
+        self._run["name"] = f"{run_name(config)}-{uuid.uuid4().hex[:4]}"
+        if config.save_path:
+            start = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
+            same = config.determining() | self._uses | {key: self._run[key] for key in ("train", "val")}
+            same |= {"classes": self.classes_, "image size": self.image_size, "first weights": start}
+            state = LastState(config.save_path, config.model, self._run["name"], same, config.resume)
+        former = state and state.content
+        if former:
+            self._run = former["run"]
+            print(f"{state.path}: going on after epoch {len(former['history'])} of {self._run['name']}")
+        if config.record_path and former and former["record"] and Path(former["record"]).is_dir():
+            self.record_ = RunRecord.reopen(former["record"], former["history"])
+        elif config.record_path:
             about = self._uses | {"image_size": self.image_size, "source": train.source}
-            about |= {"epochs": config.epochs_for(len(train))}
+            about |= {"epochs": config.epochs_for(len(train)), "corrections": train.corrections}
             about |= {"train_images": len(train), "val_images": len(val or ())}
             about |= {"train_fingerprint": self._run["train"], "val_fingerprint": self._run["val"]}
-            about |= {"corrections": train.corrections}
             self.record_ = RunRecord(config.record_path, config, environment(self.device) | about)
             self._run["name"] = self.record_.folder.name
-        if config.save_path:
+        if state:
             path = Path(config.save_path)
             self.checkpoint_ = path.with_name(f"{path.stem}.{self._run['name']}{path.suffix}")
+            remove_unfinished(self.checkpoint_)
+            state.own |= {"run": self._run, "record": self.record_ and str(self.record_.folder)}
+        try:
+            yield state
+            complete = len(self.history_) == config.epochs_for(len(train))
+            if not complete:
+                place = f"Interrupted in epoch {len(self.history_) + 1}"
+                print(f"\n{place}: the best weights so far are kept. Run again to go on.")
+            self._publish(state, finished=complete)
+        except TrainingError:
+            self._publish(state, finished=True)
+            raise
+        finally:
+            if state:
+                state.close()
+
+    def _publish(self, state: LastState | None, finished: bool) -> None:
+        """Say in the record what the best epoch is, and move its weights to where the best checkpoint is."""
+        if self.record_:
+            seconds = sum(row["seconds"] for row in self.history_)
+            self.record_.log(f"epoch {self.best_epoch_} is the best: its weights are kept")
+            self.record_.metrics(best_epoch=self.best_epoch_, seconds=seconds, validation=self.metrics_)
+        if state:
+            self._write(self.checkpoint_, self.model)
+            if self.history_:
+                self.checkpoint_ = checkpoints.publish(self.checkpoint_, Path(self.config.save_path))
+            state.finish(finished)
+
+    def _learns_nothing(self) -> bool:
+        """Return whether, five epochs after the warm-up, the training loss has not moved from chance; say it once."""
+        rows, config = self.history_, self.config
+        rise = config.warmup * config.epochs_for(rows[0]["train_n"]) if config.schedule == "one_cycle" else 0
+        chance = math.log(len(self.classes_))
+        return len(rows) == 5 + math.ceil(rise) and min(row["train_loss"] for row in rows) > 0.98 * chance
 
     def _tell(self, trained: dict, checked: dict | None, progress: tqdm, callbacks: Sequence[Callable]) -> None:
         row = self.history_[-1]
@@ -392,6 +410,9 @@ class CNNClassifier:
         if checked:
             text += f"  val loss {checked['loss']:.4f}  val accuracy {in_words(checked)}"
         progress.set_postfix_str(text, refresh=False)
+        if self._learns_nothing():
+            text += f"\nThe loss is no better than chance after {len(self.history_)} epochs: try another learning_rate."
+            print(text.rpartition("\n")[2])
         if self.record_:
             self.record_.epoch(row)
             self.record_.log(f"epoch {row['epoch']}/{progress.total}  {text}  {row['seconds']:.1f} s")

@@ -67,6 +67,7 @@ class Config:
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
     init_from: str | None = None  # the checkpoint whose weights the run starts from; None: from scratch
+    resume: bool = True  # go on with a run of the same parameters and images that was stopped
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps …
     # the data
     raw_size: int = _setting(28, 16, 1024)  # pixels a side of the images in data.npz
@@ -114,11 +115,14 @@ class Config:
         elif not re.fullmatch("[0-9a-f]{8}", self.hash_id):
             raise InputError(f"hash_id must be 8 hex digits, not {self.hash_id!r}: leave it out and it is computed")
 
+    def determining(self) -> dict:
+        """Return what determines the result: no path, mode or device."""
+        other = {"mode", "device", "init_from", "hash_id", "resume"}
+        return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
+
     def _hash(self) -> str:
-        """Return the first 8 hex digits of SHA-256 over what determines the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id"}
-        values = {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
-        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+        """Return the first 8 hex digits of SHA-256 over what determines the result."""
+        return hashlib.sha256(json.dumps(self.determining(), sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def augments(self) -> bool:
@@ -164,7 +168,7 @@ class Config:
 
 def _check_value(f, value) -> None:
     name, limits = f.name, f.metadata
-    if not isinstance(value, f.type) or isinstance(value, bool):
+    if not isinstance(value, f.type) or isinstance(value, bool) != (f.type is bool):
         kinds = [t.__name__ for t in getattr(f.type, "__args__", (f.type,)) if t is not NoneType]
         raise InputError(f"{name} must be {' or '.join(kinds)}, not {value!r} ({type(value).__name__})")
     if value is None:

@@ -1,5 +1,6 @@
 """What a run starts with: random seeds, the device, files written safely, and raw images made into data.npz."""
 
+import glob
 import hashlib
 import io
 import json
@@ -9,7 +10,8 @@ import re
 import uuid
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +25,20 @@ from config import InputError, did_you_mean
 def set_seed(seed: int) -> None:
     """Seed Python's, NumPy's and torch's global random generators."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed % 2**32)  # it takes no larger ones
     torch.manual_seed(seed)  # CUDA's and MPS's too
+
+
+@contextmanager
+def random_numbers_kept(device: torch.device) -> Iterator[None]:
+    """Give the generators that `set_seed` seeds back as they were."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -54,7 +68,7 @@ def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], None
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{uuid.uuid4().hex}.part"
+    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.part")
     try:
         with open(temporary, "xb") as file:
             write(file)
@@ -64,6 +78,12 @@ def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], None
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what killed processes have left half written of a file that no other process writes to."""
+    for temporary in path.parent.glob(f".{glob.escape(path.name[:100])}.*.part"):
+        temporary.unlink()
 
 
 def write_json(path: str | Path, values: dict) -> None:

@@ -78,6 +78,17 @@ class RunRecord:
         write_json(self.folder / "config.json", asdict(config))
         write_json(self.folder / "environment.json", environment)
 
+    @classmethod
+    def reopen(cls, folder: str | Path, history: list[dict]) -> "RunRecord":
+        """Return the record of a run that goes on after the epochs of `history`; later rows are forgotten."""
+        record = cls.__new__(cls)
+        record.folder, record._metrics = Path(folder), {}
+        (record.folder / "history.csv").unlink(missing_ok=True)
+        for row in history:
+            record.epoch(row)
+        record.log(f"going on after epoch {len(history)}")
+        return record
+
     def log(self, message: str) -> None:
         """Append a line, with the time, to log.txt."""
         self._append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {message}\n")

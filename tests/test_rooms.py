@@ -20,19 +20,14 @@ MAY_IMPORT = {
     "batches": {"config"},
     "dataset": {"config", "init", "strokes"},
     "audit": {"init", "dataset", "batches"},
+    "training": {"config", "compute", "metrics"},
+    "resume": {"config", "init", "checkpoints"},
     "classifier": {
-        "config",
-        "init",
-        "dataset",
-        "batches",
-        "metrics",
-        "models",
-        "records",
-        "checkpoints",
-        "compute",
-    },  # fmt: skip
+        "config", "init", "dataset", "batches", "metrics", "models", "records", "checkpoints", "compute", "training",
+        "resume",
+    },
     "evidence": {"config", "dataset", "metrics", "classifier"},
-}
+}  # fmt: skip
 
 
 def imports(path) -> set[str]:
