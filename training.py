@@ -96,10 +96,13 @@ class Training:
         if not losses.isfinite().all():
             batch = int((~losses.isfinite()).nonzero()[0])
             self.taken = first + batch
+            place = (
+                f"epoch {first // len(losses) + 1}: the loss is {losses[batch]} in batch {batch + 1} of {len(losses)}"
+            )
+            lower = self.config.learning_rate / 10
             raise TrainingError(
-                f"epoch {first // len(losses) + 1}: the loss is {losses[batch]} in batch {batch + 1} of {len(losses)}, at "
-                f"a learning rate of {self.learning_rate:.2g}: try learning_rate={self.config.learning_rate / 10:.1g}, "
-                "or precision='float32'"
+                f"{place}, at a learning rate of {self.learning_rate:.2g}: try learning_rate={lower:.1g}, or "
+                "precision='float32'"
             )
         return {"loss": float(losses @ counts.float() / counts.sum())} | accuracy(int(correct), int(counts.sum()))
 
