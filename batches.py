@@ -41,14 +41,15 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
     if config is None:
         return images
     n, device = len(images), images.device
-    turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1)
+    strength = torch.rand(n, device=device)  # some images hardly change: what is learnt is of real ones too
+    turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1) * strength
     turn = turn * math.radians(config.rotation)
     sx, sy, shear = 1 + sx * config.scale, 1 + sy * config.scale, shear * config.shear
     cos, sin = turn.cos(), turn.sin()
     rows = [cos * sx, (cos * shear - sin) * sy, 2 * dx * config.shift]
     rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * config.shift]
     moves = torch.stack(rows, 1).view(n, 2, 3)
-    bend = torch.randn(n, 2, 25, device=device) * config.elastic
+    bend = torch.randn(n, 2, 25, device=device) * (config.elastic * strength[:, None, None])
     grid = torch.cat([moves, bend], 2).view(2 * n, 28) @ _grid_basis(size, device)
     grid = grid.view(n, 2, size, size).permute(0, 2, 3, 1)
     return functional.grid_sample(images, grid, align_corners=False)  # 0, no ink, beyond the border

@@ -1,7 +1,10 @@
 """Checkpoints: files that describe themselves, hold tensors and plain values only, and run nothing when read."""
 
+import io
 import os
 import pickle
+import pickletools
+import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from config import InputError
 from init import write_atomically
 
 FORMAT = 1
+STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+TYPES = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}Storage" for name in STORAGES)}
 CONTENT = {  # key → type; metrics, epoch and run are None for weights that no fit has made
     "model": str,
     "in_channels": int,
@@ -31,7 +36,9 @@ def write(path: str | Path, content: dict) -> None:
     """Write a checkpoint, whole or not at all."""
     versions = {name: version(name) for name in ("torch", "numpy")}
     whole = {"format": FORMAT, "versions": versions} | content
-    write_atomically(path, lambda file: torch.save(whole, file))
+    buffer = io.BytesIO()  # a full disk is met outside of torch, which would not say so
+    torch.save(whole, buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
 def read(path: str | Path, expected: dict = CONTENT) -> dict:
@@ -44,7 +51,10 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
         InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
     """
     try:
+        _check_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except FileNotFoundError:
         raise InputError(f"checkpoint {path} does not exist: train first (mode train_and_test)") from None
     except pickle.UnpicklingError:
@@ -53,7 +63,7 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
         ) from None
     except Exception as error:  # torch raises nearly anything on a damaged file
         reason = str(error).partition("\n")[0]
-        raise InputError(f"{path} is damaged or not a checkpoint: {reason}") from error
+        raise InputError(f"{path} is damaged or not a checkpoint: {reason:.200}") from error
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise InputError(f"{path} is not a checkpoint of this program")
     if content["format"] > FORMAT:
@@ -61,8 +71,28 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
     content.setdefault("temperature", 1.0)
     for key, kind in expected.items():
         if key not in content or not isinstance(content[key], kind):
-            raise InputError(f"{path} is not a whole checkpoint: {key} is {content.get(key, 'missing')!r:.80}")
+            raise InputError(f"{path} is not a whole checkpoint: {key} is {type(content.get(key)).__name__}")
     return content
+
+
+def _check_file(path: str | Path) -> None:
+    """Raise InputError for a file that torch.load should not see: what it holds is refused before it is read.
+
+    torch stores tensors uncompressed, so a file that expands is not its; and among the types that weights_only lets a
+    file build are some that take as much memory as it asks for.
+    """
+    with zipfile.ZipFile(path) as archive:
+        infos = archive.infolist()
+        if sum(info.file_size for info in infos) > Path(path).stat().st_size:
+            raise InputError(f"{path} is damaged or not a checkpoint: it claims to be larger than it is")
+        for info in infos:
+            if info.filename.endswith(".pkl"):
+                names = {
+                    str(value) for code, value, _ in pickletools.genops(archive.read(info)) if code.name == "GLOBAL"
+                }
+                if names := sorted(names - TYPES):
+                    what = f"more than tensors and plain values ({names[0]:.100})"
+                    raise InputError(f"{path} holds {what}: it is refused, nothing in it was run")
 
 
 def publish(own: Path, path: Path) -> Path:

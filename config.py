@@ -15,9 +15,13 @@ class InputError(ValueError):
     """Input that cannot be used: the message names it and the remedy."""
 
 
+class StorageError(OSError):
+    """A file that cannot be written: the message names it and the remedy; what it held before is still whole."""
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """Return "did you mean '…'?" with the valid name nearest to `name`."""
-    return f"did you mean {get_close_matches(str(name), list(valid), n=1, cutoff=0.0)[0]!r}?"
+    return f"did you mean {get_close_matches(str(name)[:100], list(valid), n=1, cutoff=0.0)[0]!r}?"
 
 
 # What a recipe sets where the user sets nothing. "report" is the lab report's; a model without an entry of its own
@@ -29,9 +33,9 @@ RECIPES = {
         elastic=0.0, pipeline="per_image", precision="float32", channels_last="off", fused="off",
     ),
     "default": dict(
-        batch_size=256, epochs=None, images_shown=669_600, learning_rate=0.012, optimizer="adamw", schedule="one_cycle",
-        weight_decay=0.0, label_smoothing=0.1, weight_average=0.99, rotation=15.0, scale=0.2, shear=0.25, shift=0.075,
-        elastic=0.06, pipeline="resident", precision="auto", channels_last="auto", fused="auto",
+        batch_size=256, epochs=None, images_shown=1_004_400, learning_rate=0.012, optimizer="adamw",
+        schedule="one_cycle", weight_decay=0.05, label_smoothing=0.1, weight_average=0.99, rotation=22.0, scale=0.3,
+        shear=0.37, shift=0.11, elastic=0.09, pipeline="resident", precision="auto", channels_last="auto", fused="auto",
     ),
 }  # fmt: skip
 RECIPES["ResNet18"] = RECIPES["default"] | dict(
@@ -88,7 +92,8 @@ class Config:
     fused: str | None = _setting(None, choices=("auto", "on", "off"))  # the model's own shorter way, where it has one
     compile: str = _setting("auto", choices=("auto", "on", "off"))  # torch.compile
     deterministic: str = _setting("off", choices=("on", "off"))  # on CUDA, at some cost; on a CPU all runs are
-    # the augmentation: largest change of an image, drawn anew for every image and step
+    # the augmentation: largest change of an image, drawn anew for every image and step, and all of an image's changes
+    # times a strength of its own, between 0 and 1
     rotation: float | None = _setting(None, 0.0, 180.0)  # degrees to either side
     scale: float | None = _setting(None, 0.0, 0.9)  # fraction, in each axis
     shear: float | None = _setting(None, 0.0, 1.0)  # horizontal shift a unit of height
@@ -102,7 +107,7 @@ class Config:
             value = getattr(self, f.name)
             if value is None:
                 value = recipe.get(f.name)
-            elif f.type in (float, float | None) and type(value) is int:
+            elif f.type in (float, float | None) and type(value) is int and abs(value) < 2**53:
                 value = float(value)
             if f.name.endswith("_path") or f.name == "init_from":
                 value = value.as_posix() if isinstance(value, Path) else value
@@ -150,7 +155,7 @@ class Config:
         valid = [f.name for f in fields(cls)]
         for key in values:
             if key not in valid:
-                raise InputError(f"unknown key {key!r}: {did_you_mean(key, valid)}")
+                raise InputError(f"unknown key {key!r:.100}: {did_you_mean(key, valid)}")
         return cls(**values)
 
     @classmethod
@@ -160,21 +165,26 @@ class Config:
             return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise InputError(f"{path} does not exist: the runs of the report are in configs/") from None
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{path} is not a JSON file: {error}") from None
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
+        except (ValueError, RecursionError) as error:  # also numbers of more digits than Python reads
+            raise InputError(f"{path} is not a JSON file: {error}") from None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _check_value(f, value) -> None:
     name, limits = f.name, f.metadata
     if not isinstance(value, f.type) or isinstance(value, bool) != (f.type is bool):
         kinds = [t.__name__ for t in getattr(f.type, "__args__", (f.type,)) if t is not NoneType]
-        raise InputError(f"{name} must be {' or '.join(kinds)}, not {value!r} ({type(value).__name__})")
+        raise InputError(f"{name} must be {' or '.join(kinds)}, not {value!r:.100} ({type(value).__name__})")
     if value is None:
         return
     if limits.get("choices") and value not in limits["choices"]:
         choices = limits["choices"]
-        raise InputError(f"unknown {name} {value!r}: {did_you_mean(value, choices)} It is one of {', '.join(choices)}.")
+        near = did_you_mean(value, choices)
+        raise InputError(f"unknown {name} {value!r:.100}: {near} It is one of {', '.join(choices)}.")
     if limits.get("low") is not None and not limits["low"] <= value <= limits["high"]:
-        raise InputError(f"{name} must be between {limits['low']} and {limits['high']}, not {value}")
+        raise InputError(f"{name} must be between {limits['low']} and {limits['high']}, not {value!r:.100}")
+    if isinstance(value, str) and "\0" in value:
+        raise InputError(f"{name} must not contain the character NUL")

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import io
+import math
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +16,9 @@ from torch.utils.data import Dataset
 
 import strokes
 from config import DEFAULT_RAW, Config, InputError, did_you_mean
-from init import build_npz, has_images, identical_groups, preprocess, summarize, write_atomically
+from init import build_npz, check_archive, has_images, identical_groups, preprocess, summarize, write_atomically
 
+MAX_CLASSES = 65_536
 CORRECTION, DROPPED = ["file", "given", "corrected"], "dropped"  # columns; what stands for no class
 
 
@@ -101,6 +103,7 @@ def load_npz(path: str | Path, part: str = "train", corrected: bool = True) -> C
 
 def _read_npz(path: str | Path, part: str) -> CharDataset:
     try:
+        _check_npz(Path(path))
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             keras = "x_train" in npz.files
             suffix = "_test" if part == "test" else "_train" if keras else ""
@@ -115,6 +118,8 @@ def _read_npz(path: str | Path, part: str) -> CharDataset:
                 classes = [str(name) for name in npz["classes"]]
             else:  # those of both parts, that a label means the same in each
                 labels = [npz[key].max(initial=0) for key in npz.files if key.startswith("y")]
+                if max(labels) >= MAX_CLASSES:
+                    raise InputError(f"it has a label of {max(labels)}: there can be {MAX_CLASSES} classes at most")
                 classes = range(int(max(labels)) + 1)
             source = str(npz["source"]) if "source" in npz.files else Path(path).name
             files = npz["files" + suffix] if "files" + suffix in npz.files else None
@@ -123,9 +128,25 @@ def _read_npz(path: str | Path, part: str) -> CharDataset:
         raise InputError(f"{path} does not exist: make it with dataset.prepare") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, AttributeError, TypeError) as error:
-        # np.load's own: a damaged file, object arrays that only pickle could read, an .npy named .npz
-        raise InputError(f"{path} is not a readable npz of plain arrays: {error}") from None
+    except Exception as error:  # NumPy and zipfile raise nearly anything on a damaged file
+        raise InputError(f"{path} is not a readable npz of plain arrays: {error!s:.200}") from None
+
+
+def _check_npz(path: Path) -> None:
+    """Raise InputError for a file whose arrays are not what they claim to be, before any is read."""
+    with zipfile.ZipFile(path) as archive:
+        check_archive(path, archive)
+        if len(archive.infolist()) > 100:
+            raise InputError("it holds more than 100 arrays")
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                version = np.lib.format.read_magic(member)
+                read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
+                shape, _, dtype = read(member)
+                if dtype.hasobject:
+                    raise InputError(f"{info.filename!r:.100} holds Python objects, which only pickle could read")
+                if math.prod(shape) * dtype.itemsize != info.file_size - member.tell():
+                    raise InputError(f"{info.filename!r:.100} does not hold as much as it claims: {shape} of {dtype}")
 
 
 def _to_uint8(x: np.ndarray) -> np.ndarray:

@@ -7,11 +7,12 @@ import json
 import os
 import random
 import re
+import stat
 import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from config import InputError, did_you_mean
+from config import InputError, StorageError, did_you_mean
 
 
 def set_seed(seed: int) -> None:
@@ -64,25 +65,46 @@ def pick_device(name: str = "auto") -> torch.device:
 def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], None]) -> None:
     """Let `write` fill a temporary file in the same folder, flush it to disk and move it into place.
 
-    Whatever happens, `path` holds either its former content or the new one, whole.
+    Whatever happens, `path` holds either its former content or the new one, whole. Raises StorageError.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        with suppress(OSError):  # moved away, where all went well
+            temporary.unlink()
+
+
+def append(path: Path, text: str) -> None:
+    """Append text to a file; it is on disk when this returns. Raises StorageError."""
+    try:
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise storage_error(path, error) from error
+
+
+def storage_error(path: Path, error: OSError) -> StorageError:
+    """Return what to raise where a path cannot be written."""
+    return StorageError(
+        f"{path} cannot be written ({error.strerror or error}): free some space, or name another folder; what it held "
+        "before is still whole"
+    )
 
 
 def remove_unfinished(path: Path) -> None:
     """Remove what killed processes have left half written of a file that no other process writes to."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name[:100])}.*.part"):
+    for temporary in path.parent.glob(f".{glob.escape(path.name[:40])}.*.part"):
         temporary.unlink()
 
 
@@ -104,12 +126,14 @@ def fingerprint(*arrays: np.ndarray) -> str:
 
 IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints and their like
-MAX_PIXELS = 50_000_000  # a photograph has fewer; a larger image is skipped rather than decoded
+MAX_PIXELS = 25_000_000  # a photograph has fewer; a larger image is skipped rather than decoded
+MAX_EXPANSION = 200  # of an archive or an npz of more than 64 MiB: no images are that alike
 
 
 def natural_key(name: str) -> list:
     """Return a sort key that puts 2 before 10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+    parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name) if part)
+    return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
 
 
 def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -241,7 +265,7 @@ def summarize(x, y, classes: Sequence[str], source: str, files: Sequence[str], *
 def _list_raw(raw: Path) -> tuple[list[str], list, Callable[[str], bytes]]:
     """Return the names below a folder or in a .zip (a folder's ends in /), what tells that they changed, a reader."""
     if raw.is_dir():
-        paths = {p.relative_to(raw).as_posix() + "/" * p.is_dir(): p for p in raw.rglob("*")}
+        paths = {_text(p.relative_to(raw)) + "/" * p.is_dir(): p for p in raw.rglob("*") if p.is_dir() or p.is_file()}
         names = {name: p for name, p in paths.items() if not HIDDEN.search(name)}
         stamps = [(n, s.st_size, s.st_mtime_ns) for n, p in names.items() if not n.endswith("/") for s in [p.stat()]]
         return list(names), stamps, lambda name: names[name].read_bytes()
@@ -251,12 +275,34 @@ def _list_raw(raw: Path) -> tuple[list[str], list, Callable[[str], bytes]]:
         )
     try:
         archive = zipfile.ZipFile(raw)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InputError(
             f"{raw} is neither a folder nor a readable .zip ({error}): unpack it and give the folder"
         ) from None
+    check_archive(raw, archive)
     infos = [i for i in archive.infolist() if not HIDDEN.search(i.filename)]
     return [i.filename for i in infos], [(i.filename, i.file_size, i.CRC) for i in infos], archive.read
+
+
+def _text(path: Path) -> str:
+    """Return a path's name as text that can be printed and stored, whatever bytes it is made of."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
+
+
+def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise InputError for a .zip whose names point outside it, which holds links, or expands beyond measure."""
+    infos = archive.infolist()
+    for info in infos:
+        name = info.filename.replace("\\", "/")
+        if name.startswith("/") or ".." in name.split("/") or re.match("[A-Za-z]:", name):
+            raise InputError(f"{path} holds a file named {info.filename!r:.100}, outside of it: it is refused")
+        if stat.S_ISLNK(info.external_attr >> 16):
+            raise InputError(f"{path} holds a link, {info.filename!r:.100}: it is refused, pack the file itself")
+    size = sum(info.file_size for info in infos)
+    if size > 64 * 2**20 and size > MAX_EXPANSION * path.stat().st_size:
+        raise InputError(
+            f"{path} would expand to {size / 2**20:,.0f} MiB, more than {MAX_EXPANSION} fold: it is refused"
+        )
 
 
 def _layout(raw: Path, names: list[str]) -> tuple[str, str | None]:
@@ -344,6 +390,8 @@ def _class_names(raw: Path, prefix: str, folders: list[str], names: list[str], r
         lines = read(prefix + "classes.txt").decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"{raw}: classes.txt is not UTF-8: save it again in that encoding") from None
+    except Exception as error:  # whatever a damaged archive makes of it
+        raise InputError(f"{raw}: classes.txt cannot be read: {error}") from None
     classes = [line.strip() for line in lines if line.strip()]
     if len(classes) != len(folders) or len(set(classes)) != len(classes):
         raise InputError(
@@ -364,7 +412,7 @@ def _decode(data: bytes) -> tuple[np.ndarray, str, tuple[int, int]]:
         raise ValueError(f"{size[0]}×{size[1]} pixels are more than {MAX_PIXELS}")
     image = ImageOps.exif_transpose(image)
     if mode.startswith("I") or mode == "F":  # 16-bit scans
-        pixels = np.asarray(image).astype(np.float64)
+        pixels = np.nan_to_num(np.asarray(image, np.float32))
         return np.clip(pixels / (257 if pixels.max() > 255 else 1), 0, 255).astype(np.uint8), mode, size
     if "A" in mode or "transparency" in image.info:
         image = image.convert("RGBA")

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import platform
 import re
 import subprocess
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from config import Config
-from init import fingerprint, write_atomically, write_json
+from init import append, fingerprint, storage_error, write_atomically, write_json
 from metrics import in_words
 
 
@@ -75,6 +74,8 @@ class RunRecord:
                 break
             except FileExistsError:  # another run of the same second
                 continue
+            except OSError as error:
+                raise storage_error(self.folder, error) from error
         write_json(self.folder / "config.json", asdict(config))
         write_json(self.folder / "environment.json", environment)
 
@@ -91,7 +92,7 @@ class RunRecord:
 
     def log(self, message: str) -> None:
         """Append a line, with the time, to log.txt."""
-        self._append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {message}\n")
+        append(self.folder / "log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {message}\n")
 
     def epoch(self, row: dict) -> None:
         """Append a row to history.csv; it is on disk when this returns."""
@@ -100,7 +101,7 @@ class RunRecord:
         if not (self.folder / "history.csv").exists():
             writer.writeheader()
         writer.writerow(row)
-        self._append("history.csv", text.getvalue())
+        append(self.folder / "history.csv", text.getvalue())
 
     def write(self, name: str, values) -> None:
         """Write a JSON file, such as the audit of the data."""
@@ -126,12 +127,6 @@ class RunRecord:
         """Add values to metrics.json."""
         self._metrics |= values
         write_json(self.folder / "metrics.json", self._metrics)
-
-    def _append(self, name: str, text: str) -> None:
-        with open(self.folder / name, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def earlier_predictions(root: str | Path | None, images, but: Path | None = None) -> tuple[str, np.ndarray] | None:

@@ -85,7 +85,7 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path):
     ):
         assert error(load_npz, saved(path, **arrays)) == f"{path}: {message}"
     np.savez(path, x=np.array([x, None], dtype=object), y=y)
-    assert error(load_npz, path).startswith(f"{path} is not a readable npz of plain arrays: Object arrays cannot")
+    assert error(load_npz, path) == f"{path}: 'x.npy' holds Python objects, which only pickle could read"
     path.write_bytes(path.read_bytes()[:50])
     assert error(load_npz, path).startswith(f"{path} is not a readable npz of plain arrays: ")
     np.save(tmp_path / "a.npy", x)
