@@ -17,19 +17,26 @@ from init import write_atomically
 FORMAT = 1
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 TYPES = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}Storage" for name in STORAGES)}
-CONTENT = {  # key → type; metrics, epoch and run are None for weights that no fit has made
-    "model": str,
-    "in_channels": int,
-    "classes": list,  # of str, in label order
-    "image_size": int,  # pixels a side that the model sees
-    "source_shape": list,  # pixels (H, W) of the images it was trained on
-    "config": dict,
-    "epoch": int | None,
-    "metrics": dict | None,  # of the validation images
-    "temperature": float,  # what logits are divided by; files older than it have none, and mean 1
-    "run": dict | None,  # its name, and the fingerprints of its training and validation images
-    "state_dict": dict,
-}
+PLAIN = str | int | float | None
+CONTENT = {  # key → type, and what its value must be; metrics, epoch and run are None for weights that no fit has made
+    "model": (str, len),
+    "in_channels": (int, lambda count: count == 1),
+    "classes": (list, lambda names: 2 <= len(names) < 65_536 and all(isinstance(name, str) for name in names)),
+    "image_size": (int, lambda side: 16 <= side <= 1024),  # pixels a side that the model sees
+    "source_shape": (  # pixels (H, W) of the images it was trained on
+        list, lambda shape: len(shape) == 2 and all(type(side) is int and 1 <= side <= 4096 for side in shape)
+    ),
+    "config": (dict, lambda config: all(type(k) is str and isinstance(v, PLAIN) for k, v in config.items())),
+    "epoch": (int | None, lambda epoch: True),
+    "metrics": (  # of the validation images
+        dict | None, lambda found: found is None or {"loss", "accuracy", "n", "interval"} <= found.keys()
+    ),
+    "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of logits; files older than it have none, and mean 1
+    "run": (  # its name, and the fingerprints of its training and validation images
+        dict | None, lambda run: run is None or all(isinstance(v, str | None) for v in run.values())
+    ),
+    "state_dict": (dict, lambda state: all(type(k) is str and isinstance(v, torch.Tensor) for k, v in state.items())),
+}  # fmt: skip
 
 
 def write(path: str | Path, content: dict) -> None:
@@ -45,7 +52,7 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
     """Read a checkpoint and check its structure; no code in it is run.
 
     Args:
-        expected: key → type.
+        expected: key → (type, what its value must be), like CONTENT.
 
     Raises:
         InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
@@ -69,9 +76,12 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
     if content["format"] > FORMAT:
         raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
     content.setdefault("temperature", 1.0)
-    for key, kind in expected.items():
-        if key not in content or not isinstance(content[key], kind):
-            raise InputError(f"{path} is not a whole checkpoint: {key} is {type(content.get(key)).__name__}")
+    for key, (kind, holds) in expected.items():
+        value = content.get(key)
+        if key not in content or not isinstance(value, kind):
+            raise InputError(f"{path} is not a whole checkpoint: {key} is {type(value).__name__}")
+        if not holds(value):
+            raise InputError(f"{path} is not a checkpoint that can be used: its {key} makes no sense")
     return content
 
 

@@ -313,8 +313,11 @@ class CNNClassifier:
             InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
         """
         checkpoint = checkpoints.read(path)
-        config = replace(Config.from_dict(checkpoint["config"]), device=device)
-        classifier = cls(config, checkpoint["classes"])
+        try:
+            config = replace(Config.from_dict(checkpoint["config"]), device=device)
+            classifier = cls(config, checkpoint["classes"])
+        except ValueError as error:  # also a model that is not in models/
+            raise InputError(f"{path}: {error}") from None
         classifier.image_size, classifier.source_shape = checkpoint["image_size"], tuple(checkpoint["source_shape"])
         classifier.best_epoch_, classifier.metrics_ = checkpoint["epoch"], checkpoint["metrics"]
         classifier._run, classifier.checkpoint_ = checkpoint["run"], Path(path)

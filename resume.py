@@ -21,6 +21,7 @@ CONTENT = {
     "best": dict,  # score, epoch, metrics, state_dict
     "training": dict,  # Training.state()
 }
+CONTENT = {key: (kind, lambda value: True) for key, kind in CONTENT.items()}
 
 
 class LastState:
@@ -66,13 +67,12 @@ class LastState:
 
     def write(self, **content) -> None:
         """Write the state at an epoch's end, whole or not at all."""
-        self.content = self.own | content
-        checkpoints.write(self.path, self.content)
+        checkpoints.write(self.path, self.own | content)
 
     def finish(self, finished: bool) -> None:
         """Note whether there is nothing left to go on with."""
-        if finished and self.content:
-            checkpoints.write(self.path, self.content | {"finished": True})
+        if finished and self.path.exists():
+            checkpoints.write(self.path, checkpoints.read(self.path, CONTENT) | {"finished": True})
 
     def close(self) -> None:
         """Let other runs write to the file."""

@@ -98,7 +98,8 @@ def test_pickled_code_is_refused_and_does_not_run(tmp_path, write):
 def published(tmp_path, accuracy: float, run: str, **changes):
     own = tmp_path / f"best.{run}.ckpt"
     run = {"name": run, "train": "t", "val": "v"}
-    content = {"model": "LeNet", "classes": ["a", "b"], "metrics": {"accuracy": accuracy}, "run": run, "epoch": 1}
+    content = {"model": "LeNet", "classes": ["a", "b"], "run": run, "epoch": 1}
+    content["metrics"] = {"accuracy": accuracy, "loss": 0.1, "n": 10, "interval": [0.0, 1.0]}
     content |= {"in_channels": 1, "image_size": 32, "source_shape": [28, 28], "config": {}, "state_dict": {}}
     checkpoints.write(own, content | changes)
     return checkpoints.publish(own, tmp_path / "best.ckpt")
