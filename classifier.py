@@ -347,46 +347,51 @@ class CNNClassifier:
 
         Until then they are in a file of the run's own, `checkpoint_`.
         """
+        state = self._open_run(train, val)
+        try:
+            yield state
+            complete = len(self.history_) == self.config.epochs_for(len(train))
+            if not complete:
+                place = f"Interrupted in epoch {len(self.history_) + 1}"
+                print(f"\n{place}: the best weights so far are kept. Run again to go on.")
+            self._publish(state, finished=complete)
+        except TrainingError:
+            if self.history_:
+                self._publish(state, finished=True)
+            raise
+        finally:
+            if state:
+                state.close()
+
+    def _open_run(self, train: CharDataset, val: CharDataset | None) -> LastState | None:
+        """Name the run, or find the stopped one that it goes on with; open its record; return its state on disk."""
         config, state = self.config, None
         self.record_ = self.checkpoint_ = None
-        self._run = {"train": fingerprint(train.x, train.y), "val": val and fingerprint(val.x, val.y)}
-        self._run["name"] = f"{run_name(config)}-{uuid.uuid4().hex[:4]}"
+        images = {"train": fingerprint(train.x, train.y), "val": val and fingerprint(val.x, val.y)}
+        self._run = {"name": f"{run_name(config)}-{uuid.uuid4().hex[:4]}"} | images
         if config.save_path:
-            start = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
-            same = config.determining() | self._uses | {key: self._run[key] for key in ("train", "val")}
-            same |= {"classes": self.classes_, "image size": self.image_size, "first weights": start}
+            first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
+            same = config.determining() | self._uses | images | {"first weights": first}
+            same |= {"classes": self.classes_, "image size": self.image_size}
             state = LastState(config.save_path, config.model, self._run["name"], same, config.resume)
-        former = state and state.content
+        former = state.content if state else None
         if former:
             self._run = former["run"]
             print(f"{state.path}: going on after epoch {len(former['history'])} of {self._run['name']}")
         if config.record_path and former and former["record"] and Path(former["record"]).is_dir():
             self.record_ = RunRecord.reopen(former["record"], former["history"])
         elif config.record_path:
-            about = self._uses | {"image_size": self.image_size, "source": train.source}
-            about |= {"epochs": config.epochs_for(len(train)), "corrections": train.corrections}
-            about |= {"train_images": len(train), "val_images": len(val or ())}
-            about |= {"train_fingerprint": self._run["train"], "val_fingerprint": self._run["val"]}
-            self.record_ = RunRecord(config.record_path, config, environment(self.device) | about)
+            about = {"image_size": self.image_size, "source": train.source, "epochs": config.epochs_for(len(train))}
+            about |= {"train_images": len(train), "val_images": len(val or ()), "corrections": train.corrections}
+            about |= {f"{part}_fingerprint": value for part, value in images.items()}
+            self.record_ = RunRecord(config.record_path, config, environment(self.device) | self._uses | about)
             self._run["name"] = self.record_.folder.name
         if state:
             path = Path(config.save_path)
             self.checkpoint_ = path.with_name(f"{path.stem}.{self._run['name']}{path.suffix}")
             remove_unfinished(self.checkpoint_)
             state.own |= {"run": self._run, "record": self.record_ and str(self.record_.folder)}
-        try:
-            yield state
-            complete = len(self.history_) == config.epochs_for(len(train))
-            if not complete:
-                place = f"Interrupted in epoch {len(self.history_) + 1}"
-                print(f"\n{place}: the best weights so far are kept. Run again to go on.")
-            self._publish(state, finished=complete)
-        except TrainingError:
-            self._publish(state, finished=True)
-            raise
-        finally:
-            if state:
-                state.close()
+        return state
 
     def _publish(self, state: LastState | None, finished: bool) -> None:
         """Say in the record what the best epoch is, and move its weights to where the best checkpoint is."""
@@ -414,8 +419,9 @@ class CNNClassifier:
             text += f"  val loss {checked['loss']:.4f}  val accuracy {in_words(checked)}"
         progress.set_postfix_str(text, refresh=False)
         if self._learns_nothing():
-            text += f"\nThe loss is no better than chance after {len(self.history_)} epochs: try another learning_rate."
-            print(text.rpartition("\n")[2])
+            advice = f"The loss is no better than chance after {len(self.history_)} epochs: try another learning_rate."
+            tqdm.write(advice)
+            text += f"\n{advice}"
         if self.record_:
             self.record_.epoch(row)
             self.record_.log(f"epoch {row['epoch']}/{progress.total}  {text}  {row['seconds']:.1f} s")

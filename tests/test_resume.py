@@ -5,14 +5,11 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT
 
 from classifier import CNNClassifier
 from config import Config
@@ -197,10 +194,3 @@ def test_random_numbers_of_the_user_are_kept(halves, quick):
     np.random.seed(1)
     torch.manual_seed(1)
     assert found == (random.random(), np.random.rand(), torch.rand(()).item())
-
-
-def test_killed_runs_end_alike(tmp_path):
-    words = [sys.executable, str(ROOT / "benchmarks/kill.py"), "--kills", "4", "--output", str(tmp_path / "kill.json")]
-    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "4 kills" in done.stdout

@@ -1,0 +1,118 @@
+"""Run out of disk at every size, and write to a read-only folder: one clear error, and the former files stay whole.
+
+    python benchmarks/disk.py
+
+Where this process may mount (root on Linux), data, record and checkpoints are made on small tmpfs mounts that fill up,
+and on one that is read-only; everywhere on POSIX, under a limit on the size of a file. A run may succeed or raise
+StorageError. What the folder held before, a data.npz and a checkpoint, must load as it was. Prints a table.
+"""
+
+import argparse
+import os
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import numpy as np
+import torch
+
+import strokes
+from classifier import CNNClassifier
+from config import Config, StorageError
+from dataset import CharDataset, load_npz, split
+from init import build_npz, summarize, write_json
+
+
+def work(folder: str, limit: int, outcome) -> None:
+    """Make data, train and save below the folder, under a limit of so many bytes a file; say how it went."""
+    torch.set_num_threads(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    if limit:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    x, y = strokes.draw(per_class=20)
+    classes = list(strokes.CHARACTERS)
+    paths = {"record_path": f"{folder}/record", "save_path": f"{folder}/save/best.ckpt"}
+    try:
+        files = np.arange(len(x)).astype(str)
+        summary = summarize(x, y, classes, "drawn", files)
+        arrays = {"x": x, "y": y, "classes": np.array(classes)}
+        build_npz(f"{folder}/data.npz", os.urandom(8).hex(), lambda: (arrays, summary))
+        train, val = split(CharDataset(x, y, classes=classes), 0.3)
+        CNNClassifier(Config(epochs=2, device="cpu", **paths), classes).fit(train, val)
+    except StorageError as error:
+        outcome.put(f"StorageError: {error}")
+    except Exception as error:  # what this program looks for
+        outcome.put(f"{type(error).__name__}: {error}")
+    else:
+        outcome.put("succeeded")
+
+
+def attempt(folder: Path, limit: int = 0) -> str:
+    """Return how a run below the folder went, in a process of its own."""
+    context = get_context("spawn")
+    outcome = context.Queue()
+    child = context.Process(target=work, args=(str(folder), limit, outcome))
+    child.start()
+    result = outcome.get(timeout=300)
+    child.join()
+    return result
+
+
+def check(name: str, folder: Path, before: tuple, outcome: str) -> bool:
+    """Print and return whether a case went as it must; without an error the files may be newer ones."""
+    debris = [path.name for path in folder.rglob("*.part")]
+    whole = True
+    for path, read in ((folder / "data.npz", load_npz), (folder / "save/best.ckpt", CNNClassifier.load)):
+        content = path.read_bytes() if path.exists() else None
+        if content is not None:
+            read(path)  # whatever is there is whole
+        whole &= content is not None or before == (None, None)
+    good = outcome.startswith(("succeeded", "StorageError")) and whole and not debris
+    print(f"{'ok' if good else 'BAD':4}{name:36}{outcome[:100]}" + (f" debris: {debris}" if debris else ""))
+    return good
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[16, 64, 128, 256, 512, 768, 1024, 1536, 2048, 4096],
+                        help="KiB, of the disks and of the largest file")  # fmt: skip
+    parser.add_argument("--output", default="disk.json")
+    options = parser.parse_args()
+    cases = []
+    with tempfile.TemporaryDirectory() as scratch:
+        full = Path(scratch) / "full"
+        attempt(full)
+        for size in options.sizes:
+            folder = Path(scratch) / f"limit{size}"
+            subprocess.run(["cp", "-r", full, folder], check=True)
+            cases.append((f"files of {size} KiB at most", check(f"files of {size} KiB at most", folder, (1, 1),
+                                                             attempt(folder, size * 1024))))  # fmt: skip
+        mount = Path(scratch) / "mount"
+        mount.mkdir()
+        for size in options.sizes:
+            made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", mount], capture_output=True)
+            if made.returncode:
+                print("     this process may not mount: a full disk and a read-only one were not tried")
+                break
+            try:
+                name = f"a disk of {size} KiB"
+                cases.append((name, check(name, mount, (None, None), attempt(mount))))
+                subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
+                name = f"read-only, {size} KiB"
+                cases.append((name, check(name, mount, (None, None), attempt(mount))))
+            finally:
+                subprocess.run(["umount", mount], check=True)
+    write_json(options.output, {"cases": dict(cases)})
+    sys.exit(not all(good for _, good in cases))
+
+
+if __name__ == "__main__":
+    main()
