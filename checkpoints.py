@@ -5,6 +5,7 @@ import os
 import pickle
 import pickletools
 import zipfile
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,11 +42,15 @@ CONTENT = {  # key → type, and what its value must be; metrics, epoch and run 
 
 def write(path: str | Path, content: dict) -> None:
     """Write a checkpoint, whole or not at all."""
-    versions = {name: version(name) for name in ("torch", "numpy")}
-    whole = {"format": FORMAT, "versions": versions} | content
+    whole = {"format": FORMAT, "versions": _versions()} | content
     buffer = io.BytesIO()  # a full disk is met outside of torch, which would not say so
     torch.save(whole, buffer)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+@lru_cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("torch", "numpy")}
 
 
 def read(path: str | Path, expected: dict = CONTENT) -> dict:

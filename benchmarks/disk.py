@@ -57,7 +57,8 @@ def work(folder: str, limit: int, outcome) -> None:
 
 def attempt(folder: Path, limit: int = 0) -> str:
     """Return how a run below the folder went, in a process of its own."""
-    context = get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["__main__"])  # what is imported is imported once
     outcome = context.Queue()
     child = context.Process(target=work, args=(str(folder), limit, outcome))
     child.start()

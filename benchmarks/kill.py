@@ -23,13 +23,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import numpy as np
 import torch
 
 import init
 import strokes
 from classifier import CNNClassifier
 from config import Config
-from dataset import CharDataset, split
+from dataset import load_npz, split
 from init import write_json
 
 EPOCHS = 8
@@ -42,8 +43,7 @@ def train(folder: str, moment: str | None = None, write: int = 0) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if moment:
         die_while_writing(moment, write)
-    x, y = strokes.draw(per_class=20)
-    train, val = split(CharDataset(x, y, classes=list(strokes.CHARACTERS)), 0.3)
+    train, val = split(load_npz(Path(folder).parent / "data.npz"), 0.3)
     paths = {"record_path": f"{folder}/record", "save_path": f"{folder}/save/best.ckpt"}
     CNNClassifier(Config(epochs=EPOCHS, batch_size=32, learning_rate=0.01, device="cpu", **paths), train.classes).fit(
         train, val
@@ -121,11 +121,14 @@ def main():
         processes.set_forkserver_preload(["__main__"])
     kills, runs = Counter(), 0
     with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        child = processes.Process(target=train, args=(f"{folder}/alone",))
-        child.start()
-        child.join()
-        seconds = time.perf_counter() - start
+        x, y = strokes.draw(per_class=20)
+        np.savez(f"{folder}/data.npz", x=x, y=y, classes=np.array(list(strokes.CHARACTERS)))
+        for name in ("warm up", "alone"):
+            start = time.perf_counter()
+            child = processes.Process(target=train, args=(f"{folder}/{name}",))
+            child.start()
+            child.join()
+            seconds = time.perf_counter() - start
         expected = ending(Path(folder) / "alone")
         while kills.total() < options.kills:
             runs += 1
