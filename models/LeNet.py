@@ -29,7 +29,7 @@ class LeNet(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits float (N, out_features) of images float (N, in_channels, 32, 32)."""
-        if self.fused and self.training:
+        if self.fused and self.training and not x.requires_grad:
             x = self._fused_features(x)  # (N, 120)
         else:
             x = self.pool2(self.conv1(x)).relu()  # (N, 6, 14, 14); ReLU after pooling: the same, on a quarter of it
@@ -47,38 +47,45 @@ class LeNet(nn.Module):
 
 
 def pooled_convolution(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """Return max_pool2d(conv2d(x, weight), 2).
+    """Return max_pool2d(conv2d(x, weight), 2) of images that need no gradient.
 
-    The four values under each maximum come out of one convolution of stride 2, with four times the filters, as
-    channels of their own, so that the pooling is a maximum of four contiguous tensors.
+    The four values under each maximum come out of one convolution of stride 2, with four times the filters: a matrix
+    product with the patches of the images, which the gradient of the weights is another one with.
 
     Args:
         x: float (N, I, H, W).
         weight: float (O, I, K, L), such that the output's height and width, H - K + 1 and W - L + 1, are even.
     """
-    corners = [functional.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
-    corners = torch.stack(corners).flatten(2).view(-1, *corners[0].shape[1:])  # contiguous, whatever `weight` is
-    return _MaxOfFour.apply(functional.conv2d(x, corners, stride=2))
+    corners = torch.stack(
+        [functional.pad(weight, (right, 1 - right, down, 1 - down)) for down in (0, 1) for right in (0, 1)]
+    )
+    height, width = corners.shape[-2:]
+    if torch.is_autocast_enabled(x.device.type):
+        x, corners = (values.to(torch.get_autocast_dtype(x.device.type)) for values in (x, corners))
+    windows = x.unfold(2, height, 2).unfold(3, width, 2)  # (N, I, H', W', K + 1, L + 1), a view
+    n, _, *size = windows.shape[:4]
+    patches = windows.permute(1, 4, 5, 0, 2, 3).flatten(3).flatten(0, 2)  # (I (K + 1) (L + 1), N H' W')
+    pooled = _MaxOfFourProducts.apply(corners.flatten(0, 1).flatten(1), patches)
+    return pooled.view(-1, n, *size).transpose(0, 1)
 
 
-class _MaxOfFour(torch.autograd.Function):
-    """The maximum over the four quarters of the channels."""
+class _MaxOfFourProducts(torch.autograd.Function):
+    """The maximum over the four quarters of the rows of corners (4 O, I) @ patches (I, P), as (O, P)."""
 
     @staticmethod
-    def forward(ctx, x):  # (N, 4 O, H, W)
-        a, b, c, d = x.chunk(4, 1)
+    def forward(ctx, corners, patches):
+        a, b, c, d = (corners @ patches).chunk(4)
         first, second = torch.maximum(a, b), torch.maximum(c, d)
-        ctx.save_for_backward(a - b, c - d, first - second)
+        ctx.save_for_backward(a - b, c - d, first - second, patches)
         return torch.maximum(first, second)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, gradient):
         """Give each gradient to the largest value; among equal ones, to the last."""
-        a_over_b, c_over_d, first_over_second = ctx.saved_tensors
-        n, channels, *size = gradient.shape
-        result = gradient.new_empty(n, 4 * channels, *size)
-        a, b, c, d = result.chunk(4, 1)
+        a_over_b, c_over_d, first_over_second, patches = ctx.saved_tensors
+        result = gradient.new_empty(4, *gradient.shape)
+        a, b, c, d = result
         where_positive = torch.ops.aten.threshold_backward  # (gradient, x, 0): the gradient where x > 0, else 0
         first = where_positive(gradient, first_over_second, 0)
         second = gradient - first
@@ -86,4 +93,4 @@ class _MaxOfFour(torch.autograd.Function):
         torch.sub(first, a, out=b)
         where_positive.grad_input(second, c_over_d, 0, grad_input=c)
         torch.sub(second, c, out=d)
-        return result
+        return result.flatten(0, 1) @ patches.t(), None
