@@ -19,7 +19,15 @@ FORMAT = 1
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
 TYPES = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}Storage" for name in STORAGES)}
 PLAIN = str | int | float | None
-CONTENT = {  # key → type, and what its value must be; metrics, epoch and run are None for weights that no fit has made
+STYLE = {"dark", "side", "row", "column", "stroke"}
+
+
+def _is_fraction(value) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
+
+
+# key → type, and what its value must be; metrics, epoch, run and style are None for weights that no fit has made
+CONTENT = {
     "model": (str, len),
     "in_channels": (int, lambda count: count == 1),
     "classes": (list, lambda names: 2 <= len(names) < 65_536 and all(isinstance(name, str) for name in names)),
@@ -32,7 +40,10 @@ CONTENT = {  # key → type, and what its value must be; metrics, epoch and run 
     "metrics": (  # of the validation images
         dict | None, lambda found: found is None or {"loss", "accuracy", "n", "interval"} <= found.keys()
     ),
-    "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of logits; files older than it have none, and mean 1
+    "style": (  # how characters stand in the images it was trained on (`scan.style_of`)
+        dict | None, lambda style: style is None or (style.keys() == STYLE and all(map(_is_fraction, style.values())))
+    ),
+    "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of logits
     "run": (  # its name, and the fingerprints of its training and validation images
         dict | None, lambda run: run is None or all(isinstance(v, str | None) for v in run.values())
     ),
@@ -80,7 +91,7 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
         raise InputError(f"{path} is not a checkpoint of this program")
     if content["format"] > FORMAT:
         raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
-    content.setdefault("temperature", 1.0)
+    content = {"temperature": 1.0, "style": None} | content  # which the first files of this format did not have
     for key, (kind, holds) in expected.items():
         value = content.get(key)
         if key not in content or not isinstance(value, kind):

@@ -50,6 +50,7 @@ class CNNClassifier:
         metrics_: what `evaluate` gives for the validation images at that epoch, or None.
         record_: the RunRecord of the last fit, or None.
         checkpoint_: Path of the file the best weights are in, or None.
+        style_: how characters stand in the training images (`scan.style_of`), or None.
         temperature_: what logits are divided by before they become probabilities; 1 unless `calibrate` has set it.
 
     Raises:
@@ -65,6 +66,7 @@ class CNNClassifier:
         self.history_, self.best_epoch_, self.metrics_ = [], None, None
         self.record_, self.checkpoint_, self._run, self.temperature_ = None, None, None, 1.0
         self.source_shape = (self.config.raw_size,) * 2  # pixels (H, W) of the images it is trained on
+        self.style_ = None
         self.model = self._build()
         self.image_size = self._image_size()
 
@@ -110,7 +112,9 @@ class CNNClassifier:
         for images in (train, val):
             if images is not None:
                 self._check(images)
-        self.source_shape = train.x.shape[1:]
+        from scan import style_of  # here, since it takes a quarter of a second to import
+
+        self.source_shape, self.style_ = train.x.shape[1:], style_of(train.x)
         self.history_, self.best_epoch_, self.metrics_, self.temperature_ = [], None, None, 1.0
         self.model = self._build()
         if self.config.init_from:
@@ -267,6 +271,22 @@ class CNNClassifier:
         batches = self._batches(self._as_dataset(images), augment=augment)()
         return torch.cat([x for x, _ in batches])[:, 0].cpu().numpy()
 
+    def like_training(self, picture: np.ndarray) -> np.ndarray:
+        """Return the character of a photo, a scan or a drawing as an image uint8 (H, W) like the training images.
+
+        What `predict` then makes of it, it makes of those. See `scan.like_training`, also for what is raised.
+
+        Args:
+            picture: uint8 (h, w) of any size, of one character.
+        """
+        from scan import like_training  # here, since it takes a quarter of a second to import
+
+        if self.style_ is None:
+            raise InputError(
+                "these weights do not say how their training images looked: fit again, or use predict alone"
+            )
+        return like_training(picture, self.style_, self.source_shape)
+
     def _as_dataset(self, images: np.ndarray | CharDataset) -> CharDataset:
         if isinstance(images, CharDataset):
             return images
@@ -294,6 +314,7 @@ class CNNClassifier:
             "classes": self.classes_,
             "image_size": self.image_size,
             "source_shape": list(self.source_shape),
+            "style": self.style_,
             "config": asdict(self.config),
             "epoch": self.best_epoch_,
             "metrics": metrics,
@@ -321,7 +342,7 @@ class CNNClassifier:
         classifier.image_size, classifier.source_shape = checkpoint["image_size"], tuple(checkpoint["source_shape"])
         classifier.best_epoch_, classifier.metrics_ = checkpoint["epoch"], checkpoint["metrics"]
         classifier._run, classifier.checkpoint_ = checkpoint["run"], Path(path)
-        classifier.temperature_ = checkpoint["temperature"]
+        classifier.temperature_, classifier.style_ = checkpoint["temperature"], checkpoint["style"]
         classifier._take_weights(path, checkpoint)
         classifier.model.eval()
         return classifier

@@ -21,20 +21,32 @@ def in_words(result: dict) -> str:
     return f"{result['accuracy']:.2%} ({low:.2%} to {high:.2%}, n = {result['n']})"
 
 
-def calibration_error(probabilities: np.ndarray, y: np.ndarray, bins: int = 15) -> float:
-    """Return the expected calibration error: how far confidence is from accuracy, 0 to 1, the mean over the images.
-
-    Images are put into bins of equal width by the probability of their likeliest class: Guo et al., "On calibration
-    of modern neural networks", ICML 2017.
+def calibration_bins(probabilities: np.ndarray, y: np.ndarray, bins: int = 15) -> tuple[np.ndarray, ...]:
+    """Sort images into bins of equal width by the probability of their likeliest class.
 
     Args:
         probabilities: float (N, C).
         y: int64 (N,).
+
+    Returns:
+        The mean probability of that class, the share of the images that are of that class, and how many there are,
+        float64 (B,) each, of the B bins that hold any.
     """
     confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == y
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(place, confidence - right, minlength=bins)
-    return float(np.abs(gaps).sum() / len(y))
+    count = np.bincount(place, minlength=bins)
+    held = count > 0
+    means = (np.bincount(place, values, minlength=bins)[held] / count[held] for values in (confidence, right))
+    return *means, count[held]
+
+
+def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
+    """Return the expected calibration error: how far confidence is from accuracy, 0 to 1, the mean over the images.
+
+    It is that of Guo et al., "On calibration of modern neural networks", ICML 2017. See `calibration_bins`.
+    """
+    confidence, share, count = calibration_bins(probabilities, y)
+    return float(np.abs(confidence - share) @ count / count.sum())
 
 
 def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:

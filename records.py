@@ -16,7 +16,7 @@ import torch
 
 from config import Config
 from init import append, fingerprint, storage_error, write_atomically, write_json
-from metrics import in_words
+from metrics import in_words, mcnemar
 
 
 def _processor() -> str:
@@ -129,6 +129,96 @@ class RunRecord:
         write_json(self.folder / "metrics.json", self._metrics)
 
 
+def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
+    """Return what each finished run below `root` did; a folder that is no whole record is named and left out.
+
+    Args:
+        root: the folder of all records, or None.
+        sort: the key to sort by, the greatest first; a run's name begins with its time, so the newest comes first.
+
+    Returns:
+        Dicts with run, model, batch_size, learning_rate, random_seed, source (of the images), epochs, best_epoch,
+        accuracy, n, low, high (its 95 % interval), seconds, device, and best: whether no run on the same images has a
+        higher accuracy.
+    """
+    runs, best = [], {}
+    for path in Path(root).glob("*/metrics.json") if root else []:
+        try:
+            runs.append(_read_run(path.parent))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            print(f"{path.parent} is not the record of a run and is left out: {error!r:.100}")
+    for run in runs:
+        best[run["images"]] = max(best.get(run["images"], 0), run["accuracy"] or 0)
+    runs = [run | {"best": run["accuracy"] is not None and run["accuracy"] == best[run["images"]]} for run in runs]
+    return sorted(runs, key=lambda run: (run[sort] is not None, run[sort], run["run"]), reverse=True)
+
+
+def _read_run(folder: Path) -> dict:
+    config, about, metrics = (_read_json(folder / f"{name}.json") for name in ("config", "environment", "metrics"))
+    tested = metrics.get("test")
+    result = tested or metrics["validation"] or {"accuracy": None, "n": 0, "interval": (None, None)}
+    return {
+        "run": folder.name, **{key: config[key] for key in ("model", "batch_size", "learning_rate", "random_seed")},
+        "source": about["source"], "images": tested["fingerprint"] if tested else about["val_fingerprint"],
+        "epochs": about["epochs"], "best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"],
+        "n": result["n"], "low": result["interval"][0], "high": result["interval"][1],
+        "seconds": metrics["seconds"], "device": about["device"],
+    }  # fmt: skip
+
+
+def _read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def table(runs: list[dict]) -> str:
+    """Return what `read_runs` gives as text, a line a run, the best on its images marked by an asterisk."""
+    lines = [
+        f"  {'run':34}{'accuracy (95 % interval)':>40}{'epochs':>8}{'batch':>7}{'rate':>8}{'seed':>6}{'seconds':>9}"
+        "  device  images"
+    ]
+    for run in runs:
+        figures = in_words(run | {"interval": (run["low"], run["high"])}) if run["n"] else "not validated"
+        lines.append(
+            f"{'*' if run['best'] else ' '} {run['run']:34}{figures:>40}{run['epochs']:8}{run['batch_size']:7}"
+            f"{run['learning_rate']:8.2g}{run['random_seed']:6}{run['seconds']:9.0f}"
+            f"  {run['device']:6}  {run['source']}"
+        )
+    return "\n".join(lines)
+
+
+def read_history(folder: str | Path) -> list[dict]:
+    """Return the history of a run from its record: a dict an epoch, as `fit` returns it; None where a cell is empty."""
+    with open(Path(folder) / "history.csv", encoding="utf-8", newline="") as file:
+        return [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def compare(first: str | Path, second: str | Path) -> str:
+    """Return in words in which parameters two runs differ, and whether one reads better (`metrics.mcnemar`).
+
+    Args:
+        first, second: the folders of their records.
+    """
+    folders = [Path(first), Path(second)]
+    one, other = (_read_json(folder / "config.json") for folder in folders)
+    changed = [f"{key} {one.get(key)!r} and {other.get(key)!r}" for key in one | other
+               if one.get(key) != other.get(key) and key != "hash_id"]  # fmt: skip
+    names = [folder.name for folder in folders]
+    text = f"{names[0]} and {names[1]} differ in " + ("; ".join(changed) or "no parameter")
+    metrics = [folder / "metrics.json" for folder in folders]
+    tested = [path.exists() and _read_json(path).get("test") for path in metrics]
+    if not all(tested) or tested[0]["fingerprint"] != tested[1]["fingerprint"]:
+        return text + "\nThey were not tested on the same images, and cannot be compared one by one."
+    (given, answers), (_, others) = map(_answers, folders)
+    return f"{text}\n{mcnemar(given, answers, others, names)['verdict']}"
+
+
+def _answers(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the given and the predicted classes of a record's tested images, names, str (N,)."""
+    with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return np.array([row["given"] for row in rows]), np.array([row["predicted"] for row in rows])
+
+
 def earlier_predictions(root: str | Path | None, images, but: Path | None = None) -> tuple[str, np.ndarray] | None:
     """Return the name and the predicted classes, int64 (N,), of the newest run that was tested on these very images.
 
@@ -138,43 +228,8 @@ def earlier_predictions(root: str | Path | None, images, but: Path | None = None
         but: the folder of the run that is not meant.
     """
     wanted = fingerprint(images.x, images.y)
-    for path in sorted(Path(root).glob("*/predictions.csv") if root else [], reverse=True):
-        metrics = json.loads((path.parent / "metrics.json").read_text(encoding="utf-8"))
-        if path.parent != but and metrics["test"]["fingerprint"] == wanted:
-            with open(path, encoding="utf-8", newline="") as file:
-                names = [row["predicted"] for row in csv.DictReader(file)]
-            return path.parent.name, np.array([images.classes.index(name) for name in names])
+    for run in read_runs(root):
+        folder = Path(root) / run["run"]
+        if run["images"] == wanted and folder != but and (folder / "predictions.csv").exists():
+            return folder.name, np.array([images.classes.index(name) for name in _answers(folder)[1]])
     return None
-
-
-def read_runs(root: str | Path) -> list[dict]:
-    """Return what each finished run below `root` did, the newest first.
-
-    Returns:
-        Dicts with run, model, source, epochs, best_epoch, accuracy, n, low, high (its 95 % interval), seconds, device.
-    """
-    runs = []
-    for path in sorted(Path(root).glob("*/metrics.json"), reverse=True):
-        config, about, metrics = (
-            json.loads((path.parent / name).read_text(encoding="utf-8"))
-            for name in ("config.json", "environment.json", "metrics.json")
-        )
-        result = metrics.get("test") or metrics["validation"] or {"accuracy": None, "n": 0, "interval": (None, None)}
-        runs.append(
-            {"run": path.parent.name, "model": config["model"], "source": about["source"], "epochs": about["epochs"]}
-            | {"best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"], "n": result["n"]}
-            | {"low": result["interval"][0], "high": result["interval"][1]}
-            | {"seconds": metrics["seconds"], "device": about["device"]}
-        )
-    return runs
-
-
-def table(root: str | Path | None) -> str:
-    """Return the finished runs below `root` as text, a line each, the newest first."""
-    lines = [f"{'run':36}{'accuracy (95 % interval)':>44}{'epochs':>8}{'seconds':>9}  device  data"]
-    for run in read_runs(root) if root else []:
-        figures = in_words(run | {"interval": (run["low"], run["high"])}) if run["n"] else "not validated"
-        lines.append(
-            f"{run['run']:36}{figures:>44}{run['epochs']:8}{run['seconds']:9.0f}  {run['device']:6}  {run['source']}"
-        )
-    return "\n".join(lines)

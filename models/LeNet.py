@@ -15,6 +15,11 @@ class LeNet(nn.Module):
     """
 
     image_size = 32  # pixels a side; what `forward` takes
+    layers = {
+        "conv1": "C1: 6 maps, 5×5 convolutions", "pool2": "S2: 2×2 max-pooling, then ReLU",
+        "conv3": "C3: 16 maps, 5×5, each of all of S2's", "pool4": "S4: 2×2 max-pooling, then ReLU",
+        "conv5": "C5: 120 maps, 5×5, ReLU", "fc6": "F6: fully connected, ReLU", "fc7": "output: logits of the classes",
+    }  # fmt: skip
     fused = False  # True: in training, C1 to C5 go the shorter way below; the same results, sooner on a CPU
 
     def __init__(self, in_channels: int, out_features: int):

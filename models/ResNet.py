@@ -43,6 +43,12 @@ class ResNet18(nn.Module):
     """
 
     image_size = 224  # pixels a side, the paper's
+    layers = {
+        "conv1": "64 maps, 7×7 convolutions of stride 2", "bn1": "batch normalization", "relu": "ReLU",
+        "maxpool": "3×3 max-pooling of stride 2", "layer1": "2 blocks of 64 maps", "layer2": "2 blocks of 128, halved",
+        "layer3": "2 blocks of 256, halved", "layer4": "2 blocks of 512, halved", "avgpool": "global average pooling",
+        "fc": "fully connected: logits of the classes",
+    }  # fmt: skip
 
     def __init__(self, in_channels: int, num_classes: int):
         super().__init__()

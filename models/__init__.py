@@ -1,7 +1,8 @@
 """The models, by name. To add one: write its nn.Module in a file beside these and name it in MODELS.
 
 A model takes (in_channels, number of classes), turns images float (N, in_channels, S, S) into logits float
-(N, classes), and may say in a class attribute `image_size` which S, in pixels, it is made for (else 32).
+(N, classes), and may say in class attributes which S it is made for, in pixels (`image_size`, else 32), and what its
+layers are (`layers`: name → words).
 """
 
 from difflib import get_close_matches
@@ -14,7 +15,7 @@ from models.ResNet import ResBlock, ResNet18
 
 MODELS = {"LeNet": LeNet, "ResNet18": ResNet18}
 
-__all__ = ["MODELS", "LeNet", "ResBlock", "ResNet18", "build", "output_shapes"]
+__all__ = ["MODELS", "LeNet", "ResBlock", "ResNet18", "build", "described", "layer_outputs"]
 
 
 def build(name: str, in_channels: int, classes: int) -> nn.Module:
@@ -30,23 +31,28 @@ def build(name: str, in_channels: int, classes: int) -> nn.Module:
 
 
 @torch.inference_mode()
-def output_shapes(model: nn.Module, image_size: int) -> list[tuple[str, str, tuple[int, ...], int]]:
-    """Return (name, kind, output shape of one image, parameters) of each direct submodule, in the order they run."""
-    rows, hooks = [], []
-    for name, module in model.named_children():
-        count = sum(p.numel() for p in module.parameters())
-        row = (name, type(module).__name__)
-        hooks.append(
-            module.register_forward_hook(
-                lambda m, i, out, row=row, n=count: rows.append((*row, tuple(out.shape[1:]), n))
-            )
-        )
-    first = next(model.parameters())
-    training = model.training
+def layer_outputs(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return what each direct submodule makes of images float (N, in_channels, S, S): name → float (N, …)."""
+    outputs, training = {}, model.training
+    hooks = [
+        layer.register_forward_hook(lambda module, given, made, name=name: outputs.update({name: made.clone()}))
+        for name, layer in model.named_children()
+    ]  # copies, since a layer may work in place
     try:
-        model.eval()(torch.zeros(1, first.shape[1], image_size, image_size, device=first.device))
+        model.eval()(images)
     finally:
         model.train(training)
         for hook in hooks:
             hook.remove()
-    return rows
+    return outputs
+
+
+def described(model: nn.Module, image_size: int) -> list[tuple[str, tuple[int, ...], int, str]]:
+    """Return (name, output shape of one image, parameters, what the paper says) of each layer, as they run."""
+    first, papers = next(model.parameters()), getattr(model, "layers", {})
+    outputs = layer_outputs(model, torch.zeros(1, first.shape[1], image_size, image_size, device=first.device))
+    return [
+        (name, tuple(made.shape[1:]), sum(p.numel() for p in model.get_submodule(name).parameters()),
+         papers.get(name, type(model.get_submodule(name)).__name__))
+        for name, made in outputs.items()
+    ]  # fmt: skip

@@ -3,7 +3,7 @@ import torch
 import torchvision
 from torch.nn import functional
 
-from models import MODELS, LeNet, ResBlock, ResNet18, build, output_shapes
+from models import MODELS, LeNet, ResBlock, ResNet18, build, described
 from models.LeNet import pooled_convolution
 
 
@@ -98,8 +98,10 @@ def test_build_names_the_nearest_model():
     assert str(caught.value) == "unknown model 'lenet5': did you mean 'LeNet'? The models are LeNet, ResNet18."
 
 
-def test_output_shapes_are_the_papers():
-    shapes = [row[2] for row in output_shapes(LeNet(1, 12), 32)]
-    assert shapes == [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120, 1, 1), (84,), (12,)]
-    rows = {row[0]: row[2] for row in output_shapes(ResNet18(3, 1000), 224)}
+def test_layers_are_described_as_in_the_papers():
+    rows = described(LeNet(1, 12), 32)
+    assert [row[1] for row in rows] == [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120, 1, 1), (84,), (12,)]
+    assert rows[2][2] == 2416 and rows[2][3] == "C3: 16 maps, 5×5, each of all of S2's"
+    assert all(set(model.layers) == {name for name, _ in model(1, 12).named_children()} for model in MODELS.values())
+    rows = {row[0]: row[1] for row in described(ResNet18(3, 1000), 224)}
     assert rows["conv1"] == (64, 112, 112) and rows["layer1"] == (64, 56, 56) and rows["layer4"] == (512, 7, 7)

@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 
 import plots
 from dataset import CharDataset
+from plots import style
 
 HISTORY = [
     {"epoch": e, "train_loss": 1 / e, "train_accuracy": 1 - 0.5 / e, "val_loss": 0.8 / e, "val_accuracy": 0.5 + v}
@@ -31,10 +32,11 @@ def images(axis) -> list[np.ndarray]:
 
 
 def test_samples_have_a_row_a_class(drawn):
-    figure = rendered(plots.samples(drawn.x, drawn.y, drawn.classes, per_class=5))
+    figure = rendered(plots.samples(drawn.x, drawn.y, drawn.classes, per_class=4))
     assert len(figure.axes) == 60 and all(len(images(axis)) == 1 for axis in figure.axes)
-    assert figure.axes[5].texts[0].get_text() == "1  (n = 40)"
-    row = [images(axis)[0].tobytes() for axis in figure.axes[5:10]]
+    assert figure.axes[5].texts[0].get_text() in ("1  (n = 40)", "学  (n = 40)")  # as there is a font for it
+    np.testing.assert_array_equal(images(figure.axes[5])[0], drawn.x[drawn.y == 1].mean(0).astype(np.uint8))
+    row = [images(axis)[0].tobytes() for axis in figure.axes[6:10]]
     assert set(row) <= {image.tobytes() for image in drawn.x[drawn.y == 1]}
 
 
@@ -65,11 +67,13 @@ def test_curves_without_validation():
     assert len(rendered(plots.curves(history)).axes[0].lines) == 1
 
 
-def test_live_curves_redraw_in_place_and_save_the_last(tmp_path, monkeypatch):
+def test_live_curves_redraw_in_place_and_are_saved(tmp_path, monkeypatch):
     shown = []
     live = plots.LiveCurves(epochs=3)
     monkeypatch.setattr(live, "_update", shown.append)
-    for n in (1, 2, 3):  # within a moment: the second is too early to be drawn again
+    live(HISTORY[:1], tmp_path)
+    assert (tmp_path / "curves.png").read_bytes() == shown[0]  # of a run that is stopped, too
+    for n in (2, 3):  # within a moment: the second is too early to be drawn again
         live(HISTORY[:n], tmp_path)
     assert len(shown) == 2 and (tmp_path / "curves.png").read_bytes() == shown[-1]
     assert shown[-1].startswith(b"\x89PNG")
@@ -77,10 +81,16 @@ def test_live_curves_redraw_in_place_and_save_the_last(tmp_path, monkeypatch):
 
 def test_confusion_counts_mistakes_alone(drawn):
     matrix = np.diag(range(1, 13)) + 2 * np.eye(12, k=1, dtype=int)
-    figure = rendered(plots.confusion(matrix, plots.exemplars(drawn.x, drawn.y, 12)))
+    matrix[2, 7] = 5
+    names = [f"n{k}" for k in range(12)]
+    figure = rendered(plots.confusion(matrix, plots.exemplars(drawn.x, drawn.y, 12), names))
     axis = figure.axes[0]
-    assert axis.get_title() == f"22 mistakes in {matrix.sum()} images (correct ones not shown)"
-    assert [text.get_text() for text in axis.texts] == ["2"] * 11
+    first, *largest = axis.get_title().splitlines()
+    assert first == f"27 mistakes in {matrix.sum()} images (correct ones not shown)"
+    assert largest == ["n2 read as n7: 5", "n0 read as n1: 2", "n1 read as n2: 2"]
+    assert sorted(text.get_text() for text in axis.texts) == ["2"] * 11 + ["5"]
+    whole = rendered(plots.confusion(matrix, plots.exemplars(drawn.x, drawn.y, 12), names, diagonal=True))
+    assert len(whole.axes[0].texts) == 24
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted class", "given class")
 
 
@@ -89,19 +99,67 @@ def test_mistakes_are_ranked_by_confidence(drawn):
     probabilities[0, 0] = 1  # right
     probabilities[1, [4, 5]] = 0.6, 0.4
     probabilities[2, 7] = 0.9
-    figure = rendered(plots.mistakes(drawn.x[:3], y, probabilities, plots.exemplars(drawn.x, drawn.y, 12), "abc"))
+    names, labels = [str(k) for k in range(12)], plots.exemplars(drawn.x, drawn.y, 12)
+    assert plots.surest_mistakes(y, probabilities).tolist() == [2, 1]
+    figure = rendered(plots.mistakes(drawn.x[:3], y, probabilities, labels, "abc", names))
     titles = [axis.get_title() for axis in figure.axes if axis.get_images()]
     assert titles == ["c", "given: 0", "read: 7, 90%", "b", "given: 0", "read: 4, 60%"]
     np.testing.assert_array_equal(images(figure.axes[0])[0], drawn.x[2])
-    chosen = plots.mistakes(drawn.x[:3], y, probabilities, drawn.x[:12], ["$学_" + "a" * 17] * 3, chosen=np.array([0]))
-    assert [axis.get_title() for axis in chosen.axes][:3] == ["…" + "a" * 17, "given: 0", "read: 0, 100%"]
+    chosen = plots.mistakes(
+        drawn.x[:3], y, probabilities, labels, ["$学_" + "a" * 17] * 3, names, np.array([0]), drawn.x[4:5]
+    )
+    titles = ["…" + "a" * 17, "given: 0", "read: 0, 100%", "nearest learnt"]
+    assert [axis.get_title() for axis in chosen.axes][:4] == titles
+    np.testing.assert_array_equal(images(chosen.axes[3])[0], drawn.x[4])
 
 
-def test_a_name_of_any_script_is_a_title():
+@pytest.fixture(params=[False, True], ids=["no CJK font", "a CJK font"])
+def glyphs(request, monkeypatch):
+    """Let the fonts have no Chinese character but, perhaps, 学."""
+    codes = frozenset(range(32, 127)) | ({ord("学")} if request.param else set())
+    monkeypatch.setattr(style, "_glyphs", lambda: codes)
+    return request.param
+
+
+def test_a_name_of_any_script_is_a_title(glyphs):
     """Without a warning that a glyph is missing, and without mathematics between dollar signs."""
-    figure, ((axis,),) = plots._figure(1, 1)
-    axis.set_title(plots._readable("学 $a$/1.bmp\n"))
-    assert axis.get_title() == r"? \$a\$/1.bmp?" and rendered(figure)
+    assert style.readable("学 $a$/1.bmp\n") == ("学" if glyphs else "?") + r" \$a\$/1.bmp?"
+    assert style.class_name(1, ["博", "学"]) == ("学" if glyphs else "1") and style.class_name(0, ["博", "学"]) == "0"
+    assert style.class_name(0, ["a" * 200, "b"]) == "0" and style.class_name(0, ["$x$"]) == r"\$x\$"
+
+
+def test_titles_have_a_font_for_every_glyph(drawn):
+    """Of whatever fonts there are here: a missing glyph would warn, and warnings are errors."""
+    rendered(plots.samples(drawn.x, drawn.y, list("博学笃志切问近思自由无用"), per_class=2))
+
+
+def test_reliability_shows_each_class_and_each_bin(drawn):
+    probabilities = np.full((480, 12), 0.01)
+    probabilities[np.arange(480), drawn.y] = 0.89
+    probabilities[:4] = np.roll(probabilities[:4], 1, axis=1)  # four mistakes in class 0
+    labels = plots.exemplars(drawn.x, drawn.y, 12)
+    figure = rendered(plots.reliability(drawn.y, probabilities, labels, drawn.classes))
+    left, right = figure.axes
+    points = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
+    assert points == [0.9] + [1.0] * 11
+    assert left.get_title() == "all classes (grey): 99.17% (97.88% to 99.68%, n = 480)"
+    (place,) = right.collections[0].get_offsets()
+    np.testing.assert_allclose(place, [0.89, 476 / 480])
+
+
+def test_runs_are_overlaid():
+    shorter = [row | {"val_loss": None, "val_accuracy": None} for row in HISTORY[:2]]
+    figure = rendered(plots.overlaid({"a": HISTORY, "b": shorter}))
+    assert [line.get_label() for line in figure.axes[0].lines] == ["a (validation)", "b (training)"]
+    np.testing.assert_allclose(figure.axes[1].lines[1].get_ydata(), [0.5, 0.75])
+
+
+def test_attention_lies_over_the_image(drawn):
+    look = np.zeros((2, 28, 28), np.float32)
+    look[0, 5:9, 5:9] = 3
+    figure = rendered(plots.attention(1 - drawn.x[:2] / 255.0, look, ["one", "two"]))
+    assert [axis.get_title() for axis in figure.axes] == ["one", "two"]
+    np.testing.assert_array_equal(images(figure.axes[0])[1], look[0])
 
 
 def test_findings_have_a_row_each(drawn):
@@ -117,7 +175,7 @@ def test_findings_have_a_row_each(drawn):
 
 
 def test_no_mistake_is_said():
-    figure = rendered(plots.mistakes(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), np.eye(2), None, "ab"))
+    figure = rendered(plots.mistakes(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), np.eye(2), None, "ab", "cd"))
     assert figure.get_suptitle() == "no mistake in 2 images"
 
 
@@ -125,8 +183,8 @@ def test_augmented_and_prediction(drawn):
     ink = 1 - drawn.x / 255.0
     rendered(plots.augmented(ink[:3], np.stack([ink[:3]] * 4, axis=1)))
     labels = plots.exemplars(drawn.x, drawn.y, 12)
-    figure = rendered(plots.prediction(drawn.x[0], ink[0], np.linspace(0, 0.1, 12), labels))
+    figure = rendered(plots.prediction(drawn.x[0], ink[0], np.linspace(0, 0.1, 12), labels, list("abcdefghijkl")))
     titles = [axis.get_title() for axis in figure.axes]
-    assert titles[:3] == ["the image", "as the model sees it", "11: 10.0%"] and len(titles) == 7
-    two = plots.prediction(drawn.x[0], ink[0], np.array([0.3, 0.7]), labels[:2])
-    assert [axis.get_title() for axis in two.axes][2:] == ["1: 70.0%", "0: 30.0%"]
+    assert titles[:3] == ["the image", "as the model sees it", "l: 10.0%"] and len(titles) == 7
+    two = plots.prediction(drawn.x[0], ink[0], np.array([0.3, 0.7]), labels[:2], ["a", "b"])
+    assert [axis.get_title() for axis in two.axes][2:] == ["b: 70.0%", "a: 30.0%"]

@@ -1,0 +1,112 @@
+"""Figures of runs: their curves, live and side by side."""
+
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from plots.style import NOTE, TRAIN, VALIDATION, new_figure, styled
+
+
+@styled
+def curves(history: Sequence[dict], epochs: int | None = None) -> Figure:
+    """Draw loss, accuracy and learning rate over the epochs, the best validation epoch marked.
+
+    Args:
+        history: what `fit` returns: a dict an epoch.
+        epochs: of the whole run, where it is still going on.
+    """
+    figure, axes = new_figure(10, 4.6, 2, 2, sharex=True, height_ratios=[3, 1])
+    epoch = [row["epoch"] for row in history]
+    validated = history[0]["val_accuracy"] is not None
+    for axis, key in ((axes[0, 0], "loss"), (axes[0, 1], "accuracy")):
+        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label="training (augmented)")
+        if validated:
+            label = f"validation (n = {history[0]['val_n']})"
+            axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label)
+        axis.set_ylabel(key)
+    if validated:
+        low, high = ([row[f"val_{end}"] for row in history] for end in ("low", "high"))
+        axes[0, 1].fill_between(epoch, low, high, color=VALIDATION, alpha=0.15, label="95 % interval")
+    axes[0, 0].legend()
+    axes[0, 1].legend(loc="lower right")
+    axes[0, 0].set_ylim(bottom=0)
+    axes[0, 1].yaxis.set_major_formatter(PercentFormatter(1))
+    if validated:
+        best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+        axes[0, 1].plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
+        axes[0, 1].set_title(
+            "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best),
+            fontsize=10,
+            color=VALIDATION,
+        )
+    axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE)
+    axes[1, 0].set_ylabel("learning rate")
+    axes[1, 1].bar(epoch, [row["seconds"] for row in history], color=NOTE)
+    axes[1, 1].set_ylabel("seconds")
+    done, seconds = len(history), sum(row["seconds"] for row in history)
+    left = f", {seconds / done * (epochs - done):.0f} s left" if epochs and done < epochs else ""
+    axes[0, 0].set_title(f"epoch {done} of {epochs or done}, {seconds:.0f} s{left}", fontsize=10, color=NOTE)
+    for axis in axes[1]:
+        axis.set_xlabel("epoch")
+        axis.set_xlim(0.4, (epochs or done) + 0.6)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+@styled
+def overlaid(histories: dict[str, Sequence[dict]]) -> Figure:
+    """Draw the loss and the accuracy of several runs over their epochs, of validation images where there are any.
+
+    Args:
+        histories: name of a run → its history, a dict an epoch; up to seven.
+    """
+    figure, ((left, right),) = new_figure(10, 3.6, 1, 2)
+    colours = (VALIDATION, TRAIN, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito's
+    for (name, history), colour in zip(histories.items(), colours, strict=False):
+        part = "val" if history[0]["val_accuracy"] is not None else "train"
+        for axis, key in ((left, "loss"), (right, "accuracy")):
+            axis.plot([row["epoch"] for row in history], [row[f"{part}_{key}"] for row in history], color=colour,
+                      label=f"{name} ({'validation' if part == 'val' else 'training'})")  # fmt: skip
+    for axis, key in ((left, "loss"), (right, "accuracy")):
+        axis.set_xlabel("epoch")
+        axis.set_ylabel(key)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    left.set_ylim(bottom=0)
+    right.yaxis.set_major_formatter(PercentFormatter(1))
+    right.legend(loc="lower right", fontsize=8)
+    return figure
+
+
+class LiveCurves:
+    """A callback of `fit` that redraws the curves in place, in at most 5 % of the run's time, and saves them.
+
+    Args:
+        epochs: of the whole run.
+    """
+
+    def __init__(self, epochs: int):
+        self.epochs, self._display, self._next = epochs, None, 0.0
+
+    def __call__(self, history: list[dict], folder: Path | None) -> None:
+        last = len(history) == self.epochs
+        start = time.perf_counter()
+        if start < self._next and not last:
+            return
+        png = io.BytesIO()
+        curves(history, self.epochs).savefig(png)
+        if folder:  # also of a run that is stopped
+            (folder / "curves.png").write_bytes(png.getvalue())
+        self._update(png.getvalue())
+        self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
+
+    def _update(self, png: bytes) -> None:
+        from IPython.display import Image, display
+
+        if self._display:
+            self._display.update(Image(png))
+        else:
+            self._display = display(Image(png), display_id=True)
