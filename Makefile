@@ -4,7 +4,7 @@ BIN := .venv/bin
 # For example: make run PARAMETERS="-p model ResNet18 -p raw_data_path my_images.zip"
 PARAMETERS ?=
 
-.PHONY: run notebook test lint clean
+.PHONY: run notebook test test-browser clean
 
 run: .venv/run  ## train and test on the images in data/raw, or on synthetic ones
 	$(BIN)/papermill fit_char.ipynb record/fit_char.ipynb --no-progress-bar --stdout-file - --stderr-file - $(PARAMETERS)
@@ -18,12 +18,22 @@ test: .venv/dev  ## check the style, then run every test
 	$(BIN)/ruff format --check .
 	$(BIN)/pytest
 
+test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chromium, and draw in it
+	$(BIN)/pytest tests/browser.py
+
 .venv/run: requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements-dev.txt
+	@touch $@
+
+.venv/browser: requirements-browser.txt requirements-dev.txt requirements.txt | .venv
+	$(BIN)/pip install --upgrade -r requirements-browser.txt
+	command -v chromium || command -v google-chrome || if command -v apt-get; then \
+		sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update && $$sudo apt-get install -y chromium; \
+		else echo "Install Chromium or Google Chrome first."; exit 1; fi
 	@touch $@
 
 .venv:

@@ -47,7 +47,8 @@ class DrawingPad:
         self.classifier, self.folder, self.strokes, self._pressed = classifier, Path(folder), [], False
         self.labels = plots.exemplars(train.x, train.y, len(train.classes))
         self.folders = _folders(train)
-        self.canvas = Canvas(width=SIDE, height=SIDE, layout={"border": "1px solid #555555"})
+        layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "border": "1px solid #555555"}
+        self.canvas = Canvas(width=SIDE, height=SIDE, layout=layout)
         self.canvas.line_width, self.canvas.line_cap, self.canvas.line_join = PEN, "round", "round"
         self.canvas.on_mouse_down(self.press)
         self.canvas.on_mouse_move(self.move)
@@ -66,7 +67,8 @@ class DrawingPad:
         self.label = ipywidgets.Dropdown(options=options, description="It is", layout={"width": "220px"})
         self.said = ipywidgets.HTML()
         buttons = ipywidgets.HBox([undo, clear, self.label, add])
-        self.widget = ipywidgets.VBox([self.canvas, buttons, self.answer, self.figure, self.said])
+        parts = [self.canvas, buttons, self.answer, self.figure, self.said]
+        self.widget = ipywidgets.VBox(parts, layout={"align_items": "flex-start"})
 
     def press(self, x: float, y: float) -> None:
         """Begin a stroke."""

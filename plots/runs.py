@@ -89,7 +89,11 @@ class LiveCurves:
     """
 
     def __init__(self, epochs: int):
-        self.epochs, self._display, self._next = epochs, None, 0.0
+        from IPython.display import Pretty, display
+
+        self.epochs, self._next = epochs, 0.0
+        # Before the progress line, which else would be cut in two.
+        self._display = display(Pretty("The curves appear after the first epoch."), display_id=True)
 
     def __call__(self, history: list[dict], folder: Path | None) -> None:
         last = len(history) == self.epochs
@@ -104,9 +108,6 @@ class LiveCurves:
         self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
 
     def _update(self, png: bytes) -> None:
-        from IPython.display import Image, display
+        from IPython.display import Image
 
-        if self._display:
-            self._display.update(Image(png))
-        else:
-            self._display = display(Image(png), display_id=True)
+        self._display.update(Image(png))
