@@ -60,3 +60,16 @@ def test_recipe(tmp_path, images):
     assert list(figures) == ["recipe", "no averaged weights"] and len(figures["recipe"]["predicted"]) == 144
     assert "five shifts averaged" in text and text.count("fold 2 of 2") == 2
     assert "fold 1 of 2" not in run("recipe.py", images, *words), "what is there is not run again"
+
+
+def test_photos(tmp_path):
+    output = tmp_path / "photos.json"
+    text = run("photos.py", "--epochs", 1, "--count", 1, "--output", output)
+    assert json.loads(output.read_text())["accuracy"]["clean images"]["n"] == 12 and "photos as they are" in text
+
+
+def test_gpu(tmp_path, images):
+    run("gpu.py", images, "--device", "cpu", "--quick", "--output", tmp_path / "gpu")
+    summary = json.loads((tmp_path / "gpu" / "summary.json").read_text(encoding="utf-8"))
+    assert summary["matrix_rate"] > 0 and summary["LeNet, where the data are"]["streamed"] > 0
+    assert summary["ResNet18, batches of 64"]["part of the matrix rate"] > 0 and summary["LeNet"]["ours"] > 0
