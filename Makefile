@@ -32,7 +32,7 @@ test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chr
 .venv/browser: requirements-browser.txt requirements-dev.txt requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements-browser.txt
 	command -v chromium || command -v google-chrome || if command -v apt-get; then \
-		sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update && $$sudo apt-get install -y chromium; \
+		sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update && $$sudo apt-get install -y chromium fonts-wqy-microhei; \
 		else echo "Install Chromium or Google Chrome first."; exit 1; fi
 	@touch $@
 

@@ -27,24 +27,24 @@ def maps(classifier: CNNClassifier, image: np.ndarray) -> dict[str, np.ndarray]:
     return {name: made[0].float().cpu().numpy() for name, made in outputs.items() if made.ndim == 4}
 
 
-def where_it_looks(classifier: CNNClassifier, image: np.ndarray, k: int) -> np.ndarray:
-    """Return how much each part of an image speaks for class k, float32 (S, S) ≥ 0, by Grad-CAM.
+def where_it_looks(classifier: CNNClassifier, images: np.ndarray, read: np.ndarray) -> np.ndarray:
+    """Return how much each part of each image speaks for a class, float32 (N, S, S) ≥ 0, by Grad-CAM.
 
     Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV 2017,
     at the last layer whose maps have 4×4 pixels or more.
 
     Args:
-        image: uint8 (H, W).
-        k: a class's index.
+        images: uint8 (N, H, W).
+        read: int64 (N,), the classes.
     """
     from captum.attr import LayerAttribution, LayerGradCam  # here, since it takes most of a second to import
 
-    x = _prepared(classifier, image)
+    x = _prepared(classifier, images)
     large = [name for name, made in layer_outputs(classifier.model, x).items()
              if made.ndim == 4 and min(made.shape[2:]) >= SMALLEST]  # fmt: skip
     cam = LayerGradCam(classifier.model.eval(), classifier.model.get_submodule(large[-1]))
-    looks = cam.attribute(x, target=int(k), relu_attributions=True)
-    return LayerAttribution.interpolate(looks, x.shape[2:], "bilinear")[0, 0].detach().float().cpu().numpy()
+    looks = cam.attribute(x, target=torch.as_tensor(read, device=x.device), relu_attributions=True)
+    return LayerAttribution.interpolate(looks, x.shape[2:], "bilinear")[:, 0].detach().float().cpu().numpy()
 
 
 def features(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> np.ndarray:

@@ -28,7 +28,7 @@ from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
 from init import pick_device
-from records import environment
+from records import RunRecord, environment, read_runs, table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = list(strokes.CHARACTERS)
@@ -110,6 +110,17 @@ def live_curves(count: int, epochs: int | None) -> dict:
     return {"run": seconds, "drawing": sum(spent), "part": sum(spent) / seconds}
 
 
+def records(count: int, folder: Path) -> dict:
+    """Return how long the table of so many runs takes to be read."""
+    about = {"device": "cpu", "source": "a benchmark", "epochs": 100, "val_fingerprint": "a", "train_fingerprint": "b"}
+    result = {"accuracy": 0.99, "n": 744, "interval": (0.98, 0.995)}
+    for seed in range(count):
+        record = RunRecord(folder, Config(random_seed=seed), environment(pick_device("cpu")) | about)
+        record.metrics(best_epoch=90, seconds=20.0, validation=result)
+    seconds = alternate(3, read=lambda: table(read_runs(folder)))
+    return seconds | {"records": count}
+
+
 def growth(base: int, rounds: int) -> dict:
     """Return the seconds an epoch and the memory of 1, 4 and 16 times as many images, medians of `rounds`."""
     measured = {1: [], 4: [], 16: []}
@@ -139,6 +150,7 @@ def main():
     parser.add_argument("--base", type=int, default=7440, help="images of the smallest set to train on")
     parser.add_argument("--epochs", type=int, help="of the run whose curves are drawn; by default the recipe's")
     parser.add_argument("--rounds", type=int, default=5, help="of importing and of growth")
+    parser.add_argument("--records", type=int, default=1000, help="to be read")
     parser.add_argument("--output", default="costs.json")
     options = parser.parse_args()
     figures = {
@@ -151,6 +163,7 @@ def main():
         "live_curves": live_curves(options.base, options.epochs),
     }
     with tempfile.TemporaryDirectory() as folder:
+        figures["records"] = records(options.records, Path(folder) / "record")
         figures["single"] = one_image_and_load(Path(folder))
     Path(options.output).write_text(json.dumps(figures, indent=2), encoding="utf-8")
     p, g = figures["prediction"], figures["growth"]
@@ -158,6 +171,7 @@ def main():
     print(f"one image in a call, one core: {1e3 * figures['single']['one_image']:.2f} ms")
     print(f"load a checkpoint: {1e3 * figures['single']['load']:.1f} ms")
     print(f"the notebook's imports: {figures['imports']['ratio']:.2f} × torch, torchvision and matplotlib")
+    print(f"read {options.records} records: {figures['records']['read']:.2f} s")
     print(f"live curves: {figures['live_curves']['part']:.1%} of a run of {figures['live_curves']['run']:.0f} s")
     for times, row in g.items():
         line = f"{times} × the data: {row['images']:,} images, {row['seconds']:.2f} s an epoch"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from plots.style import new_figure, show, styled, thumbnail
+from plots.style import class_name, new_figure, show, styled, thumbnail
 
 
 @styled
@@ -34,17 +34,18 @@ def filters_and_maps(filters: np.ndarray, maps: dict[str, np.ndarray], most: int
 
 
 @styled
-def attention(images: np.ndarray, looks: np.ndarray, titles: Sequence[str]) -> Figure:
-    """Draw images, and over each what speaks for a class.
+def attention(images: np.ndarray, looks: np.ndarray, y: np.ndarray, read: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw images, and over each what speaks for the class that it is read as.
 
     Args:
         images: float (M, S, S), ink in [0, 1].
         looks: float (M, S, S) ≥ 0, what `inside.where_it_looks` gives.
-        titles: of the M images.
+        y, read: int64 (M,), the given classes and those that the images are read as.
+        classes: names of the C classes.
     """
     figure, axes = new_figure(2.4 * len(images), 2.6, 1, len(images))
-    for axis, image, look, title in zip(axes[0], images, looks, titles, strict=True):
-        show(axis, 1 - image, title)
+    for axis, image, look, given, k in zip(axes[0], images, looks, y, read, strict=True):
+        show(axis, 1 - image, f"given: {class_name(given, classes)}, read: {class_name(k, classes)}")
         axis.imshow(look, cmap="Oranges", alpha=0.75 * look / max(look.max(), 1e-9))
     return figure
 

@@ -45,7 +45,7 @@ def test_synthetic(images):
 
 def test_costs(tmp_path):
     output = tmp_path / "costs.json"
-    few = ["--images", 240, "--base", 240, "--epochs", 2, "--rounds", 1]
+    few = ["--images", 240, "--base", 240, "--epochs", 2, "--rounds", 1, "--records", 5]
     text = run("costs.py", *few, "--output", output)
     figures = json.loads(output.read_text())
     assert [row["images"] for row in figures["growth"].values()] == [240, 960, 3840]

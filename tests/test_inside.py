@@ -49,7 +49,7 @@ def test_where_it_looks_is_grad_cam(trained, drawn, model):
     classifier = trained[0] if model == "LeNet" else resnet(drawn)
     image, name = drawn.x[0], {"LeNet": "pool4", "ResNet18": "layer3"}[model]
     k = classifier.predict(image)[0]
-    look = inside.where_it_looks(classifier, image, k)
+    look, other = inside.where_it_looks(classifier, drawn.x[:2], np.array([k, k]))
     kept = {}
     layer = classifier.model.get_submodule(name)
     hook = layer.register_forward_hook(lambda module, given, made: kept.update(made=made))
@@ -60,7 +60,7 @@ def test_where_it_looks_is_grad_cam(trained, drawn, model):
     cam = (gradient.mean((2, 3), keepdim=True) * kept["made"]).sum(1, keepdim=True).relu()
     expected = functional.interpolate(cam, x.shape[2:], mode="bilinear")[0, 0].detach()
     np.testing.assert_allclose(look, expected, atol=1e-5)
-    assert look.shape == (classifier.image_size,) * 2 and look.max() > 0
+    assert look.shape == (classifier.image_size,) * 2 and look.max() > 0 and (other != look).any()
 
 
 def test_nearest_is_of_the_predicted_class_and_finds_itself(trained):

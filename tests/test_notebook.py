@@ -37,6 +37,7 @@ def test_train_and_test_then_test_alone(execute, tmp_path):
     accuracy = re.search(r"accuracy    ([\d.]+%) \(", trained)[1]
     assert "480 images of 12 classes" in trained and str(tmp_path / "save/LeNet_best.ckpt") in trained
     assert "no earlier run was tested on these images" in trained
+    assert "C3: 16 maps, 5×5, each of all of S2's" in trained
     (folder,) = (tmp_path / "record").iterdir()
     assert {"curves.png", "audit.json", "predictions.csv"} <= {path.name for path in folder.iterdir()}
     tested = execute(mode="test", check_labels=True, epochs=1)

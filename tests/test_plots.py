@@ -157,8 +157,8 @@ def test_runs_are_overlaid():
 def test_attention_lies_over_the_image(drawn):
     look = np.zeros((2, 28, 28), np.float32)
     look[0, 5:9, 5:9] = 3
-    figure = rendered(plots.attention(1 - drawn.x[:2] / 255.0, look, ["one", "two"]))
-    assert [axis.get_title() for axis in figure.axes] == ["one", "two"]
+    figure = rendered(plots.attention(1 - drawn.x[:2] / 255.0, look, [0, 1], [1, 1], ["a", "b"]))
+    assert [axis.get_title() for axis in figure.axes] == ["given: a, read: b", "given: b, read: b"]
     np.testing.assert_array_equal(images(figure.axes[0])[1], look[0])
 
 
