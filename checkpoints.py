@@ -43,6 +43,7 @@ CONTENT = {
     "style": (  # how characters stand in the images it was trained on (`scan.style_of`)
         dict | None, lambda style: style is None or (style.keys() == STYLE and all(map(_is_fraction, style.values())))
     ),
+    "cropped": (bool, lambda cropped: True),  # whether those images were cropped to their ink
     "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of logits
     "run": (  # its name, and the fingerprints of its training and validation images
         dict | None, lambda run: run is None or all(isinstance(v, str | None) for v in run.values())
@@ -91,7 +92,11 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
         raise InputError(f"{path} is not a checkpoint of this program")
     if content["format"] > FORMAT:
         raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
-    content = {"temperature": 1.0, "style": None} | content  # which the first files of this format did not have
+    content = {
+        "temperature": 1.0,
+        "style": None,
+        "cropped": False,
+    } | content  # which the first files of this format did not have
     for key, (kind, holds) in expected.items():
         value = content.get(key)
         if key not in content or not isinstance(value, kind):

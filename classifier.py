@@ -66,7 +66,7 @@ class CNNClassifier:
         self.history_, self.best_epoch_, self.metrics_ = [], None, None
         self.record_, self.checkpoint_, self._run, self.temperature_ = None, None, None, 1.0
         self.source_shape = (self.config.raw_size,) * 2  # pixels (H, W) of the images it is trained on
-        self.style_ = None
+        self.style_, self._cropped = None, False
         self.model = self._build()
         self.image_size = self._image_size()
 
@@ -114,7 +114,7 @@ class CNNClassifier:
                 self._check(images)
         from scan import style_of  # here, since it takes a quarter of a second to import
 
-        self.source_shape, self.style_ = train.x.shape[1:], style_of(train.x)
+        self.source_shape, self.style_, self._cropped = train.x.shape[1:], style_of(train.x), train.cropped
         self.history_, self.best_epoch_, self.metrics_, self.temperature_ = [], None, None, 1.0
         self.model = self._build()
         if self.config.init_from:
@@ -198,7 +198,7 @@ class CNNClassifier:
         """Return the images, brought to the size of those the model was trained on."""
         if images.x.shape[1:] == self.source_shape or images.transform or not len(images):
             return images
-        x = np.stack([fit_image(image, *self.source_shape) for image in images.x])
+        x = np.stack([fit_image(image, *self.source_shape, self._cropped) for image in images.x])
         return CharDataset(x, images.y, None, images.classes, images.source, images.files)
 
     def _check(self, images: CharDataset) -> None:
@@ -315,6 +315,7 @@ class CNNClassifier:
             "image_size": self.image_size,
             "source_shape": list(self.source_shape),
             "style": self.style_,
+            "cropped": self._cropped,
             "config": asdict(self.config),
             "epoch": self.best_epoch_,
             "metrics": metrics,
@@ -343,6 +344,7 @@ class CNNClassifier:
         classifier.best_epoch_, classifier.metrics_ = checkpoint["epoch"], checkpoint["metrics"]
         classifier._run, classifier.checkpoint_ = checkpoint["run"], Path(path)
         classifier.temperature_, classifier.style_ = checkpoint["temperature"], checkpoint["style"]
+        classifier._cropped = checkpoint["cropped"]
         classifier._take_weights(path, checkpoint)
         classifier.model.eval()
         return classifier

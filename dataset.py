@@ -35,6 +35,7 @@ class CharDataset(Dataset):
         files: names of the N images.
 
     Attributes:
+        cropped: whether the images were cropped to their ink (`init.preprocess`).
         corrections: the rows of the corrections file that were applied, dicts of file, given, corrected.
 
     Raises:
@@ -60,7 +61,7 @@ class CharDataset(Dataset):
             )
         self.transform, self.source = transform, str(source)
         self.files = np.arange(len(self.x)).astype(str) if files is None else np.asarray(files)
-        self.corrections = []
+        self.cropped, self.corrections = False, []
 
     def __len__(self) -> int:
         return len(self.x)
@@ -82,7 +83,7 @@ class CharDataset(Dataset):
 
     def _like(self, x, y, transform, files) -> "CharDataset":
         other = CharDataset(x, y, transform, self.classes, self.source, files)
-        other.corrections = self.corrections
+        other.cropped, other.corrections = self.cropped, self.corrections
         return other
 
 
@@ -123,7 +124,9 @@ def _read_npz(path: str | Path, part: str) -> CharDataset:
                 classes = range(int(max(labels)) + 1)
             source = str(npz["source"]) if "source" in npz.files else Path(path).name
             files = npz["files" + suffix] if "files" + suffix in npz.files else None
-            return CharDataset(x, y, None, classes, source, files)
+            images = CharDataset(x, y, None, classes, source, files)
+            images.cropped = "cropped" in npz.files and bool(npz["cropped"])
+            return images
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: make it with dataset.prepare") from None
     except InputError as error:

@@ -127,6 +127,7 @@ def fingerprint(*arrays: np.ndarray) -> str:
 IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints and their like
 MAX_PIXELS = 25_000_000  # a photograph has fewer; a larger image is skipped rather than decoded
+MARGIN = 0.1  # of the longer side of the ink, on each side of images that are cropped to it
 MAX_EXPANSION = 200  # of an archive or an npz of more than 64 MiB: no images are that alike
 
 
@@ -136,19 +137,33 @@ def natural_key(name: str) -> list:
     return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
 
 
-def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+def fit_image(image: np.ndarray, height: int, width: int, crop: bool = False) -> np.ndarray:
     """Bring a grey image uint8 (H, W) to uint8 (height, width), its aspect kept and its background continued.
 
     The background is the median of the border. An image that has the size already is returned as it is.
+
+    Args:
+        crop: whether to cut off first what is blank around the ink, and put a MARGIN in its place.
     """
     if image.shape == (height, width):
         return image
+    paper = np.median(border(image))
+    if crop:
+        image = image[_ink_box(image, paper)]
     h, w = image.shape
-    tall, wide = max(h, round(w * height / width)), max(w, round(h * width / height))
-    canvas = np.full((tall, wide), np.median(border(image)), np.uint8)
+    whole = 1 + 2 * MARGIN * crop
+    tall, wide = round(whole * max(h, w * height / width)), round(whole * max(w, h * width / height))
+    canvas = np.full((tall, wide), paper, np.uint8)
     top, left = (tall - h) // 2, (wide - w) // 2
     canvas[top : top + h, left : left + w] = image
     return np.asarray(Image.fromarray(canvas).resize((width, height), Image.Resampling.BILINEAR))  # with antialiasing
+
+
+def _ink_box(image: np.ndarray, paper: float) -> tuple[slice, slice]:
+    """Return the rows and the columns that hold the ink of an image (H, W); all, where there is hardly any contrast."""
+    contrast = np.abs(image - paper)
+    rows, columns = (np.flatnonzero((contrast > max(16, contrast.max() / 3)).any(axis)) for axis in (1, 0))
+    return tuple(slice(ends[0], ends[-1] + 1) if len(ends) else slice(None) for ends in (rows, columns))
 
 
 def border(image: np.ndarray) -> np.ndarray:
@@ -184,10 +199,13 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     `x_test`, `y_test`. A `classes.txt` beside the classes, one line a class in natural order, gives their
     characters. Nothing is done when data.npz was made from these very files with this size.
 
+    Images that are all of one size keep their characters where and as large as they are. Where the sizes differ, they
+    were cut out by somebody, and how much was left around a character tells nothing of it: they are cropped to the ink.
+
     Args:
         raw_data_path: the folder or the .zip.
         data_path: the npz to write: x uint8 (N, size, size) ink as in the source, y int64 (N,), classes str (C,),
-            source str, files str (N,), summary str (JSON).
+            source str, files str (N,), cropped bool, summary str (JSON).
         size: pixels a side; images of other sizes are fitted (see `fit_image`).
 
     Returns:
@@ -238,6 +256,8 @@ def describe(summary: dict) -> str:
     for what in ("sizes", "modes"):
         met = [f"{name} ({n})" for name, n in summary[what].items()]
         lines.append(f"  {what}: " + ", ".join(met[:6]) + (f" and {len(met) - 6} others" if len(met) > 6 else ""))
+    if summary.get("cropped"):
+        lines.append("  cropped to the ink, since the sizes differ")
     lines.append(f"  skipped: {len(summary['skipped'])} files")
     lines += [f"    {name}: {why}" for name, why in summary["skipped"][:20]]
     same, across = summary["identical"], summary["identical_across_classes"]
@@ -352,7 +372,7 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
                 continue
             sizes[f"{met[0]}×{met[1]}"] += 1
             modes[mode] += 1
-            image = fit_image(image, size, size)
+            image = [fit_image(image, size, size, crop) for crop in (False, True)]  # which one, their sizes will tell
             for values, value in zip(parts[part], (image, index[path[0]], "/".join(path)), strict=True):
                 values.append(value)
     counts = Counter(parts[""][1])
@@ -367,17 +387,18 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
                 f"class {folder!r} in {raw} has {had}: each class needs at least two, one to train on and one to "
                 "validate; add some or remove the folder"
             )
-    arrays = {"classes": np.array(classes), "source": f"{raw.name} (raw images)"}
+    cropped = max(sizes.values()) <= sizes.total() / 2
+    arrays = {"classes": np.array(classes), "source": f"{raw.name} (raw images)", "cropped": cropped}
     for part, (x, y, files) in parts.items():
         if x:
             arrays |= {
-                "x" + part: np.stack(x),
+                "x" + part: np.stack([images[cropped] for images in x]),
                 "y" + part: np.array(y, np.int64),
                 "files" + part: np.array(files),
             }
     summary = summarize(
         arrays["x"], arrays["y"], classes, arrays["source"], parts[""][2], test_images=len(parts["_test"][0]),
-        sizes=dict(sizes.most_common()), modes=dict(modes.most_common()), skipped=damaged + skipped,
+        cropped=cropped, sizes=dict(sizes.most_common()), modes=dict(modes.most_common()), skipped=damaged + skipped,
     )  # fmt: skip
     return arrays, summary
 
@@ -425,11 +446,10 @@ def _decode(data: bytes) -> tuple[np.ndarray, str, tuple[int, int]]:
 def _paper(opaque: np.ndarray) -> int:
     """Return the grey of the paper where an image is transparent, from its opaque pixels, uint8 (n,).
 
-    Where these differ, they are ink and paper, of which there is more; where they do not, they are ink alone.
+    Where these differ, they are ink and paper, most of it of one grey; where they do not, they are ink alone.
     """
     if not len(opaque):
         return 255
-    middle = int(np.median(opaque))
     if np.ptp(opaque) > 100:
-        return middle
-    return 0 if middle > 127 else 255
+        return int(np.bincount(opaque).argmax())
+    return 0 if np.median(opaque) > 127 else 255

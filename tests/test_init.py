@@ -9,7 +9,8 @@ from PIL import Image
 
 import init
 from config import InputError
-from init import fit_image, natural_key, pick_device, preprocess, read_image, set_seed, write_atomically
+from dataset import load_npz
+from init import border, fit_image, natural_key, pick_device, preprocess, read_image, set_seed, write_atomically
 
 
 def made(raw, tmp_path, size=28) -> dict:
@@ -146,6 +147,10 @@ def test_other_sizes_keep_their_aspect_and_background():
     ink = small < 105
     height, width = ink.any(1).sum(), ink.any(0).sum()
     assert 17 <= height <= 20 and 1 <= width <= 3  # 40 and 4 pixels of 60
+    cropped = fit_image(tall, 28, 28, crop=True) < 105
+    assert 22 <= cropped.any(1).sum() <= 24 and 1 <= cropped.any(0).sum() <= 3  # 40 and 4 pixels of 48
+    blank = np.full((50, 40), 200, np.uint8)
+    assert (fit_image(blank, 28, 28, crop=True) == 200).all()
     same = np.zeros((28, 28), np.uint8)
     assert fit_image(same, 28, 28) is same
 
@@ -246,3 +251,26 @@ def test_the_labs_images(real_images, tmp_path):
     assert summary["sizes"] == {"28×28": 7440} and summary["modes"] == {"1": 7440} and not summary["skipped"]
     assert len(summary["identical"]) == 85 and sum(map(len, summary["identical"])) == 204
     assert summary["identical_across_classes"] == [["1/428.bmp", "2/608.bmp"]]
+
+
+def test_images_of_many_sizes_are_cropped_to_their_ink(raw, tmp_path, capsys):
+    """How much is blank around a character must not tell its class."""
+    bar = np.full((24, 12), 255, np.uint8)
+    bar[2:22, 4:8] = 0
+    tight = [np.pad(bar, k, constant_values=255) for k in range(4)]
+    loose = [np.pad(bar, 20 + k, constant_values=255) for k in range(4)]
+    summary = preprocess(raw({"a": tight, "b": loose}), tmp_path / "data.npz", 20)
+    images = load_npz(tmp_path / "data.npz")
+    assert images.cropped and summary["cropped"] and "cropped to the ink" in capsys.readouterr().out
+    assert (images.x == images.x[0]).all()
+    fixed = raw({"a": tight[:1] * 2 + loose[3:], "b": tight[:1] * 2}, name="fixed")
+    assert not preprocess(fixed, tmp_path / "fixed.npz", 20)["cropped"]
+    assert not load_npz(tmp_path / "fixed.npz").cropped
+
+
+def test_the_paper_of_a_transparent_image_is_its_commonest_grey(tmp_path):
+    picture = np.full((20, 20, 4), 255, np.uint8)
+    picture[4:16, 4:16, :3] = np.random.default_rng(0).integers(0, 200, (12, 12, 1))  # ink, more than paper
+    picture[:3, :, 3] = picture[:, :3, 3] = picture[-3:, :, 3] = picture[:, -3:, 3] = 0
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    assert (border(read_image(tmp_path / "a.png")) == 255).all()
