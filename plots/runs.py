@@ -110,4 +110,5 @@ class LiveCurves:
     def _update(self, png: bytes) -> None:
         from IPython.display import Image
 
-        self._display.update(Image(png))
+        if self._display:  # there is none outside of a notebook
+            self._display.update(Image(png))

@@ -188,3 +188,8 @@ def test_augmented_and_prediction(drawn):
     assert titles[:3] == ["the image", "as the model sees it", "l: 10.0%"] and len(titles) == 7
     two = plots.prediction(drawn.x[0], ink[0], np.array([0.3, 0.7]), labels[:2], ["a", "b"])
     assert [axis.get_title() for axis in two.axes][2:] == ["b: 70.0%", "a: 30.0%"]
+
+
+def test_live_curves_without_a_notebook_are_saved(tmp_path):
+    plots.LiveCurves(epochs=3)(HISTORY, tmp_path)
+    assert (tmp_path / "curves.png").exists()
