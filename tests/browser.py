@@ -110,7 +110,7 @@ def run_all(page, address: str):
 
 
 def test_the_curves_are_redrawn_while_it_trains(page):
-    assert len(page.curves_seen) >= 3
+    assert len(page.curves_seen) >= 2
     assert page.locator(".jp-CodeCell", has_text="plots.LiveCurves").locator("pre").count() <= 3  # no flood of lines
 
 
