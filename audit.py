@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from batches import backgrounds, ink
 from dataset import CharDataset
-from init import identical_groups
+from pixels import identical_groups
 
 ALIKE = 0.97  # correlation of nearly identical images: at 0.95 and below, different drawings of a simple character meet
 BLANK = 32  # grey levels of 255 that ink must stand out by

@@ -13,7 +13,7 @@ import torch
 from filelock import FileLock
 
 from config import InputError
-from init import write_atomically
+from files import write_atomically
 
 FORMAT = 1
 STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")

@@ -1,11 +1,8 @@
 """CNNClassifier: fit a model to labelled images, evaluate it, predict with it, save it and load it."""
 
-import math
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Event
@@ -21,12 +18,13 @@ import checkpoints
 from compute import choose, deterministic, keep_freed_memory, place
 from config import Config, InputError
 from dataset import CharDataset
-from init import fingerprint, fit_image, pick_device, random_numbers_kept, remove_unfinished, set_seed
+from files import fingerprint
+from init import pick_device, random_numbers_kept, set_seed
 from metrics import accuracy, calibration_error, fit_temperature, in_words, per_class
 from models import MODELS, build
-from records import RunRecord, environment, run_name
-from resume import LastState, postponed_interrupt
-from training import Training, TrainingError
+from pixels import fit_image
+from resume import Run, postponed_interrupt
+from training import Training, TrainingError, learns_nothing
 
 
 def _columns(part: str, score: dict | None) -> dict:
@@ -123,20 +121,30 @@ class CNNClassifier:
             keep_freed_memory()
         repeatable = self.device.type == "cuda" and self.config.deterministic == "on"
         with (
-            self._recorded(train, val) as state, random_numbers_kept(self.device), deterministic(repeatable),
+            self._open_run(train, val) as run, random_numbers_kept(self.device), deterministic(repeatable),
             postponed_interrupt() as interrupted,
         ):  # fmt: skip
-            self._run_epochs(train, val, callbacks, state, interrupted)
+            try:
+                self._run_epochs(train, val, callbacks, run, interrupted)
+            except TrainingError:
+                if self.history_:
+                    self._publish(run, finished=True)
+                raise
+            complete = len(self.history_) == self.config.epochs_for(len(train))
+            if not complete:
+                place = f"Interrupted in epoch {len(self.history_) + 1}"
+                print(f"\n{place}: the best weights so far are kept. Run again to go on.")
+            self._publish(run, finished=complete)
         return self.history_
 
-    def _run_epochs(self, train, val, callbacks, state: LastState | None, interrupted: Event) -> None:
+    def _run_epochs(self, train, val, callbacks, run: Run, interrupted: Event) -> None:
         """Train to the end, or to an interrupt, and end with the best weights so far."""
         config, best = self.config, None
         epochs, steps = config.epochs_for(len(train)), batches.steps(len(train), config.batch_size)  # steps an epoch
         training = Training(config, self.model, self._uses, epochs * steps)
-        if state and state.content:
-            training.restore(state.content["training"])
-            self.history_, best = state.content["history"], state.content["best"]
+        if run.former:
+            training.restore(run.former["training"])
+            self.history_, best = run.former["history"], run.former["best"]
             self.best_epoch_, self.metrics_ = best["epoch"], best["metrics"]
         train_batches, val_batches = self._batches(train, training=True), val and self._batches(val)
         done = range(1, epochs + 1)[len(self.history_) :]
@@ -154,10 +162,9 @@ class CNNClassifier:
                 rate = training.optimizer.param_groups[0]["lr"]
                 self.history_.append(row | {"learning_rate": rate, "seconds": time.perf_counter() - start})
                 former, best = best, self._better(best, checked, training.averaged)
-                if state:
-                    state.write(history=self.history_, best=best, training=training.state())
-                    if best is not former:
-                        self._write(self.checkpoint_, training.averaged)
+                run.write(history=self.history_, best=best, training=training.state())
+                if run.checkpoint and best is not former:
+                    self._write(run.checkpoint, training.averaged)
                 self._tell(trained, checked, progress, callbacks)
         finally:
             progress.close()
@@ -364,76 +371,22 @@ class CNNClassifier:
         except (RuntimeError, AttributeError, TypeError) as error:
             raise InputError(f"{path} does not hold the weights of a {self.config.model}: {error}") from None
 
-    @contextmanager
-    def _recorded(self, train: CharDataset, val: CharDataset | None) -> Iterator[LastState | None]:
-        """Within it the run has a record, and a state to go on from; at its end its best weights are published.
-
-        Until then they are in a file of the run's own, `checkpoint_`.
-        """
-        state = self._open_run(train, val)
-        try:
-            yield state
-            complete = len(self.history_) == self.config.epochs_for(len(train))
-            if not complete:
-                place = f"Interrupted in epoch {len(self.history_) + 1}"
-                print(f"\n{place}: the best weights so far are kept. Run again to go on.")
-            self._publish(state, finished=complete)
-        except TrainingError:
-            if self.history_:
-                self._publish(state, finished=True)
-            raise
-        finally:
-            if state:
-                state.close()
-
-    def _open_run(self, train: CharDataset, val: CharDataset | None) -> LastState | None:
-        """Name the run, or find the stopped one that it goes on with; open its record; return its state on disk."""
-        config, state = self.config, None
-        self.record_ = self.checkpoint_ = None
+    def _open_run(self, train: CharDataset, val: CharDataset | None) -> Run:
+        """Open the run of these images: what it depends on is what a stopped one must have to go on."""
         images = {"train": fingerprint(train.x, train.y), "val": val and fingerprint(val.x, val.y)}
-        self._run = {"name": f"{run_name(config)}-{uuid.uuid4().hex[:4]}"} | images
-        if config.save_path:
-            first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
-            same = config.determining() | self._uses | images | {"first weights": first}
-            same |= {"classes": self.classes_, "image size": self.image_size}
-            state = LastState(config.save_path, config.model, self._run["name"], same, config.resume)
-        former = state.content if state else None
-        if former:
-            self._run = former["run"]
-            print(f"{state.path}: going on after epoch {len(former['history'])} of {self._run['name']}")
-        if config.record_path and former and former["record"] and Path(former["record"]).is_dir():
-            self.record_ = RunRecord.reopen(former["record"], former["history"])
-        elif config.record_path:
-            about = {"image_size": self.image_size, "source": train.source, "epochs": config.epochs_for(len(train))}
-            about |= {"train_images": len(train), "val_images": len(val or ()), "corrections": train.corrections}
-            about |= {f"{part}_fingerprint": value for part, value in images.items()}
-            self.record_ = RunRecord(config.record_path, config, environment(self.device) | self._uses | about)
-            self._run["name"] = self.record_.folder.name
-        if state:
-            path = Path(config.save_path)
-            self.checkpoint_ = path.with_name(f"{path.stem}.{self._run['name']}{path.suffix}")
-            remove_unfinished(self.checkpoint_)
-            state.own |= {"run": self._run, "record": self.record_ and str(self.record_.folder)}
-        return state
+        first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
+        same = {"first weights": first, "classes": self.classes_, "image size": self.image_size} | self._uses
+        about = {"image_size": self.image_size, "source": train.source, "corrections": train.corrections}
+        about |= {"epochs": self.config.epochs_for(len(train)), "train_images": len(train)}
+        about |= {"val_images": len(val or ())} | self._uses
+        run = Run(self.config, self.device, images, same, about)
+        self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.described
+        return run
 
-    def _publish(self, state: LastState | None, finished: bool) -> None:
-        """Say in the record what the best epoch is, and move its weights to where the best checkpoint is."""
-        if self.record_:
-            seconds = sum(row["seconds"] for row in self.history_)
-            self.record_.log(f"epoch {self.best_epoch_} is the best: its weights are kept")
-            self.record_.metrics(best_epoch=self.best_epoch_, seconds=seconds, validation=self.metrics_)
-        if state:
-            self._write(self.checkpoint_, self.model)
-            if self.history_:
-                self.checkpoint_ = checkpoints.publish(self.checkpoint_, Path(self.config.save_path))
-            state.finish(finished)
-
-    def _learns_nothing(self) -> bool:
-        """Return whether, five epochs after the warm-up, the training loss has not moved from chance; say it once."""
-        rows, config = self.history_, self.config
-        rise = config.warmup * config.epochs_for(rows[0]["train_n"]) if config.schedule == "one_cycle" else 0
-        chance = math.log(len(self.classes_))
-        return len(rows) == 5 + math.ceil(rise) and min(row["train_loss"] for row in rows) > 0.98 * chance
+    def _publish(self, run: Run, finished: bool) -> None:
+        if run.checkpoint:
+            self._write(run.checkpoint, self.model)
+        self.checkpoint_ = run.publish(self.history_, self.best_epoch_, self.metrics_, finished)
 
     def _tell(self, trained: dict, checked: dict | None, progress: tqdm, callbacks: Sequence[Callable]) -> None:
         row = self.history_[-1]
@@ -441,7 +394,7 @@ class CNNClassifier:
         if checked:
             text += f"  val loss {checked['loss']:.4f}  val accuracy {in_words(checked)}"
         progress.set_postfix_str(text, refresh=False)
-        if self._learns_nothing():
+        if learns_nothing(self.config, self.history_, len(self.classes_)):
             advice = f"The loss is no better than chance after {len(self.history_)} epochs: try another learning_rate."
             tqdm.write(advice)
             text += f"\n{advice}"

@@ -16,7 +16,9 @@ from torch.utils.data import Dataset
 
 import strokes
 from config import DEFAULT_RAW, Config, InputError, did_you_mean
-from init import build_npz, check_archive, has_images, identical_groups, preprocess, summarize, write_atomically
+from files import write_atomically
+from init import build_npz, check_archive, has_images, preprocess, summarize
+from pixels import identical_groups
 
 MAX_CLASSES = 65_536
 CORRECTION, DROPPED = ["file", "given", "corrected"], "dropped"  # columns; what stands for no class

@@ -12,7 +12,7 @@ import plots
 from classifier import CNNClassifier
 from config import InputError
 from dataset import CharDataset
-from init import write_atomically
+from files import write_atomically
 
 SIDE, PEN = 280, 12  # pixels
 

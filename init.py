@@ -1,26 +1,24 @@
-"""What a run starts with: random seeds, the device, files written safely, and raw images made into data.npz."""
+"""What a run starts with: random seeds, the device, and raw images made into data.npz."""
 
-import glob
 import hashlib
-import io
 import json
 import os
 import random
 import re
 import stat
-import uuid
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from config import InputError, StorageError, did_you_mean
+from config import InputError, did_you_mean
+from files import write_atomically
+from pixels import decode, fit_image, identical_groups
 
 
 def set_seed(seed: int) -> None:
@@ -59,75 +57,8 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-# ---------------------------------------------------------------------------------------------- files
-
-
-def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], None]) -> None:
-    """Let `write` fill a temporary file in the same folder, flush it to disk and move it into place.
-
-    Whatever happens, `path` holds either its former content or the new one, whole. Raises StorageError.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise storage_error(path, error) from error
-    finally:
-        with suppress(OSError):  # moved away, where all went well
-            temporary.unlink()
-
-
-def append(path: Path, text: str) -> None:
-    """Append text to a file; it is on disk when this returns. Raises StorageError."""
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise storage_error(path, error) from error
-
-
-def storage_error(path: Path, error: OSError) -> StorageError:
-    """Return what to raise where a path cannot be written."""
-    return StorageError(
-        f"{path} cannot be written ({error.strerror or error}): free some space, or name another folder; what it held "
-        "before is still whole"
-    )
-
-
-def remove_unfinished(path: Path) -> None:
-    """Remove what killed processes have left half written of a file that no other process writes to."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name[:40])}.*.part"):
-        temporary.unlink()
-
-
-def write_json(path: str | Path, values: dict) -> None:
-    """Write a dict as indented JSON, non-ASCII characters as they are."""
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def fingerprint(*arrays: np.ndarray) -> str:
-    """Return 16 hex digits of SHA-256 over the arrays' shapes, dtypes and bytes."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
-
-
-# ---------------------------------------------------------------------------------------------- raw images → npz
-
 IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints and their like
-MAX_PIXELS = 25_000_000  # a photograph has fewer; a larger image is skipped rather than decoded
-MARGIN = 0.1  # of the longer side of the ink, on each side of images that are cropped to it
 MAX_EXPANSION = 200  # of an archive or an npz of more than 64 MiB: no images are that alike
 
 
@@ -135,48 +66,6 @@ def natural_key(name: str) -> list:
     """Return a sort key that puts 2 before 10."""
     parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name) if part)
     return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
-
-
-def fit_image(image: np.ndarray, height: int, width: int, crop: bool = False) -> np.ndarray:
-    """Bring a grey image uint8 (H, W) to uint8 (height, width), its aspect kept and its background continued.
-
-    The background is the median of the border. An image that has the size already is returned as it is.
-
-    Args:
-        crop: whether to cut off first what is blank around the ink, and put a MARGIN in its place.
-    """
-    if image.shape == (height, width):
-        return image
-    paper = np.median(border(image))
-    if crop:
-        image = image[_ink_box(image, paper)]
-    h, w = image.shape
-    whole = 1 + 2 * MARGIN * crop
-    tall, wide = round(whole * max(h, w * height / width)), round(whole * max(w, h * width / height))
-    canvas = np.full((tall, wide), paper, np.uint8)
-    top, left = (tall - h) // 2, (wide - w) // 2
-    canvas[top : top + h, left : left + w] = image
-    return np.asarray(Image.fromarray(canvas).resize((width, height), Image.Resampling.BILINEAR))  # with antialiasing
-
-
-def _ink_box(image: np.ndarray, paper: float) -> tuple[slice, slice]:
-    """Return the rows and the columns that hold the ink of an image (H, W); all, where there is hardly any contrast."""
-    contrast = np.abs(image - paper)
-    rows, columns = (np.flatnonzero((contrast > max(16, contrast.max() / 3)).any(axis)) for axis in (1, 0))
-    return tuple(slice(ends[0], ends[-1] + 1) if len(ends) else slice(None) for ends in (rows, columns))
-
-
-def border(image: np.ndarray) -> np.ndarray:
-    """Return the outermost pixels of an image (H, W), the corners twice."""
-    return np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
-
-
-def identical_groups(x: np.ndarray) -> list[list[int]]:
-    """Return the groups of two or more byte-identical images of x (N, H, W), as lists of indices."""
-    groups = {}
-    for i, image in enumerate(x):
-        groups.setdefault(image.tobytes(), []).append(i)
-    return [group for group in groups.values() if len(group) > 1]
 
 
 def has_images(folder: str | Path) -> bool:
@@ -187,7 +76,7 @@ def has_images(folder: str | Path) -> bool:
 def read_image(path: str | Path) -> np.ndarray:
     """Return an image file as grey uint8 (H, W), as preprocessing reads it. Raises InputError."""
     try:
-        return _decode(Path(path).read_bytes())[0]
+        return decode(Path(path).read_bytes())[0]
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
         raise InputError(f"{path} cannot be read as an image: {error}") from error
 
@@ -217,8 +106,9 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     """
     raw = Path(raw_data_path)
     names, stamps, read = _list_raw(raw)
-    code = Path(__file__).read_bytes()  # read anew when it has changed
-    stamp = hashlib.sha256(code + repr((sorted(stamps), size)).encode()).hexdigest()[:16]
+    code = [Path(__file__).with_name(name).read_bytes() for name in ("init.py", "pixels.py")]
+    stamp = repr((code, sorted(stamps), size))  # read anew when the code has changed
+    stamp = hashlib.sha256(stamp.encode()).hexdigest()[:16]
     return build_npz(data_path, stamp, lambda: _read_raw(raw, names, read, size))
 
 
@@ -366,7 +256,7 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
             skipped.append((name, "not in a class folder"))
         else:
             try:
-                image, mode, met = _decode(read(name))
+                image, mode, met = decode(read(name))
             except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
                 damaged.append((name, f"{type(error).__name__}: {error}"))
                 continue
@@ -420,36 +310,3 @@ def _class_names(raw: Path, prefix: str, folders: list[str], names: list[str], r
             f"a line, in the order {', '.join(folders[:20])}"
         )
     return classes
-
-
-def _decode(data: bytes) -> tuple[np.ndarray, str, tuple[int, int]]:
-    """Return an image file as grey uint8 (H, W), and the mode and the size (W, H) it has in the file."""
-    try:
-        image = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
-        raise ValueError("not an image, whatever its name") from None
-    mode, size = image.mode, image.size
-    if size[0] * size[1] > MAX_PIXELS:
-        raise ValueError(f"{size[0]}×{size[1]} pixels are more than {MAX_PIXELS}")
-    image = ImageOps.exif_transpose(image)
-    if mode.startswith("I") or mode == "F":  # 16-bit scans
-        pixels = np.nan_to_num(np.asarray(image, np.float32))
-        return np.clip(pixels / (257 if pixels.max() > 255 else 1), 0, 255).astype(np.uint8), mode, size
-    if "A" in mode or "transparency" in image.info:
-        image = image.convert("RGBA")
-        grey, alpha = np.asarray(image.convert("L")), image.getchannel("A")
-        paper = Image.new("L", image.size, _paper(grey[np.asarray(alpha) > 127]))
-        return np.asarray(Image.composite(Image.fromarray(grey), paper, alpha)), mode, size
-    return np.asarray(image.convert("L")), mode, size
-
-
-def _paper(opaque: np.ndarray) -> int:
-    """Return the grey of the paper where an image is transparent, from its opaque pixels, uint8 (n,).
-
-    Where these differ, they are ink and paper, most of it of one grey; where they do not, they are ink alone.
-    """
-    if not len(opaque):
-        return 255
-    if np.ptp(opaque) > 100:
-        return int(np.bincount(opaque).argmax())
-    return 0 if np.median(opaque) > 127 else 255

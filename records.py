@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from config import Config
-from init import append, fingerprint, storage_error, write_atomically, write_json
+from files import append, fingerprint, storage_error, write_atomically, write_json
 from metrics import in_words, mcnemar
 
 

@@ -1,16 +1,19 @@
-"""What lets a stopped run go on: the state that every epoch leaves, and an interrupt that waits for the batch's end."""
+"""A run on disk: its record, its best weights, the state to go on from; and interrupts that wait for a batch's end."""
 
 import signal
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
 import checkpoints
-from config import InputError
-from init import remove_unfinished
+from config import Config, InputError
+from files import remove_unfinished
+from records import RunRecord, environment, run_name
 
 CONTENT = {
     "identity": dict,  # all that must be the same in the run that goes on
@@ -97,6 +100,74 @@ def _why_not(path: Path, state: dict, identity: dict) -> str:
         f"{path} holds another run, unfinished after epoch {len(state['history'])}: {why:.300}. This run starts from "
         "the beginning; set the same again to go on with that one, or delete the file."
     )
+
+
+class Run:
+    """What a run leaves on disk: its record, the checkpoint of its best weights, and the state to go on from.
+
+    A context manager: at its end other runs may write to that state.
+
+    Args:
+        config: the run's parameters; where its paths are None, nothing is left there.
+        device: what it runs on.
+        images: fingerprints of the "train" and "val" images.
+        same: plain values, besides those of config and images, that must be the same in a run that goes on.
+        about: what environment.json says, besides the fingerprints.
+
+    Attributes:
+        former: the state of the stopped run that this one goes on with, or None.
+        described: the run's name and the fingerprints.
+        record: a RunRecord, or None.
+        checkpoint: where the best weights are to be kept, a file of the run's own, or None.
+    """
+
+    def __init__(self, config: Config, device: torch.device, images: dict, same: dict, about: dict):
+        self.former = self.record = self.checkpoint = self._state = None
+        self.described = {"name": f"{run_name(config)}-{uuid.uuid4().hex[:4]}"} | images
+        self._save_path = config.save_path and Path(config.save_path)
+        if self._save_path:
+            same = config.determining() | images | same
+            self._state = LastState(self._save_path, config.model, self.described["name"], same, config.resume)
+            self.former = self._state.content
+        if self.former:
+            self.described = self.former["run"]
+            epochs, name = len(self.former["history"]), self.described["name"]
+            print(f"{self._state.path}: going on after epoch {epochs} of {name}")
+        if config.record_path and self.former and self.former["record"] and Path(self.former["record"]).is_dir():
+            self.record = RunRecord.reopen(self.former["record"], self.former["history"])
+        elif config.record_path:
+            about = about | {f"{part}_fingerprint": value for part, value in images.items()}
+            self.record = RunRecord(config.record_path, config, environment(device) | about)
+            self.described["name"] = self.record.folder.name
+        if self._state:
+            path = self._save_path
+            self.checkpoint = path.with_name(f"{path.stem}.{self.described['name']}{path.suffix}")
+            remove_unfinished(self.checkpoint)
+            self._state.own |= {"run": self.described, "record": self.record and str(self.record.folder)}
+
+    def write(self, **content) -> None:
+        """Write the state at an epoch's end: history, best and training."""
+        if self._state:
+            self._state.write(**content)
+
+    def publish(self, history: list[dict], best_epoch: int | None, metrics: dict | None, finished: bool) -> Path | None:
+        """Note the best epoch in the record, move its checkpoint to where the best is, and return where it went."""
+        if self.record:
+            self.record.log(f"epoch {best_epoch} is the best: its weights are kept")
+            seconds = sum(row["seconds"] for row in history)
+            self.record.metrics(best_epoch=best_epoch, seconds=seconds, validation=metrics)
+        if not self._state:
+            return None
+        path = checkpoints.publish(self.checkpoint, self._save_path) if history else self.checkpoint
+        self._state.finish(finished)
+        return path
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *error) -> None:
+        if self._state:
+            self._state.close()
 
 
 @contextmanager

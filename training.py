@@ -117,3 +117,11 @@ class Training:
         self.averaged.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.taken = state["taken"]
+
+
+def learns_nothing(config: Config, history: list[dict], classes: int) -> bool:
+    """Return, once, five epochs after the warm-up, whether the training loss has not moved from chance."""
+    rise = config.warmup * config.epochs_for(history[0]["train_n"]) if config.schedule == "one_cycle" else 0
+    if len(history) != 5 + math.ceil(rise):
+        return False
+    return min(row["train_loss"] for row in history) > 0.98 * math.log(classes)

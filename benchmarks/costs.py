@@ -122,26 +122,27 @@ def records(count: int, folder: Path) -> dict:
 
 
 def growth(base: int, rounds: int) -> dict:
-    """Return the seconds an epoch and the memory of 1, 4 and 16 times as many images, medians of `rounds`."""
-    measured = {1: [], 4: [], 16: []}
+    """Return the seconds an epoch, medians of rounds in turns, and the memory of 1, 4 and 16 times as many images."""
+    sets, seconds = {times: drawn(base * times) for times in (1, 4, 16)}, {1: [], 4: [], 16: []}
     for _ in range(rounds):
-        for times, results in measured.items():
-            with ProcessPoolExecutor(1, get_context("spawn")) as own:
-                results.append(own.submit(one_size, base * times, 48 // times).result())
-    return {
-        times: {key: statistics.median(result[key] for result in results) for key in results[0]}
-        for times, results in measured.items()
-    }
+        for times, images in sets.items():
+            rows = trained(images, 1 + 16 // times).history_[1:]  # the first epoch warms up
+            seconds[times].append(statistics.mean(row["seconds"] for row in rows))
+    results = {}
+    for times, images in sets.items():
+        with ProcessPoolExecutor(1, get_context("spawn")) as own:
+            added = own.submit(memory, base * times).result()
+        about = {"images": len(images), "data": images.x.nbytes, "added": added}
+        results[times] = about | {"seconds": statistics.median(seconds[times])}
+    return results
 
 
-def one_size(count: int, epochs: int) -> dict:
-    """Return the seconds an epoch takes, after one to warm up, and the bytes that the data set and training take."""
+def memory(count: int) -> int:
+    """Return the bytes that a run adds to those of its images."""
     images = drawn(count)
     before = psutil.Process().memory_info().rss
-    history = trained(images, 1 + epochs).history_
-    after = psutil.Process().memory_info().rss
-    seconds = statistics.mean(row["seconds"] for row in history[1:])
-    return {"images": len(images), "seconds": seconds, "data": images.x.nbytes, "added": after - before}
+    trained(images)
+    return psutil.Process().memory_info().rss - before
 
 
 def main():

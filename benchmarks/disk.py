@@ -26,7 +26,8 @@ import strokes
 from classifier import CNNClassifier
 from config import Config, StorageError
 from dataset import CharDataset, load_npz, split
-from init import build_npz, summarize, write_json
+from files import write_json
+from init import build_npz, summarize
 
 
 def work(folder: str, limit: int, outcome) -> None:

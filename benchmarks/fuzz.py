@@ -39,7 +39,8 @@ from PIL import Image
 from classifier import CNNClassifier
 from config import Config, InputError
 from dataset import load_npz
-from init import preprocess, write_json
+from files import write_json
+from init import preprocess
 
 SECONDS, MEGABYTES = 5, 1024
 NUMBERS = [0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF]

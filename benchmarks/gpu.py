@@ -24,7 +24,8 @@ import strokes
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
-from init import pick_device, write_json
+from files import write_json
+from init import pick_device
 from records import environment
 
 OPERATIONS = 10.9e9  # of ResNet18 at 224×224, for each image that it is trained on

@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-import init
+import files
 import strokes
 from classifier import CNNClassifier
 from config import Config
 from dataset import load_npz, split
-from init import write_json
+from files import write_json
 
 EPOCHS = 8
 MOMENTS = ("half written", "before flushing", "before moving", "after moving")
@@ -53,7 +53,7 @@ def train(folder: str, moment: str | None = None, write: int = 0) -> None:
 def die_while_writing(moment: str, write: int) -> None:
     """Let this process kill itself at a moment of its n-th write."""
     count, die = iter(range(1000)), lambda: os.kill(os.getpid(), signal.SIGKILL)
-    original, fsync, replace = init.write_atomically, os.fsync, os.replace
+    original, fsync, replace = files.write_atomically, os.fsync, os.replace
 
     def writing(path, fill):
         if next(count) != write:

@@ -22,7 +22,7 @@ import strokes
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
-from init import write_json
+from files import write_json
 from metrics import accuracy, in_words
 from records import environment
 

@@ -2,30 +2,38 @@
 
     python benchmarks/recipe.py IMAGES                         LeNet, every part
     python benchmarks/recipe.py IMAGES --model ResNet18 --size 64 --only recipe
+    python benchmarks/recipe.py IMAGES --drawn                 trained on drawn characters alone, from five seeds
 
 IMAGES is a folder or a .zip with one sub-folder a class. Every image is judged once, by a model that has seen neither
-it nor an identical one; each of the five folds has a seed of its own, and is judged after its last epoch. The figures
-go to a JSON file as soon as a variant is done; a variant that is there already is not run again.
+it nor an identical one; each of the five folds has a seed of its own, and is judged after its last epoch. With --drawn
+every one of five models judges all images, which must be of the twelve characters. The figures go to a JSON file as
+soon as a variant is done; a variant that is there already is not run again.
 """
 
 import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
+from scipy.stats import ttest_ind
 from torch import nn
 
+import strokes
 from classifier import CNNClassifier
 from config import RECIPES, Config
 from dataset import CharDataset, load_npz
 from evidence import cross_validate
-from init import pick_device, preprocess, write_json
+from files import write_json
+from init import pick_device, preprocess
 from metrics import accuracy, in_words, mcnemar
 from models import MODELS, LeNet, ResNet18
 from records import environment
@@ -63,12 +71,15 @@ def variants(model: str) -> dict[str, dict]:
         "recipe": {},
         "no augmentation": dict.fromkeys(augmentation, 0.0),
         **{f"no {part}": {part: 0.0} for part in augmentation},
+        "no rotation, shear, elastic": dict.fromkeys(("rotation", "shear", "elastic"), 0.0),
         "augmentation half as strong": {part: recipe[part] / 2 for part in augmentation},
+        "augmentation 1.4 × as strong": {part: recipe[part] * 1.4 for part in augmentation},
         "constant learning rate": {"schedule": "constant", "learning_rate": rate / 4},
         "half the learning rate": {"learning_rate": rate / 2},
         "twice the learning rate": {"learning_rate": rate * 2},
         "no label smoothing": {"label_smoothing": 0.0},
         "no averaged weights": {"weight_average": 0.0},
+        "no smoothing, no average": {"label_smoothing": 0.0, "weight_average": 0.0},
         "batches half as large": {"batch_size": batch // 2, "learning_rate": rate * 0.7},
         "weight decay 0" if recipe["weight_decay"] else "weight decay 0.05": {
             "weight_decay": 0.0 if recipe["weight_decay"] else 0.05
@@ -85,9 +96,14 @@ def shifted(classifier: CNNClassifier, images: CharDataset) -> np.ndarray:
     return np.mean([classifier.predict_proba(np.roll(images.x, move, (1, 2))) for move in moves], 0)
 
 
-def run(config: Config, images: CharDataset, folds: int, with_shifts: bool) -> dict:
-    """Return accuracies of the folds, their mean and std, the predicted classes, and the seconds of a fit."""
-    start, moved = time.perf_counter(), []
+def wrong(images: CharDataset, predicted: np.ndarray) -> dict[str, str]:
+    """Return the images that are misread, file → class."""
+    return {images.files[i]: images.classes[predicted[i]] for i in np.flatnonzero(predicted != images.y)}
+
+
+def validated(config: Config, images: CharDataset, folds: int, with_shifts: bool) -> dict:
+    """Return accuracies of the folds, their mean and std, all folds' accuracy and mistakes, and what was predicted."""
+    moved = []
 
     def predict(classifier, judged):
         if with_shifts:
@@ -95,11 +111,43 @@ def run(config: Config, images: CharDataset, folds: int, with_shifts: bool) -> d
         return classifier.predict_proba(judged)
 
     result = cross_validate(config, images, folds, predict)
-    seconds = (time.perf_counter() - start) / folds
-    kept = {key: result[key] for key in ("accuracies", "mean", "std", "pooled")} | {"seconds": seconds}
-    wrong = np.flatnonzero(result["probabilities"].argmax(1) != images.y)
-    kept["mistakes"] = {images.files[i]: images.classes[result["probabilities"][i].argmax()] for i in wrong}
-    return kept | {"predicted": result["probabilities"].argmax(1).tolist(), "shifted": int(sum(moved))}
+    kept = {key: result[key] for key in ("accuracies", "mean", "std", "pooled")}
+    predicted = result["probabilities"].argmax(1)
+    kept |= {"mistakes": wrong(images, predicted), "predicted": predicted.tolist()}
+    return kept | ({"shifted": accuracy(sum(moved), len(images))} if with_shifts else {})
+
+
+def transferred(config: Config, images: CharDataset, seeds: int) -> dict:
+    """Return accuracies of models that have learnt drawn characters alone, their mean and std, and their mistakes."""
+    x, y = strokes.draw(size=images.x.shape[1])
+    drawn, mistakes = CharDataset(x, y, classes=images.classes, source="drawn"), []
+    for seed in range(seeds):
+        changes = {"random_seed": seed, "record_path": None, "save_path": None}
+        classifier = CNNClassifier(replace(config, **changes), drawn.classes)
+        classifier.fit(drawn)
+        mistakes.append(wrong(images, classifier.predict(images)))
+    accuracies = [1 - len(one) / len(images) for one in mistakes]
+    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
+    return {"accuracies": accuracies, "mean": mean, "std": std, "mistakes": mistakes}
+
+
+def table(variants: dict[str, dict], images: CharDataset) -> Iterator[str]:
+    """Yield the lines of a table; p is of McNemar's test over all images, or else of Welch's over the seeds."""
+    yield f"{'variant':30}{'mistakes':>9}{'mean ± std':>18}{'s a fit':>9}   p against the recipe"
+    recipe = variants.get("recipe")
+    for name, one in variants.items():
+        drawn = isinstance(one["mistakes"], list)
+        count = statistics.mean(map(len, one["mistakes"])) if drawn else len(one["mistakes"])
+        line = f"{name:30}{count:9.4g}{one['mean']:10.2%} ± {one['std']:.2%}{one['seconds']:9.0f}"
+        if recipe and name != "recipe":
+            if drawn:
+                p = ttest_ind(recipe["accuracies"], one["accuracies"], equal_var=False).pvalue
+            else:
+                p = mcnemar(images.y, np.array(recipe["predicted"]), np.array(one["predicted"]))["p"]
+            line += f"   {p:.2g}"
+        yield line if drawn else f"{line:75}   {in_words(one['pooled'])}"
+    if recipe and "shifted" in recipe:
+        yield f"{'recipe, five shifts averaged':75}   {in_words(recipe['shifted'])}"
 
 
 def main():
@@ -108,7 +156,8 @@ def main():
     parser.add_argument("--model", default="LeNet", choices=["LeNet", "ResNet18"])
     parser.add_argument("--size", type=int, default=28, help="pixels a side that the images are brought to")
     parser.add_argument("--only", nargs="+", help="variants to run, by name")
-    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--folds", type=int, default=5, help="or, with --drawn, seeds")
+    parser.add_argument("--drawn", action="store_true", help="train on drawn characters, judge by all images")
     parser.add_argument("--shown", type=int, help="images shown in a fit; by default the recipe's")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", default="recipe.json")
@@ -116,7 +165,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         preprocess(options.images, Path(folder) / "data.npz", options.size)
         images = load_npz(Path(folder) / "data.npz")
-    what = {key: vars(options)[key] for key in ("model", "size", "folds", "shown")} | {"source": images.source}
+    what = {key: vars(options)[key] for key in ("model", "size", "folds", "shown", "drawn")} | {"source": images.source}
     path = Path(options.output)
     done = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"options": what, "variants": {}}
     if done["options"] != what:
@@ -126,28 +175,22 @@ def main():
     if options.only and (unknown := set(options.only) - set(changes)):
         parser.error(f"no variant {', '.join(unknown)}: there are {', '.join(changes)}")
     torch.manual_seed(0)
+    base = {"model": options.model, "device": options.device, "images_shown": options.shown}
     for name in options.only or changes:
         if name not in done["variants"]:
-            base = {"model": options.model, "device": options.device, "images_shown": options.shown}
             print(f"--- {name}")
-            done["variants"][name] = run(
-                Config.from_dict({k: v for k, v in (base | changes[name]).items() if v is not None}),
-                images, options.folds, with_shifts=name == "recipe",
-            )  # fmt: skip
+            config = Config.from_dict({k: v for k, v in (base | changes[name]).items() if v is not None})
+            start = time.perf_counter()
+            if options.drawn:
+                done["variants"][name] = transferred(config, images, options.folds)
+            else:
+                done["variants"][name] = validated(config, images, options.folds, with_shifts=name == "recipe")
+            done["variants"][name]["seconds"] = (time.perf_counter() - start) / options.folds  # of a fit
             write_json(path, done)
-    print(f"\n{options.model}, {images.source}, {options.folds} folds, {done['environment']['device_name']}")
-    print(f"{'variant':30}{'mistakes':>9}   accuracy (95 % interval)   of the folds: mean ± std   s a fit   p")
-    recipe = done["variants"].get("recipe")
-    for name, one in done["variants"].items():
-        pooled, line = one["pooled"], f"{name:30}"
-        line += f"{round(pooled['n'] * (1 - pooled['accuracy'])):9}   {in_words(pooled)}   "
-        line += f"{one['mean']:.2%} ± {one['std']:.2%}   {one['seconds']:7.0f}"
-        if recipe and name != "recipe":
-            test = mcnemar(images.y, np.array(recipe["predicted"]), np.array(one["predicted"]))
-            line += f"   {test['p']:.2g}"
+    how = f"{options.folds} {'seeds, trained on drawn characters' if options.drawn else 'folds'}"
+    print(f"\n{options.model}, {images.source}, {how}, {done['environment']['device_name']}")
+    for line in table(done["variants"], images):
         print(line)
-    if recipe:
-        print(f"{'recipe, five shifts averaged':30}  {in_words(accuracy(recipe['shifted'], len(images)))}")
 
 
 if __name__ == "__main__":

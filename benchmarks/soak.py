@@ -27,7 +27,7 @@ import strokes
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset, split
-from init import write_json
+from files import write_json
 
 
 def counted() -> dict[str, int]:

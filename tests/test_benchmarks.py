@@ -39,10 +39,6 @@ def test_time_to_accuracy(tmp_path, images):
     assert "times ours" in text
 
 
-def test_synthetic(images):
-    assert "of 144 real images (95 % interval" in run("synthetic.py", images, "--epochs", 1)
-
-
 def test_costs(tmp_path):
     output = tmp_path / "costs.json"
     few = ["--images", 240, "--base", 240, "--epochs", 2, "--rounds", 1, "--records", 5]
@@ -60,6 +56,14 @@ def test_recipe(tmp_path, images):
     assert list(figures) == ["recipe", "no averaged weights"] and len(figures["recipe"]["predicted"]) == 144
     assert "five shifts averaged" in text and text.count("fold 2 of 2") == 2
     assert "fold 1 of 2" not in run("recipe.py", images, *words), "what is there is not run again"
+
+
+def test_recipe_of_drawn_characters(tmp_path, images):
+    output = tmp_path / "drawn.json"
+    words = ["--drawn", "--folds", 2, "--shown", 200, "--output", output, "--only", "recipe", "no shift"]
+    assert "no shift" in run("recipe.py", images, *words)
+    figures = json.loads(output.read_text(encoding="utf-8"))["variants"]
+    assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
 def test_photos(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 from classifier import CNNClassifier
 from dataset import split
 from evidence import cross_validate, repeat
-from init import identical_groups
+from pixels import identical_groups
 
 
 def test_repeat_gives_mean_spread_and_the_median_run(drawn, quick, capsys):

@@ -7,10 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-import init
+import pixels
 from config import InputError
 from dataset import load_npz
-from init import border, fit_image, natural_key, pick_device, preprocess, read_image, set_seed, write_atomically
+from files import write_atomically
+from init import natural_key, pick_device, preprocess, read_image, set_seed
+from pixels import border, fit_image
 
 
 def made(raw, tmp_path, size=28) -> dict:
@@ -233,7 +235,7 @@ def test_a_truncated_image_among_good_ones_is_skipped_and_listed(raw, paper, tmp
 
 
 def test_too_many_pixels_are_skipped(raw, paper, tmp_path, monkeypatch):
-    monkeypatch.setattr(init, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(pixels, "MAX_PIXELS", 1000)
     summary = preprocess(raw({"a": [*paper(2), np.zeros((40, 40), np.uint8)], "b": paper(2)}), tmp_path / "data.npz")
     assert summary["skipped"] == [("a/3.bmp", "ValueError: 40×40 pixels are more than 1000")]
 

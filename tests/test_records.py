@@ -5,7 +5,7 @@ import numpy as np
 import torch
 
 from config import Config
-from init import fingerprint
+from files import fingerprint
 from records import RunRecord, compare, earlier_predictions, environment, read_history, read_runs, table
 
 
