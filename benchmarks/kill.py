@@ -1,7 +1,7 @@
 """Kill runs with SIGKILL at random moments, let them go on, and compare their endings with that of a run left alone.
 
-    python benchmarks/kill.py                  100 kills
-    python benchmarks/kill.py --kills 5
+    python benchmarks/kill.py                  100 runs, each killed at least once
+    python benchmarks/kill.py --runs 2
 
 A third of the kills come at a random time; the others inside the writing of a file: with half of it written, before it
 is flushed, before it is moved into place, or just after. Every run must end with the same weights, history and best
@@ -111,7 +111,7 @@ def same(one, other) -> bool:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--runs", type=int, default=100, help="that were killed, went on, and ended")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", default="kill.json")
     options = parser.parse_args()
@@ -119,7 +119,7 @@ def main():
     processes = get_context(method)
     if method == "forkserver":
         processes.set_forkserver_preload(["__main__"])
-    kills, runs = Counter(), 0
+    kills, runs, count = Counter(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
         x, y = strokes.draw(per_class=20)
         np.savez(f"{folder}/data.npz", x=x, y=y, classes=np.array(list(strokes.CHARACTERS)))
@@ -130,11 +130,11 @@ def main():
             child.join()
             seconds = time.perf_counter() - start
         expected = ending(Path(folder) / "alone")
-        while kills.total() < options.kills:
-            runs += 1
-            own, finished = Path(folder) / str(runs), False
+        while runs < options.runs:
+            count, before = count + 1, kills.total()
+            own, finished = Path(folder) / str(count), False
             while not finished:
-                moment = rng.choice((*MOMENTS, "any time", "any time")) if kills.total() < options.kills else None
+                moment = rng.choice((*MOMENTS, "any time", "any time"))
                 by_itself = moment if moment in MOMENTS else None
                 child = processes.Process(target=train, args=(str(own), by_itself, rng.randrange(3 * EPOCHS)))
                 child.start()
@@ -144,15 +144,16 @@ def main():
                 child.join()
                 kills[moment] += child.exitcode != 0
                 if child.exitcode not in (0, -signal.SIGKILL):
-                    sys.exit(f"run {runs} failed by itself (exit status {child.exitcode})")
+                    sys.exit(f"run {count} failed by itself (exit status {child.exitcode})")
                 finished = child.exitcode == 0 or complete(own)  # it may be killed after its last word
             found = ending(own)
             if different := [key for key in expected if not same(found[key], expected[key])]:
-                sys.exit(f"run {runs} did not end as the run that was left alone: {', '.join(different)} differ")
-            print(f"\r{kills.total()} kills, {runs} runs, all ended alike", end="", flush=True)
+                sys.exit(f"run {count} did not end as the run that was left alone: {', '.join(different)} differ")
+            runs += kills.total() > before
+            print(f"\r{kills.total()} kills, {runs} runs that went on, all ended alike", end="", flush=True)
     kills = {moment: count for moment, count in kills.items() if count}
     print("\n" + "\n".join(f"  killed {moment}: {count}" for moment, count in kills.items()))
-    write_json(options.output, {"options": vars(options), "kills": kills, "runs": runs, "identical endings": runs})
+    write_json(options.output, {"options": vars(options), "kills": kills, "runs": runs})
 
 
 if __name__ == "__main__":
