@@ -3,6 +3,7 @@
     python benchmarks/recipe.py IMAGES                         LeNet, every part
     python benchmarks/recipe.py IMAGES --model ResNet18 --size 64 --only recipe
     python benchmarks/recipe.py IMAGES --drawn                 trained on drawn characters alone, from five seeds
+    python benchmarks/recipe.py IMAGES --set rotation=22       of another recipe than the default one
 
 IMAGES is a folder or a .zip with one sub-folder a class. Every image is judged once, by a model that has seen neither
 it nor an identical one; each of the five folds has a seed of its own, and is judged after its last epoch. With --drawn
@@ -60,34 +61,36 @@ class OtherResNet18(ResNet18):
                 module.reset_parameters()
 
 
-def variants(model: str) -> dict[str, dict]:
-    """Return what each variant changes in the recipe of a model."""
-    recipe = RECIPES.get(model, RECIPES["default"])
+def variants(model: str, recipe: dict) -> dict[str, dict]:
+    """Return what each variant changes in a recipe of a model."""
     shown, batch, rate = recipe["images_shown"], recipe["batch_size"], recipe["learning_rate"]
-    augmentation = ("rotation", "scale", "shear", "shift", "elastic")
+    augmentation = [part for part in ("rotation", "scale", "shear", "shift", "elastic") if recipe[part]]
+    parts = {"label_smoothing": "label smoothing", "weight_average": "averaged weights", "weight_decay": "weight decay"}
+    parts = {part: part for part in augmentation} | {part: name for part, name in parts.items() if recipe[part]}
     MODELS[f"Other{model}"] = {"LeNet": OtherLeNet, "ResNet18": OtherResNet18}[model]
-    RECIPES[f"Other{model}"] = recipe
     return {
         "recipe": {},
         "no augmentation": dict.fromkeys(augmentation, 0.0),
-        **{f"no {part}": {part: 0.0} for part in augmentation},
-        "no rotation, shear, elastic": dict.fromkeys(("rotation", "shear", "elastic"), 0.0),
+        **{f"no {name}": {part: 0.0} for part, name in parts.items()},
         "augmentation half as strong": {part: recipe[part] / 2 for part in augmentation},
         "augmentation 1.4 × as strong": {part: recipe[part] * 1.4 for part in augmentation},
         "constant learning rate": {"schedule": "constant", "learning_rate": rate / 4},
         "half the learning rate": {"learning_rate": rate / 2},
         "twice the learning rate": {"learning_rate": rate * 2},
-        "no label smoothing": {"label_smoothing": 0.0},
-        "no averaged weights": {"weight_average": 0.0},
-        "no smoothing, no average": {"label_smoothing": 0.0, "weight_average": 0.0},
         "batches half as large": {"batch_size": batch // 2, "learning_rate": rate * 0.7},
-        "weight decay 0" if recipe["weight_decay"] else "weight decay 0.05": {
-            "weight_decay": 0.0 if recipe["weight_decay"] else 0.05
-        },
         "other initial weights": {"model": f"Other{model}"},
         "half as many epochs": {"images_shown": shown // 2},
         "twice as many epochs": {"images_shown": shown * 2},
     }
+
+
+def setting(words: str) -> tuple[str, object]:
+    """Return PARAMETER=VALUE as a key and a plain value."""
+    key, _, value = words.partition("=")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def shifted(classifier: CNNClassifier, images: CharDataset) -> np.ndarray:
@@ -158,28 +161,30 @@ def main():
     parser.add_argument("--only", nargs="+", help="variants to run, by name")
     parser.add_argument("--folds", type=int, default=5, help="or, with --drawn, seeds")
     parser.add_argument("--drawn", action="store_true", help="train on drawn characters, judge by all images")
-    parser.add_argument("--shown", type=int, help="images shown in a fit; by default the recipe's")
+    parser.add_argument("--set", nargs="+", default=[], metavar="PARAMETER=VALUE", help="of the recipe, as in Config")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--output", default="recipe.json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         preprocess(options.images, Path(folder) / "data.npz", options.size)
         images = load_npz(Path(folder) / "data.npz")
-    what = {key: vars(options)[key] for key in ("model", "size", "folds", "shown", "drawn")} | {"source": images.source}
+    recipe = RECIPES.get(options.model, RECIPES["default"]) | dict(map(setting, options.set))
+    what = {key: vars(options)[key] for key in ("model", "size", "folds", "drawn")}
+    what |= {"source": images.source, "recipe": recipe}
     path = Path(options.output)
     done = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"options": what, "variants": {}}
     if done["options"] != what:
-        parser.error(f"{path} holds figures of {done['options']}: give another --output")
+        parser.error(f"{path} holds figures of {done['options']}, not of {what}: give another --output")
     done["environment"] = environment(pick_device(options.device))
-    changes = variants(options.model)
+    changes = variants(options.model, recipe)
     if options.only and (unknown := set(options.only) - set(changes)):
         parser.error(f"no variant {', '.join(unknown)}: there are {', '.join(changes)}")
     torch.manual_seed(0)
-    base = {"model": options.model, "device": options.device, "images_shown": options.shown}
+    base = recipe | {"model": options.model, "device": options.device}
     for name in options.only or changes:
         if name not in done["variants"]:
             print(f"--- {name}")
-            config = Config.from_dict({k: v for k, v in (base | changes[name]).items() if v is not None})
+            config = Config.from_dict(base | changes[name])
             start = time.perf_counter()
             if options.drawn:
                 done["variants"][name] = transferred(config, images, options.folds)

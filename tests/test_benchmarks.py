@@ -50,7 +50,7 @@ def test_costs(tmp_path):
 
 def test_recipe(tmp_path, images):
     output = tmp_path / "recipe.json"
-    words = ["--folds", 2, "--shown", 200, "--output", output, "--only", "recipe", "no averaged weights"]
+    words = ["--folds", 2, "--set", "images_shown=200", "--output", output, "--only", "recipe", "no averaged weights"]
     text = run("recipe.py", images, *words)
     figures = json.loads(output.read_text(encoding="utf-8"))["variants"]
     assert list(figures) == ["recipe", "no averaged weights"] and len(figures["recipe"]["predicted"]) == 144
@@ -60,7 +60,7 @@ def test_recipe(tmp_path, images):
 
 def test_recipe_of_drawn_characters(tmp_path, images):
     output = tmp_path / "drawn.json"
-    words = ["--drawn", "--folds", 2, "--shown", 200, "--output", output, "--only", "recipe", "no shift"]
+    words = ["--drawn", "--folds", 2, "--set", "images_shown=200", "--output", output, "--only", "recipe", "no shift"]
     assert "no shift" in run("recipe.py", images, *words)
     figures = json.loads(output.read_text(encoding="utf-8"))["variants"]
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
