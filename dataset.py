@@ -63,6 +63,8 @@ class CharDataset(Dataset):
             )
         self.transform, self.source = transform, str(source)
         self.files = np.arange(len(self.x)).astype(str) if files is None else np.asarray(files)
+        if self.files.shape != self.y.shape:
+            raise InputError(f"files must be names (N,), as many as images, not {self.files.shape}")
         self.cropped, self.corrections = False, []
 
     def __len__(self) -> int:
@@ -125,7 +127,9 @@ def _read_npz(path: str | Path, part: str) -> CharDataset:
                     raise InputError(f"it has a label of {max(labels)}: there can be {MAX_CLASSES} classes at most")
                 classes = range(int(max(labels)) + 1)
             source = str(npz["source"]) if "source" in npz.files else Path(path).name
-            files = npz["files" + suffix] if "files" + suffix in npz.files else None
+            files = (
+                npz["files" + suffix].tolist() if "files" + suffix in npz.files else None
+            )  # fails where it is no text
             images = CharDataset(x, y, None, classes, source, files)
             images.cropped = "cropped" in npz.files and bool(npz["cropped"])
             return images

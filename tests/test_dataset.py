@@ -44,6 +44,7 @@ def test_arrays_that_do_not_fit_are_named():
     assert error(CharDataset, x, y[:2]) == "x holds 3 images and y 2 labels: they must be as many"
     assert error(CharDataset, x, y * 0.5) == "y must be integers (N,), not float64 (3,)"
     assert error(CharDataset, x, y, classes=["a"]) == "y has labels from 0 to 1: with 1 classes they must be 0 to 0"
+    assert error(CharDataset, x, y, files=["a"]) == "files must be names (N,), as many as images, not (1,)"
 
 
 # ---------------------------------------------------------------------------------------------- npz
@@ -82,10 +83,13 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path):
         ({"x": bad, "y": y}, "x holds values that are not finite (NaN or infinity): mend or drop those images"),
         ({"x": bad[1:] - 1, "y": y[:1]}, "x holds values from -1.0 to 0.0: they must be 0 to 255, or 0 to 1 as floats"),
         ({"x": np.zeros((2, 8, 8, 3), np.uint8), "y": y}, "x must be uint8 (N, H, W), not uint8 (2, 8, 8, 3)"),
+        ({"x": x, "y": y, "files": ["a"]}, "files must be names (N,), as many as images, not (1,)"),
     ):
         assert error(load_npz, saved(path, **arrays)) == f"{path}: {message}"
     np.savez(path, x=np.array([x, None], dtype=object), y=y)
     assert error(load_npz, path) == f"{path}: 'x.npy' holds Python objects, which only pickle could read"
+    no_text = np.full(2, 0x110000, np.uint32).view("U1")  # there are fewer characters
+    assert "is not a readable npz of plain arrays: " in error(load_npz, saved(path, x=x, y=y, files=no_text))
     path.write_bytes(path.read_bytes()[:50])
     assert error(load_npz, path).startswith(f"{path} is not a readable npz of plain arrays: ")
     np.save(tmp_path / "a.npy", x)
