@@ -11,7 +11,7 @@ BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 def test_the_same_commands_in_the_same_order():
     commands = [block for block in BLOCK.findall(ENGLISH) if "fit_char.ipynb        the main program" not in block]
-    assert BLOCK.findall(CHINESE) == commands and len(commands) == 10
+    assert BLOCK.findall(CHINESE) == commands and len(commands) == 11
 
 
 def test_the_same_figures():
