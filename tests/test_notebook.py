@@ -1,10 +1,15 @@
+import csv
 import json
 import re
 import statistics
+import sys
 
 import papermill
 import pytest
 from conftest import ROOT
+
+from classifier import CNNClassifier
+from init import natural_key
 
 NOTEBOOK = ROOT / "fit_char.ipynb"
 
@@ -49,6 +54,35 @@ def test_train_and_test_then_test_alone(execute, tmp_path):
 def test_train_alone(execute, tmp_path):
     text = execute(mode="train", model="ResNet18", image_size=32, epochs=1)
     assert "accuracy on held-out images" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows allows no such names")
+def test_names_of_any_kind(execute, raw, drawn, tmp_path):
+    names = [
+        "a b",
+        "quo\"te'",
+        "new\nline",
+        "n" * 200,
+        "長" * 60,
+        "$x$ <b>&",
+        "%s {0}",
+        "Ω\t",
+        "-",
+        "#",
+        "a,b;c",
+        "NaN",
+    ]
+    images = {name: drawn.x[drawn.y == k] for k, name in enumerate(names)}
+    text = execute(raw_data_path=str(raw(images, "原 'raw\" $1$", ' $5\n,".bmp')), epochs=1, check_labels=True)
+    assert "480 images of 12 classes" in text and "fold 5 of 5" in text
+    (folder,) = (tmp_path / "record").iterdir()
+    with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 48 and {row["given"] for row in rows} == set(names)
+    assert all(row["file"] in {f'{row["given"]}/{i} $5\n,".bmp' for i in range(1, 41)} for row in rows)
+    assert CNNClassifier.load(tmp_path / "save/LeNet_best.ckpt", device="cpu").classes_ == sorted(
+        names, key=natural_key
+    )
 
 
 def test_a_run_of_the_report(execute, tmp_path):
