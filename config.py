@@ -34,12 +34,12 @@ RECIPES = {
     ),
     "default": dict(
         batch_size=256, epochs=None, images_shown=1_004_400, learning_rate=0.012, optimizer="adamw",
-        schedule="one_cycle", weight_decay=0.05, label_smoothing=0.1, weight_average=0.99, rotation=22.0, scale=0.3,
+        schedule="one_cycle", weight_decay=0.05, label_smoothing=0.1, weight_average=0.99, rotation=0.0, scale=0.3,
         shear=0.37, shift=0.11, elastic=0.09, pipeline="resident", precision="auto", channels_last="auto", fused="auto",
     ),
 }  # fmt: skip
 RECIPES["ResNet18"] = RECIPES["default"] | dict(
-    batch_size=64, images_shown=133_920, learning_rate=0.002, weight_decay=0.01
+    batch_size=64, images_shown=133_920, learning_rate=0.002, weight_decay=0.01, rotation=22.0
 )
 
 DEFAULT_RAW = "./data/raw"
