@@ -133,17 +133,25 @@ class Run:
             self.described = self.former["run"]
             epochs, name = len(self.former["history"]), self.described["name"]
             print(f"{self._state.path}: going on after epoch {epochs} of {name}")
+        try:
+            self._open_record(config, device, images, about)
+        except OSError:
+            self.__exit__()
+            raise
+        if self._state:
+            path = self._save_path
+            self.checkpoint = path.with_name(f"{path.stem}.{self.described['name']}{path.suffix}")
+            remove_unfinished(self.checkpoint)
+            self._state.own |= {"run": self.described, "record": self.record and str(self.record.folder)}
+
+    def _open_record(self, config: Config, device: torch.device, images: dict, about: dict) -> None:
+        """Open the record of the run, or that of the stopped one again."""
         if config.record_path and self.former and self.former["record"] and Path(self.former["record"]).is_dir():
             self.record = RunRecord.reopen(self.former["record"], self.former["history"])
         elif config.record_path:
             about = about | {f"{part}_fingerprint": value for part, value in images.items()}
             self.record = RunRecord(config.record_path, config, environment(device) | about)
             self.described["name"] = self.record.folder.name
-        if self._state:
-            path = self._save_path
-            self.checkpoint = path.with_name(f"{path.stem}.{self.described['name']}{path.suffix}")
-            remove_unfinished(self.checkpoint)
-            self._state.own |= {"run": self.described, "record": self.record and str(self.record.folder)}
 
     def write(self, **content) -> None:
         """Write the state at an epoch's end: history, best and training."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from classifier import CNNClassifier
-from config import Config
+from config import Config, StorageError
 from dataset import split
 from resume import LastState, postponed_interrupt
 from training import TrainingError
@@ -99,6 +99,14 @@ def test_two_live_runs_have_a_file_each(tmp_path):
     again = [LastState(tmp_path / "best.ckpt", "LeNet", "z", {"a": 1}, True) for _ in range(3)]
     assert [state.path.name for state in again] == ["LeNet_last.ckpt", "LeNet_last.y.ckpt", "LeNet_last.z.ckpt"]
     assert [state.content is None for state in again] == [False, False, True]
+
+
+def test_a_run_that_cannot_begin_lets_the_next_one_have_its_file(halves, quick, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be written") as caught:
+        CNNClassifier(quick(record_path=str(tmp_path / "file/record")), halves[0].classes).fit(*halves)
+    CNNClassifier(quick(), halves[0].classes).fit(*halves)
+    assert list(tmp_path.glob("save/LeNet_last*")) == [tmp_path / "save/LeNet_last.ckpt"], caught
 
 
 def test_a_damaged_state_is_said_and_left(halves, quick, tmp_path, capsys):
