@@ -1,6 +1,7 @@
 """What several tests share: small data sets, quick parameters, the real images where there are any."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import strokes  # noqa: E402
 from config import Config  # noqa: E402
 from dataset import CharDataset  # noqa: E402
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells make their background jobs ignore
 torch.set_num_threads(1)  # small steps gain nothing from more, and lose much where the machine is busy
 
 

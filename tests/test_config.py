@@ -63,7 +63,7 @@ def test_the_reports_three_runs_are_here(name, model, batch_size, epochs, learni
 
 
 def test_hash_id_is_of_what_determines_the_result():
-    assert Config().hash_id == "fccf32d7" and len(Config().hash_id) == 8
+    assert Config().hash_id == "f8720070" and len(Config().hash_id) == 8
     paths = {"raw_data_path": "a", "data_path": "b", "record_path": None, "save_path": "c", "init_from": "d"}
     assert Config(**paths, device="cpu", mode="test").hash_id == Config().hash_id
     assert len({Config(**change).hash_id for change in ({}, {"epochs": 3}, {"random_seed": 1}, {"rotation": 1})}) == 4
