@@ -17,7 +17,7 @@ import batches
 import checkpoints
 from compute import choose, deterministic, keep_freed_memory, place
 from config import Config, InputError
-from dataset import CharDataset
+from dataset import CharDataset, as_dataset
 from files import fingerprint
 from init import pick_device, random_numbers_kept, set_seed
 from metrics import accuracy, calibration_error, fit_temperature, in_words, per_class
@@ -25,6 +25,12 @@ from models import MODELS, build
 from pixels import fit_image
 from resume import Run, postponed_interrupt
 from training import Training, TrainingError, learns_nothing
+
+# what a checkpoint holds of a classifier: key → attribute
+KEPT = {
+    "classes": "classes_", "image_size": "image_size", "source_shape": "source_shape", "style": "style_",
+    "cropped": "_cropped", "epoch": "best_epoch_", "metrics": "metrics_", "temperature": "temperature_", "run": "_run",
+}  # fmt: skip
 
 
 def _columns(part: str, score: dict | None) -> dict:
@@ -63,7 +69,7 @@ class CNNClassifier:
         self.device = pick_device(self.config.device)
         self.history_, self.best_epoch_, self.metrics_ = [], None, None
         self.record_, self.checkpoint_, self._run, self.temperature_ = None, None, None, 1.0
-        self.source_shape = (self.config.raw_size,) * 2  # pixels (H, W) of the images it is trained on
+        self.source_shape = [self.config.raw_size] * 2  # pixels (H, W) of the images it is trained on
         self.style_, self._cropped = None, False
         self.model = self._build()
         self.image_size = self._image_size()
@@ -112,7 +118,7 @@ class CNNClassifier:
                 self._check(images)
         from scan import style_of  # here, since it takes a quarter of a second to import
 
-        self.source_shape, self.style_, self._cropped = train.x.shape[1:], style_of(train.x), train.cropped
+        self.source_shape, self.style_, self._cropped = list(train.x.shape[1:]), style_of(train.x), train.cropped
         self.history_, self.best_epoch_, self.metrics_, self.temperature_ = [], None, None, 1.0
         self.model = self._build()
         if self.config.init_from:
@@ -203,7 +209,7 @@ class CNNClassifier:
 
     def _fitted(self, images: CharDataset) -> CharDataset:
         """Return the images, brought to the size of those the model was trained on."""
-        if images.x.shape[1:] == self.source_shape or images.transform or not len(images):
+        if list(images.x.shape[1:]) == self.source_shape or images.transform or not len(images):
             return images
         x = np.stack([fit_image(image, *self.source_shape, self._cropped) for image in images.x])
         return CharDataset(x, images.y, None, images.classes, images.source, images.files)
@@ -264,7 +270,7 @@ class CNNClassifier:
         Raises:
             InputError: another rank or dtype.
         """
-        images = self._as_dataset(images)
+        images = as_dataset(images, self.classes_)
         if not len(images):
             return np.zeros((0, len(self.classes_)), np.float32)
         return self._forward(self.model, self._batches(images)())[0].softmax(1).numpy()
@@ -275,7 +281,7 @@ class CNNClassifier:
 
     def prepared(self, images: np.ndarray | CharDataset, augment: bool = False) -> np.ndarray:
         """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
-        batches = self._batches(self._as_dataset(images), augment=augment)()
+        batches = self._batches(as_dataset(images, self.classes_), augment=augment)()
         return torch.cat([x for x, _ in batches])[:, 0].cpu().numpy()
 
     def like_training(self, picture: np.ndarray) -> np.ndarray:
@@ -294,19 +300,6 @@ class CNNClassifier:
             )
         return like_training(picture, self.style_, self.source_shape)
 
-    def _as_dataset(self, images: np.ndarray | CharDataset) -> CharDataset:
-        if isinstance(images, CharDataset):
-            return images
-        x = np.asarray(images)
-        if x.dtype != np.uint8:
-            raise InputError(
-                f"images must be uint8, 0 to 255, not {x.dtype}: values in [0, 1] take (x * 255).astype('uint8')"
-            )
-        if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
-            raise InputError(f"images must be (N, H, W) or (H, W), not {x.shape}: make them grey first")
-        x = x[None] if x.ndim == 2 else x
-        return CharDataset(x, np.zeros(len(x), np.int64), None, self.classes_)
-
     # ------------------------------------------------------------------------------------------ checkpoints, records
 
     def save(self, path: str | Path) -> None:
@@ -314,23 +307,10 @@ class CNNClassifier:
         self._write(Path(path), self.model)
 
     def _write(self, path: Path, model: nn.Module) -> None:
-        metrics = self.metrics_ and self.metrics_ | {"interval": list(self.metrics_["interval"])}
-        content = {
-            "model": self.config.model,
-            "in_channels": 1,
-            "classes": self.classes_,
-            "image_size": self.image_size,
-            "source_shape": list(self.source_shape),
-            "style": self.style_,
-            "cropped": self._cropped,
-            "config": asdict(self.config),
-            "epoch": self.best_epoch_,
-            "metrics": metrics,
-            "temperature": self.temperature_,
-            "run": self._run,
-            "state_dict": {
-                k: v.cpu().clone(memory_format=torch.contiguous_format) for k, v in model.state_dict().items()
-            },
+        content = {key: getattr(self, name) for key, name in KEPT.items()}
+        content |= {"model": self.config.model, "in_channels": 1, "config": asdict(self.config)}
+        content["state_dict"] = {
+            key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in model.state_dict().items()
         }
         checkpoints.write(path, content)
 
@@ -347,11 +327,9 @@ class CNNClassifier:
             classifier = cls(config, checkpoint["classes"])
         except ValueError as error:  # also a model that is not in models/
             raise InputError(f"{path}: {error}") from None
-        classifier.image_size, classifier.source_shape = checkpoint["image_size"], tuple(checkpoint["source_shape"])
-        classifier.best_epoch_, classifier.metrics_ = checkpoint["epoch"], checkpoint["metrics"]
-        classifier._run, classifier.checkpoint_ = checkpoint["run"], Path(path)
-        classifier.temperature_, classifier.style_ = checkpoint["temperature"], checkpoint["style"]
-        classifier._cropped = checkpoint["cropped"]
+        for key, name in KEPT.items():
+            setattr(classifier, name, checkpoint[key])
+        classifier.checkpoint_ = Path(path)
         classifier._take_weights(path, checkpoint)
         classifier.model.eval()
         return classifier

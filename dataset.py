@@ -91,6 +91,25 @@ class CharDataset(Dataset):
         return other
 
 
+def as_dataset(images: np.ndarray | CharDataset, classes: Sequence[str]) -> CharDataset:
+    """Return images uint8 (N, H, W), or one (H, W), as a CharDataset, labelled 0; a dataset as it is.
+
+    Raises:
+        InputError: another rank or dtype.
+    """
+    if isinstance(images, CharDataset):
+        return images
+    x = np.asarray(images)
+    if x.dtype != np.uint8:
+        raise InputError(
+            f"images must be uint8, 0 to 255, not {x.dtype}: values in [0, 1] take (x * 255).astype('uint8')"
+        )
+    if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
+        raise InputError(f"images must be (N, H, W) or (H, W), not {x.shape}: make them grey first")
+    x = x[None] if x.ndim == 2 else x
+    return CharDataset(x, np.zeros(len(x), np.int64), None, classes)
+
+
 def load_npz(path: str | Path, part: str = "train", corrected: bool = True) -> CharDataset:
     """Read data.npz, or a file in Keras's layout (x_train, y_train, x_test, y_test).
 

@@ -68,6 +68,7 @@ def variants(model: str, recipe: dict) -> dict[str, dict]:
     parts = {"label_smoothing": "label smoothing", "weight_average": "averaged weights", "weight_decay": "weight decay"}
     parts = {part: part for part in augmentation} | {part: name for part, name in parts.items() if recipe[part]}
     MODELS[f"Other{model}"] = {"LeNet": OtherLeNet, "ResNet18": OtherResNet18}[model]
+    sizes = {"LeNet": [], "ResNet18": [48, 96]}[model]  # LeNet's is a part of its architecture
     return {
         "recipe": {},
         "no augmentation": dict.fromkeys(augmentation, 0.0),
@@ -79,6 +80,7 @@ def variants(model: str, recipe: dict) -> dict[str, dict]:
         "twice the learning rate": {"learning_rate": rate * 2},
         "batches half as large": {"batch_size": batch // 2, "learning_rate": rate * 0.7},
         "other initial weights": {"model": f"Other{model}"},
+        **{f"images of {size}×{size}": {"image_size": size} for size in sizes},
         "half as many epochs": {"images_shown": shown // 2},
         "twice as many epochs": {"images_shown": shown * 2},
     }

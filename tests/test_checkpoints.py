@@ -27,7 +27,7 @@ def saved(drawn, quick, tmp_path):
 @pytest.mark.parametrize("pipeline", ["resident", "per_image"])
 def test_save_then_load_gives_identical_predictions(drawn, quick, tmp_path, model, pipeline):
     classifier = CNNClassifier(quick(model=model, pipeline=pipeline, image_size=32), drawn.classes)
-    classifier.source_shape = drawn.x.shape[1:]
+    classifier.source_shape = list(drawn.x.shape[1:])
     classifier.save(tmp_path / "a.ckpt")
     loaded = CNNClassifier.load(tmp_path / "a.ckpt", device="cpu")
     x = drawn.x[::20]
