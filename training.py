@@ -50,7 +50,8 @@ class Training:
             [weights], config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
         self.averaged, self._average = averaging(model, weights, config.weight_average)
-        self._forward = torch.compile(model) if uses["compile"] else model
+        mode = "reduce-overhead" if self.device.type == "cuda" else None  # CUDA graphs: all kernels launched at once
+        self._forward = torch.compile(model, mode=mode) if uses["compile"] else model
 
     @property
     def learning_rate(self) -> float:
