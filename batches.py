@@ -13,9 +13,13 @@ from config import Config
 
 
 def backgrounds(images: torch.Tensor) -> torch.Tensor:
-    """Return the background of each image of uint8 (N, H, W), the median of its border, as uint8 (N,)."""
-    parts = [torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], 1).median(1).values for x in images.split(4096)]
-    return torch.cat(parts)
+    """Return the background of each image of uint8 (N, H, W), the median of its border, as uint8 (N,).
+
+    On a CPU, since no such function of CUDA's is deterministic.
+    """
+    middle = sum(images.shape[1:])  # of a border that holds the corners twice
+    parts = [torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], 1) for x in images.split(4096)]
+    return torch.cat([part.kthvalue(middle, 1).values for part in parts])
 
 
 def ink(images: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
@@ -34,7 +38,9 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
         config: how strongly to augment, with numbers from torch's global generator; None: not at all.
     """
     images, (height, width) = images / 255, images.shape[1:]
-    if config is None or width > size:  # sampled as they are, larger ones would lose strokes between the points
+    if (
+        config is None or max(height, width) > size
+    ):  # sampled as they are, larger ones would lose strokes between the points
         rows, columns = (_resampling(side, size, images.device) for side in (height, width))
         images = rows @ (images @ columns.T)
     images = images[:, None]

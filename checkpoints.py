@@ -44,12 +44,15 @@ CONTENT = {
         dict | None, lambda style: style is None or (style.keys() == STYLE and all(map(_is_fraction, style.values())))
     ),
     "cropped": (bool, lambda cropped: True),  # whether those images were cropped to their ink
+    "transformed": (bool, lambda transformed: True),  # whether a transform of the user's own made them
     "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of logits
     "run": (  # its name, and the fingerprints of its training and validation images
         dict | None, lambda run: run is None or all(isinstance(v, str | None) for v in run.values())
     ),
     "state_dict": (dict, lambda state: all(type(k) is str and isinstance(v, torch.Tensor) for k, v in state.items())),
 }  # fmt: skip
+
+FIRST = {"temperature": 1.0, "style": None, "cropped": False, "transformed": False}  # what the first files did not say
 
 
 def write(path: str | Path, content: dict) -> None:
@@ -92,11 +95,7 @@ def read(path: str | Path, expected: dict = CONTENT) -> dict:
         raise InputError(f"{path} is not a checkpoint of this program")
     if content["format"] > FORMAT:
         raise InputError(f"{path} has format {content['format']}, newer than {FORMAT}: update this program")
-    content = {
-        "temperature": 1.0,
-        "style": None,
-        "cropped": False,
-    } | content  # which the first files of this format did not have
+    content = FIRST | content
     for key, (kind, holds) in expected.items():
         value = content.get(key)
         if key not in content or not isinstance(value, kind):

@@ -1,5 +1,6 @@
 """CNNClassifier: fit a model to labelled images, evaluate it, predict with it, save it and load it."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +30,8 @@ from training import Training, TrainingError, learns_nothing
 # what a checkpoint holds of a classifier: key → attribute
 KEPT = {
     "classes": "classes_", "image_size": "image_size", "source_shape": "source_shape", "style": "style_",
-    "cropped": "_cropped", "epoch": "best_epoch_", "metrics": "metrics_", "temperature": "temperature_", "run": "_run",
+    "cropped": "_cropped", "transformed": "_transformed", "epoch": "best_epoch_", "metrics": "metrics_",
+    "temperature": "temperature_", "run": "_run",
 }  # fmt: skip
 
 
@@ -58,7 +60,8 @@ class CNNClassifier:
         temperature_: what logits are divided by before they become probabilities; 1 unless `calibrate` has set it.
 
     Raises:
-        InputError: a device that is not there. ValueError: an unknown model.
+        InputError: a device that is not there, an image size that the model does not take.
+        ValueError: an unknown model.
     """
 
     def __init__(self, config: Config | None = None, classes: Sequence[str] = ()):
@@ -67,26 +70,37 @@ class CNNClassifier:
         if len(self.classes_) < 2 or len(set(self.classes_)) != len(self.classes_):
             raise InputError(f"a classifier needs two or more classes of different names, not {self.classes_}")
         self.device = pick_device(self.config.device)
+        if self.config.deterministic == "on":  # what cuBLAS reads at its first use, and never again
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         self.history_, self.best_epoch_, self.metrics_ = [], None, None
         self.record_, self.checkpoint_, self._run, self.temperature_ = None, None, None, 1.0
         self.source_shape = [self.config.raw_size] * 2  # pixels (H, W) of the images it is trained on
-        self.style_, self._cropped = None, False
+        self.style_, self._cropped, self._transformed = None, False, False
         self.model = self._build()
         self.image_size = self._image_size()
 
     def _build(self) -> nn.Module:
-        with torch.random.fork_rng(devices=[]):  # the same first weights on any device
+        with random_numbers_kept(self.device):  # the same first weights on any device
             torch.manual_seed(self.config.random_seed)
             model = build(self.config.model, 1, len(self.classes_))
         self._uses = choose(self.config, model, self.device)
         return place(model, self.device, self._uses)
 
     def _image_size(self) -> int:
-        """Return the pixels a side that the model sees: as its paper says, but at most 64 where there is no GPU."""
-        own = getattr(MODELS[self.config.model], "image_size", 32)
-        if self.config.image_size is None and self.config.pipeline == "resident" and self.device.type == "cpu":
+        """Return the pixels a side that the model sees: as its paper says, but at most 64 where there is no GPU.
+
+        Raises InputError for a size that the model cannot take.
+        """
+        model, wanted = MODELS[self.config.model], self.config.image_size
+        own = getattr(model, "image_size", 32)
+        if wanted not in (None, own) and not getattr(model, "any_size", True):
+            raise InputError(
+                f"{self.config.model} takes images of {own}×{own} pixels, not {wanted}: leave image_size out, or take "
+                "another model"
+            )
+        if wanted is None and self.config.pipeline == "resident" and self.device.type == "cpu":
             return min(own, 64)
-        return self.config.image_size or own
+        return wanted or own
 
     # ------------------------------------------------------------------------------------------ fit
 
@@ -118,7 +132,8 @@ class CNNClassifier:
                 self._check(images)
         from scan import style_of  # here, since it takes a quarter of a second to import
 
-        self.source_shape, self.style_, self._cropped = list(train.x.shape[1:]), style_of(train.x), train.cropped
+        self.source_shape, self.style_ = list(train.x.shape[1:]), style_of(train.x)
+        self._cropped, self._transformed = train.cropped, train.transform is not None
         self.history_, self.best_epoch_, self.metrics_, self.temperature_ = [], None, None, 1.0
         self.model = self._build()
         if self.config.init_from:
@@ -188,6 +203,10 @@ class CNNClassifier:
 
     def _batches(self, images: CharDataset, training: bool = False, augment: bool = False) -> Callable[[], Iterator]:
         """Return a function that gives an epoch's batches, (images, labels) on the device."""
+        if self._transformed and not images.transform:
+            raise InputError(
+                "these weights have learnt what a transform made of their images: give a CharDataset with the same one"
+            )
         config, images = self.config, self._fitted(images)
         batch_size = config.batch_size if training else 512
         if config.pipeline == "per_image" or images.transform:
@@ -195,13 +214,11 @@ class CNNClassifier:
                 images = images.with_transform(batches.report_transform(self.image_size))
             return lambda: batches.loaded(images, batch_size, self.device, shuffle=training)
         x, y = torch.from_numpy(images.x), torch.from_numpy(images.y)
+        parts = x, batches.backgrounds(x), y
         if self._has_room_for(x):
-            x, y = x.to(self.device), y.to(self.device)
-        background = batches.backgrounds(x)
+            parts = [part.to(self.device) for part in parts]
         strengths = config if (training or augment) and config.augments else None
-        return lambda: batches.prepared(
-            x, background, y, batch_size, self.image_size, self.device, strengths, shuffle=training
-        )
+        return lambda: batches.prepared(*parts, batch_size, self.image_size, self.device, strengths, shuffle=training)
 
     def _has_room_for(self, x: torch.Tensor) -> bool:
         """Return whether the device can hold a data set beside the model; one it cannot comes batch by batch."""
@@ -282,7 +299,7 @@ class CNNClassifier:
     def prepared(self, images: np.ndarray | CharDataset, augment: bool = False) -> np.ndarray:
         """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
         batches = self._batches(as_dataset(images, self.classes_), augment=augment)()
-        return torch.cat([x for x, _ in batches])[:, 0].cpu().numpy()
+        return torch.cat([x.cpu() for x, _ in batches])[:, 0].numpy()
 
     def like_training(self, picture: np.ndarray) -> np.ndarray:
         """Return the character of a photo, a scan or a drawing as an image uint8 (H, W) like the training images.

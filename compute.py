@@ -2,7 +2,6 @@
 
 import copy
 import ctypes
-import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -31,8 +30,11 @@ def choose(config: Config, model: nn.Module, device: torch.device) -> dict[str, 
     best = {"precision": bfloat16, "channels_last": True, "fused": on_cpu, "compile": False}
     said = {"on": True, "bfloat16": True, "off": False, "float32": False}
     uses = {name: said.get(getattr(config, name), value) for name, value in best.items()}
-    if uses["compile"] and not (find_spec("triton") if device.type == "cuda" else _cpp_compiler()):
-        print("Not compiled: torch.compile needs a C++ compiler on the PATH (on Debian and Ubuntu: apt install g++).")
+    if uses["compile"] and not (_cpp_compiler() and (on_cpu or find_spec("triton"))):
+        print(
+            "Not compiled: torch.compile needs a C++ compiler on the PATH (on Debian and Ubuntu: apt install g++)"
+            + ("." if on_cpu else " and the package triton.")
+        )
         uses["compile"] = False
     uses["fused"] = uses["fused"] and hasattr(model, "fused")
     return {"bfloat16": uses.pop("precision")} | uses
@@ -53,8 +55,7 @@ def place(model: nn.Module, device: torch.device, uses: dict[str, bool]) -> nn.M
 def deterministic(on: bool) -> Iterator[None]:
     """Within it, if on, torch uses only operations that give the same bits again on the same device."""
     before = torch.are_deterministic_algorithms_enabled()
-    if on:  # what cuBLAS asks for, before its first use
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if on:
         torch.use_deterministic_algorithms(True)
     try:
         yield

@@ -42,6 +42,7 @@ RECIPES["ResNet18"] = RECIPES["default"] | dict(
     batch_size=64, images_shown=133_920, learning_rate=0.002, weight_decay=0.01, rotation=22.0
 )
 
+AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
 
 
@@ -102,7 +103,9 @@ class Config:
     hash_id: str | None = None  # 8 hex digits over what determines the result; the report's runs keep theirs
 
     def __post_init__(self):
-        recipe = RECIPES["report"] if self.recipe == "report" else RECIPES.get(self.model, RECIPES["default"])
+        recipe = RECIPES["report"] if self.recipe == "report" else RECIPES.get(str(self.model), RECIPES["default"])
+        if self.pipeline == "per_image":
+            recipe = recipe | dict.fromkeys(AUGMENTATION, 0.0)
         for f in fields(self):
             value = getattr(self, f.name)
             if value is None:
@@ -115,6 +118,10 @@ class Config:
                     value = value.replace("\\", "/").replace("{model}", str(self.model))
             _check_value(f, value)
             object.__setattr__(self, f.name, value)
+        if self.pipeline == "per_image" and self.augments:
+            raise InputError(
+                f"the pipeline per_image does not augment: set {', '.join(AUGMENTATION)} to 0, or resident"
+            )
         if self.hash_id is None or self.recipe != "report":
             object.__setattr__(self, "hash_id", self._hash())
         elif not re.fullmatch("[0-9a-f]{8}", self.hash_id):
@@ -132,7 +139,7 @@ class Config:
     @property
     def augments(self) -> bool:
         """Whether any augmentation is on."""
-        return any((self.rotation, self.scale, self.shear, self.shift, self.elastic))
+        return any(getattr(self, part) for part in AUGMENTATION)
 
     def epochs_for(self, images: int) -> int:
         """Return how many epochs a run on that many training images takes.

@@ -24,7 +24,7 @@ def repeat(config: Config, train: CharDataset, val: CharDataset, seeds: Iterable
     """
     seeds, classifiers = list(seeds), []
     for seed in seeds:
-        classifiers.append(CNNClassifier(replace(config, random_seed=seed), train.classes))
+        classifiers.append(CNNClassifier(replace(config, random_seed=seed, hash_id=None), train.classes))
         classifiers[-1].fit(train, val)
     runs = [classifier.evaluate(test or val) for classifier in classifiers]
     for seed, run in zip(seeds, runs, strict=True):
@@ -45,8 +45,9 @@ def cross_validate(
 ) -> dict:  # fmt: skip
     """Predict every image with a model that has not seen it, nor any that is identical to it.
 
-    The folds are stratified; no images choose the epoch: each fold is judged by its last one. Fold k is trained from
-    the seed `random_seed` + k, and leaves neither record nor checkpoint.
+    The folds are stratified (nearly so before scikit-learn 1.8); no images choose the epoch: each fold is judged by its
+    last one. Fold k is trained from scratch, whatever `init_from` says, from the seed `random_seed` + k, and leaves
+    neither record nor checkpoint.
 
     Args:
         images: N images, at least `folds` groups of different ones in each class.
@@ -62,7 +63,8 @@ def cross_validate(
     probabilities = np.zeros((len(images), len(images.classes)), np.float32)
     fold, runs = np.zeros(len(images), np.int64), []
     for k, (learnt, judged) in enumerate(splitter.split(images.x, images.y, leak_groups(images))):
-        changes = {"random_seed": config.random_seed + k, "record_path": None, "save_path": None}
+        changes = {"random_seed": config.random_seed + k, "init_from": None, "hash_id": None}
+        changes |= {"record_path": None, "save_path": None}
         classifier = CNNClassifier(replace(config, **changes), images.classes)
         classifier.fit(images.subset(learnt))
         probabilities[judged], fold[judged] = predict(classifier, images.subset(judged)), k

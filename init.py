@@ -88,8 +88,8 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     `x_test`, `y_test`. A `classes.txt` beside the classes, one line a class in natural order, gives their
     characters. Nothing is done when data.npz was made from these very files with this size.
 
-    Images that are all of one size keep their characters where and as large as they are. Where the sizes differ, they
-    were cut out by somebody, and how much was left around a character tells nothing of it: they are cropped to the ink.
+    Where more than half of the images are of one size, characters stay where and as large as they are. Else they were
+    cut out by somebody, and how much was left around a character tells nothing of it: all are cropped to the ink.
 
     Args:
         raw_data_path: the folder or the .zip.

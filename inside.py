@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from classifier import CNNClassifier
-from dataset import CharDataset
+from dataset import CharDataset, as_dataset
 from models import layer_outputs
 
 SMALLEST = 4  # pixels a side of the maps that can say where a model looks
@@ -49,8 +49,10 @@ def where_it_looks(classifier: CNNClassifier, images: np.ndarray, read: np.ndarr
 
 def features(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> np.ndarray:
     """Return what the layer before the last makes of N images, float32 (N, F)."""
-    parts = _prepared(classifier, images).split(512)
-    outputs = [list(layer_outputs(classifier.model, part).values())[-2].flatten(1).float().cpu() for part in parts]
+    images, outputs = as_dataset(images, classifier.classes_), []
+    for part in torch.arange(len(images)).split(128):  # of which the device holds every layer's maps at once
+        x = _prepared(classifier, images.subset(part))
+        outputs.append(list(layer_outputs(classifier.model, x).values())[-2].flatten(1).float().cpu())
     return torch.cat(outputs).numpy()
 
 

@@ -5,7 +5,7 @@ import io
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-MAX_PIXELS = 25_000_000  # a photograph has fewer; a larger image is skipped rather than decoded
+MAX_PIXELS, MAX_SIDE = 25_000_000, 10_000  # a photograph has fewer; a larger image is skipped rather than decoded
 MARGIN = 0.1  # of the longer side of the ink, on each side of images that are cropped to it
 
 
@@ -16,8 +16,8 @@ def decode(data: bytes) -> tuple[np.ndarray, str, tuple[int, int]]:
     except UnidentifiedImageError:
         raise ValueError("not an image, whatever its name") from None
     mode, size = image.mode, image.size
-    if size[0] * size[1] > MAX_PIXELS:
-        raise ValueError(f"{size[0]}×{size[1]} pixels are more than {MAX_PIXELS}")
+    if size[0] * size[1] > MAX_PIXELS or max(size) > MAX_SIDE:
+        raise ValueError(f"{size[0]}×{size[1]} pixels: there may be {MAX_PIXELS:,}, and {MAX_SIDE:,} a side")
     image = ImageOps.exif_transpose(image)
     if mode.startswith("I") or mode == "F":  # 16-bit scans
         pixels = np.nan_to_num(np.asarray(image, np.float32))
@@ -45,12 +45,12 @@ def _paper(opaque: np.ndarray) -> int:
 def fit_image(image: np.ndarray, height: int, width: int, crop: bool = False) -> np.ndarray:
     """Bring a grey image uint8 (H, W) to uint8 (height, width), its aspect kept and its background continued.
 
-    The background is the median of the border. An image that has the size already is returned as it is.
+    The background is the median of the border. Without `crop`, an image that has the size already is returned as it is.
 
     Args:
         crop: whether to cut off first what is blank around the ink, and put a MARGIN in its place.
     """
-    if image.shape == (height, width):
+    if image.shape == (height, width) and not crop:
         return image
     paper = np.median(border(image))
     if crop:

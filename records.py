@@ -115,7 +115,7 @@ class RunRecord:
             images: the CharDataset.
             probabilities: float (N, C), what `predict_proba` gives.
         """
-        self.metrics(test=result | {"fingerprint": fingerprint(images.x, images.y)})
+        self.metrics(test=result | {"fingerprint": _fingerprint(images)})
         rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -212,6 +212,11 @@ def compare(first: str | Path, second: str | Path) -> str:
     return f"{text}\n{mcnemar(given, answers, others, names)['verdict']}"
 
 
+def _fingerprint(images) -> str:
+    """Return the fingerprint of a CharDataset: its images, its labels and what their classes are called."""
+    return fingerprint(images.x, images.y, np.array(images.classes))
+
+
 def _answers(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the given and the predicted classes of a record's tested images, names, str (N,)."""
     with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
@@ -227,7 +232,7 @@ def earlier_predictions(root: str | Path | None, images, but: Path | None = None
         images: the CharDataset.
         but: the folder of the run that is not meant.
     """
-    wanted = fingerprint(images.x, images.y)
+    wanted = _fingerprint(images)
     for run in read_runs(root):
         folder = Path(root) / run["run"]
         if run["images"] == wanted and folder != but and (folder / "predictions.csv").exists():

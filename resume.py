@@ -47,7 +47,7 @@ class LastState:
     def __init__(self, save_path: str | Path, model: str, run: str, identity: dict, resume: bool):
         folder, self.content, self.own = Path(save_path).parent, None, {"identity": identity, "finished": False}
         folder.mkdir(parents=True, exist_ok=True)
-        usual = folder / f"{model}_last.ckpt"
+        usual = self._usual = folder / f"{model}_last.ckpt"
         states = {path: _read(path) for path in (usual, *sorted(folder.glob(f"{model}_last.*.ckpt"))) if path.exists()}
         for path, state in states.items():
             if resume and state and not state["finished"] and state["identity"] == identity and self._take(path):
@@ -73,13 +73,17 @@ class LastState:
         checkpoints.write(self.path, self.own | content)
 
     def finish(self, finished: bool) -> None:
-        """Note whether there is nothing left to go on with."""
-        if finished and self.path.exists():
+        """Note whether there is nothing left to go on with; a file that no other run will use goes."""
+        if finished and self.path == self._usual and self.path.exists():
             checkpoints.write(self.path, checkpoints.read(self.path, CONTENT) | {"finished": True})
+        elif finished:
+            self.path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let other runs write to the file."""
         self._lock.release()
+        if self.path != self._usual and not self.path.exists():
+            Path(self._lock.lock_file).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> dict | None:
@@ -160,7 +164,7 @@ class Run:
 
     def publish(self, history: list[dict], best_epoch: int | None, metrics: dict | None, finished: bool) -> Path | None:
         """Note the best epoch in the record, move its checkpoint to where the best is, and return where it went."""
-        if self.record:
+        if self.record and history:
             self.record.log(f"epoch {best_epoch} is the best: its weights are kept")
             seconds = sum(row["seconds"] for row in history)
             self.record.metrics(best_epoch=best_epoch, seconds=seconds, validation=metrics)

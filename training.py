@@ -51,7 +51,7 @@ class Training:
         )
         self.averaged, self._average = averaging(model, weights, config.weight_average)
         mode = "reduce-overhead" if self.device.type == "cuda" else None  # CUDA graphs: all kernels launched at once
-        self._forward = torch.compile(model, mode=mode) if uses["compile"] else model
+        self._forward = torch.compile(model, mode=mode, dynamic=False) if uses["compile"] else model
 
     @property
     def learning_rate(self) -> float:

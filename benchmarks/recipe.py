@@ -30,10 +30,10 @@ from torch import nn
 
 import strokes
 from classifier import CNNClassifier
-from config import RECIPES, Config
+from config import AUGMENTATION, RECIPES, Config
 from dataset import CharDataset, load_npz
 from evidence import cross_validate
-from files import write_json
+from files import fingerprint, write_json
 from init import pick_device, preprocess
 from metrics import accuracy, in_words, mcnemar
 from models import MODELS, LeNet, ResNet18
@@ -64,7 +64,7 @@ class OtherResNet18(ResNet18):
 def variants(model: str, recipe: dict) -> dict[str, dict]:
     """Return what each variant changes in a recipe of a model."""
     shown, batch, rate = recipe["images_shown"], recipe["batch_size"], recipe["learning_rate"]
-    augmentation = [part for part in ("rotation", "scale", "shear", "shift", "elastic") if recipe[part]]
+    augmentation = [part for part in AUGMENTATION if recipe[part]]
     parts = {"label_smoothing": "label smoothing", "weight_average": "averaged weights", "weight_decay": "weight decay"}
     parts = {part: part for part in augmentation} | {part: name for part, name in parts.items() if recipe[part]}
     MODELS[f"Other{model}"] = {"LeNet": OtherLeNet, "ResNet18": OtherResNet18}[model]
@@ -127,7 +127,7 @@ def transferred(config: Config, images: CharDataset, seeds: int) -> dict:
     x, y = strokes.draw(size=images.x.shape[1])
     drawn, mistakes = CharDataset(x, y, classes=images.classes, source="drawn"), []
     for seed in range(seeds):
-        changes = {"random_seed": seed, "record_path": None, "save_path": None}
+        changes = {"random_seed": seed, "init_from": None, "record_path": None, "save_path": None}
         classifier = CNNClassifier(replace(config, **changes), drawn.classes)
         classifier.fit(drawn)
         mistakes.append(wrong(images, classifier.predict(images)))
@@ -172,7 +172,7 @@ def main():
         images = load_npz(Path(folder) / "data.npz")
     recipe = RECIPES.get(options.model, RECIPES["default"]) | dict(map(setting, options.set))
     what = {key: vars(options)[key] for key in ("model", "size", "folds", "drawn")}
-    what |= {"source": images.source, "recipe": recipe}
+    what |= {"source": images.source, "images": fingerprint(images.x, images.y), "recipe": recipe}
     path = Path(options.output)
     done = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"options": what, "variants": {}}
     if done["options"] != what:

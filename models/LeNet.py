@@ -14,7 +14,7 @@ class LeNet(nn.Module):
         out_features: number of classes.
     """
 
-    image_size = 32  # pixels a side; what `forward` takes
+    image_size, any_size = 32, False  # pixels a side; C5 takes no other
     layers = {
         "conv1": "C1: 6 maps, 5×5 convolutions", "pool2": "S2: 2×2 max-pooling, then ReLU",
         "conv3": "C3: 16 maps, 5×5, each of all of S2's", "pool4": "S4: 2×2 max-pooling, then ReLU",

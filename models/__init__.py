@@ -1,8 +1,8 @@
 """The models, by name. To add one: write its nn.Module in a file beside these and name it in MODELS.
 
 A model takes (in_channels, number of classes), turns images float (N, in_channels, S, S) into logits float
-(N, classes), and may say in class attributes which S it is made for, in pixels (`image_size`, else 32), and what its
-layers are (`layers`: name → words).
+(N, classes), and may say in class attributes which S it is made for, in pixels (`image_size`, else 32), whether it
+takes others (`any_size`, else it does), and what its layers are (`layers`: name → words).
 """
 
 from difflib import get_close_matches

@@ -14,6 +14,9 @@ def test_ink_is_the_distance_from_the_background(drawn):
     assert torch.equal(inked(x), 255 - x) and torch.equal(inked(255 - x), 255 - x)
     grey = torch.where(x == 255, 180, 30).to(torch.uint8)
     assert torch.equal(inked(grey), (255 - x) // 255 * 150)
+    noise = torch.randint(0, 256, (50, 9, 7)).to(torch.uint8)
+    border = torch.cat([noise[:, 0], noise[:, -1], noise[:, :, 0], noise[:, :, -1]], 1)
+    assert torch.equal(backgrounds(noise), border.median(1).values)
 
 
 def test_warp_without_augmentation_is_a_plain_resize(drawn):
@@ -59,6 +62,9 @@ def test_a_larger_image_is_shrunk_with_antialiasing():
     lines = torch.zeros(1, 64, 64, dtype=torch.uint8)
     lines[:, ::2] = 255  # a bilinear sample without antialiasing would be 0 or 1 somewhere
     assert warp(lines, 32)[0, 0, 2:-2].sub(0.5).abs().max() < 0.1
+    high, still = torch.zeros(1, 112, 28, dtype=torch.uint8), Config(scale=0, shear=0, shift=0, elastic=0)
+    high[:, 56] = 255
+    torch.testing.assert_close(warp(high, 32, still), warp(high, 32))
 
 
 def test_batches_give_every_image_once(drawn):

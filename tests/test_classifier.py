@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 
 import numpy as np
 import pytest
@@ -150,7 +151,7 @@ def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(drawn, quic
         CNNClassifier(config, drawn.classes).fit(drawn.subset(range(0, 340, 20)))
 
 
-def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick):
+def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick, tmp_path):
     prepare = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
     train, val = (half.with_transform(prepare) for half in halves)
     classifier = CNNClassifier(quick(epochs=1), train.classes)
@@ -158,6 +159,28 @@ def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick):
     report = CNNClassifier(quick(epochs=1, pipeline="per_image"), train.classes)
     report.fit(*halves)
     assert same(weights(classifier), weights(report))
+    classifier.save(tmp_path / "transformed.ckpt")
+    for trained in (classifier, CNNClassifier.load(tmp_path / "transformed.ckpt", device="cpu")):
+        np.testing.assert_array_equal(trained.predict(val), report.predict(halves[1]))
+        assert error(trained.predict, halves[1].x) == (
+            "these weights have learnt what a transform made of their images: give a CharDataset with the same one"
+        )
+
+
+def test_what_cublas_reads_is_set_before_its_first_use(drawn, quick, monkeypatch):
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    CNNClassifier(quick(), drawn.classes)
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
+    CNNClassifier(quick(deterministic="on"), drawn.classes)
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+
+
+def test_a_new_classifier_leaves_the_random_numbers_alone(drawn, quick):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    CNNClassifier(quick(), drawn.classes)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_model_of_ones_own_is_named_in_one_place(halves, quick, monkeypatch):
@@ -301,6 +324,9 @@ def test_bad_images_are_named_with_the_remedy(drawn, quick):
     other = CharDataset(drawn.x[:40], drawn.y[:40], classes=["a", "b"])
     assert (
         error(classifier.fit, other) == f"the images are of the classes ['a', 'b'], the classifier of {drawn.classes}"
+    )
+    assert error(CNNClassifier, quick(image_size=64), drawn.classes) == (
+        "LeNet takes images of 32×32 pixels, not 64: leave image_size out, or take another model"
     )
     assert error(CNNClassifier, quick(), ["a", "a"]) == (
         "a classifier needs two or more classes of different names, not ['a', 'a']"

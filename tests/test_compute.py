@@ -1,5 +1,4 @@
 import copy
-import os
 
 import pytest
 import torch
@@ -86,11 +85,10 @@ def test_averaging_forgets_the_first_weights_and_takes_in_buffers():
     assert same is model and nothing(3) is None
 
 
-def test_deterministic_is_switched_on_and_off_again(monkeypatch):
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+def test_deterministic_is_switched_on_and_off_again():
     with deterministic(False):
         assert not torch.are_deterministic_algorithms_enabled()
     with pytest.raises(KeyboardInterrupt), deterministic(True):
-        assert torch.are_deterministic_algorithms_enabled() and os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+        assert torch.are_deterministic_algorithms_enabled()
         raise KeyboardInterrupt
     assert not torch.are_deterministic_algorithms_enabled()

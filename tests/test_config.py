@@ -86,6 +86,12 @@ def test_bad_values_are_named_with_the_remedy():
     assert error(recipe="report", hash_id="xyz").startswith("hash_id must be 8 hex digits, not 'xyz'")
 
 
+def test_the_reports_pipeline_augments_nothing():
+    assert not Config(pipeline="per_image").augments and Config().augments
+    with pytest.raises(InputError, match="^the pipeline per_image does not augment: set rotation, scale, .* to 0, or"):
+        Config(pipeline="per_image", shift=0.1)
+
+
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "run.json"
     for text, message in (

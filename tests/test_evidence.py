@@ -1,9 +1,10 @@
 import statistics
+from dataclasses import replace
 
 import numpy as np
 
 from classifier import CNNClassifier
-from dataset import split
+from dataset import CharDataset, split
 from evidence import cross_validate, repeat
 from pixels import identical_groups
 
@@ -18,6 +19,27 @@ def test_repeat_gives_mean_spread_and_the_median_run(drawn, quick, capsys):
     assert result["runs"][0]["n"] == len(val) and "standard deviation" in capsys.readouterr().out
     again = repeat(quick(epochs=3, batch_size=32, learning_rate=0.004), train, None, [1], test=val)
     assert again["std"] == 0 and again["median"].config.random_seed == 1
+
+
+def test_nothing_learnt_before_gets_into_a_fold(drawn, quick, tmp_path):
+    """Random labels: a model that has learnt them reads them, one that has not cannot."""
+    labels = np.random.default_rng(0).integers(0, 12, 240)
+    images = CharDataset(drawn.x[::2], labels, classes=drawn.classes)
+    config = quick(epochs=60, batch_size=32, rotation=0, scale=0, shear=0, shift=0, elastic=0, label_smoothing=0)
+    learnt = CNNClassifier(config, images.classes)
+    learnt.fit(images)
+    learnt.save(tmp_path / "learnt.ckpt")
+    assert learnt.evaluate(images)["accuracy"] > 0.6
+    later = replace(config, epochs=1, learning_rate=1e-6, init_from=str(tmp_path / "learnt.ckpt"))
+    assert cross_validate(later, images, folds=2)["mean"] < 0.25
+
+
+def test_every_seed_has_a_hash_id_of_its_own(drawn, quick):
+    train, val = split(drawn.subset(range(0, 480, 8)), 0.3)
+    config = quick(recipe="report", epochs=1, hash_id="8a7e8d55")
+    assert (
+        repeat(config, train, val, [7])["median"].config.hash_id == replace(config, random_seed=7, hash_id=None).hash_id
+    )
 
 
 def test_cross_validation_predicts_every_image_out_of_fold(drawn, quick, monkeypatch):

@@ -153,6 +153,9 @@ def test_other_sizes_keep_their_aspect_and_background():
     assert 22 <= cropped.any(1).sum() <= 24 and 1 <= cropped.any(0).sum() <= 3  # 40 and 4 pixels of 48
     blank = np.full((50, 40), 200, np.uint8)
     assert (fit_image(blank, 28, 28, crop=True) == 200).all()
+    same = np.full((28, 28), 255, np.uint8)
+    same[10:18, 12:14] = 0
+    assert 22 <= (fit_image(same, 28, 28, crop=True) < 128).any(1).sum() <= 24  # what has the size already, too
     same = np.zeros((28, 28), np.uint8)
     assert fit_image(same, 28, 28) is same
 
@@ -236,8 +239,12 @@ def test_a_truncated_image_among_good_ones_is_skipped_and_listed(raw, paper, tmp
 
 def test_too_many_pixels_are_skipped(raw, paper, tmp_path, monkeypatch):
     monkeypatch.setattr(pixels, "MAX_PIXELS", 1000)
-    summary = preprocess(raw({"a": [*paper(2), np.zeros((40, 40), np.uint8)], "b": paper(2)}), tmp_path / "data.npz")
-    assert summary["skipped"] == [("a/3.bmp", "ValueError: 40×40 pixels are more than 1000")]
+    large = [np.zeros((40, 40), np.uint8), np.zeros((1, 20_000), np.uint8)]
+    summary = preprocess(raw({"a": [*paper(2), *large], "b": paper(2)}), tmp_path / "data.npz")
+    assert summary["skipped"] == [
+        ("a/3.bmp", "ValueError: 40×40 pixels: there may be 1,000, and 10,000 a side"),
+        ("a/4.bmp", "ValueError: 20000×1 pixels: there may be 1,000, and 10,000 a side"),
+    ]
 
 
 def test_read_image(paper, tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import torch
 
 from config import Config
+from dataset import CharDataset
 from files import fingerprint
 from records import RunRecord, compare, earlier_predictions, environment, read_history, read_runs, table
 
@@ -101,5 +102,7 @@ def test_the_newest_earlier_run_on_the_same_images_is_found(tmp_path, drawn):
     assert name == folders[1].name
     np.testing.assert_array_equal(predicted, (drawn.y + 1) % 12)
     assert earlier_predictions(tmp_path, drawn.subset([1])) is None and earlier_predictions(None, drawn) is None
+    renamed = CharDataset(drawn.x, drawn.y, classes=range(1, 13))  # other answers, on the same images
+    assert earlier_predictions(tmp_path, renamed) is None
     metrics = json.loads((folders[0] / "metrics.json").read_text())
-    assert metrics["test"]["fingerprint"] == fingerprint(drawn.x, drawn.y)
+    assert metrics["test"]["fingerprint"] == fingerprint(drawn.x, drawn.y, np.array(drawn.classes))

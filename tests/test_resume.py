@@ -14,6 +14,7 @@ import torch
 from classifier import CNNClassifier
 from config import Config, StorageError
 from dataset import split
+from records import read_runs
 from resume import LastState, postponed_interrupt
 from training import TrainingError
 
@@ -80,7 +81,11 @@ def test_what_differs_starts_afresh_and_says_why(halves, quick, tmp_path, capsys
     other = fitted(quick(epochs=5), halves)
     said = capsys.readouterr().out
     assert "unfinished after epoch 2: it has epochs 4, now 5. This run starts from the beginning" in said
-    assert len(other.history_) == 5 and (tmp_path / f"save/LeNet_last.{other._run['name']}.ckpt").exists() is False
+    assert len(other.history_) == 5
+    assert [path.name for path in (tmp_path / "save").glob("*LeNet_last*") if "lock" not in path.name] == [
+        "LeNet_last.ckpt"
+    ], "a finished run's own file goes"
+    assert [path.name for path in (tmp_path / "save").glob(".*_last*.lock")] in ([], [".LeNet_last.ckpt.lock"])
     fitted(quick(epochs=4), (halves[0].subset(range(100)), halves[1]), stop=1)
     assert "it has train '" in capsys.readouterr().out
     fitted(quick(epochs=4, resume=False), halves, stop=1)
@@ -137,6 +142,9 @@ def test_an_interrupt_ends_the_fit_at_the_next_batch(halves, quick, tmp_path, ca
     monkeypatch.undo()
     assert len(taken) == 6 * (epoch - 1) + 3, "it stops after the batch"
     assert f"Interrupted in epoch {epoch}: the best weights so far are kept. Run again" in capsys.readouterr().out
+    assert [run["epochs"] for run in read_runs(config.record_path)] == [4] * (1 + (epoch > 1)), (
+        "one without an epoch is none"
+    )
     assert len(classifier.history_) == epoch - 1 and classifier.evaluate(halves[1])["n"] == len(halves[1])
     assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
