@@ -57,7 +57,9 @@ def pictures() -> list[bytes]:
             image = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
             image.save(buffer, kind)
             files.append(buffer.getvalue())
-    return files
+    thin = io.BytesIO()
+    Image.new("L", (120_000, 1)).save(thin, "PNG")  # as a square, 13 GB
+    return [*files, thin.getvalue()]
 
 
 def packed(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -138,8 +140,14 @@ def checkpoints() -> list[bytes]:
 def configs() -> list[bytes]:
     root = Path(__file__).resolve().parents[1] / "configs"
     ours = json.dumps(asdict(Config())).encode()
-    hostile = ['{"epochs": ' + "9" * 5000 + "}", '{"learning_rate": 1e999, "' + "k" * 10**6 + '": 1}', "[" * 10**5,
-               '{"learning_rate": ' + "9" * 400 + "}", '{"record_path": "a\\u0000b"}']  # fmt: skip
+    hostile = [
+        '{"model": ["LeNet"]}',
+        '{"epochs": ' + "9" * 5000 + "}",
+        '{"learning_rate": ' + "9" * 400 + "}",
+        '{"learning_rate": 1e999, "' + "k" * 10**6 + '": 1}',
+        '{"record_path": "a\\u0000b"}',
+        "[" * 10**5,
+    ]
     return [ours, *(path.read_bytes() for path in sorted(root.glob("*.json"))), *map(str.encode, hostile)]
 
 
