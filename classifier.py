@@ -137,7 +137,7 @@ class CNNClassifier:
         self.history_, self.best_epoch_, self.metrics_, self.temperature_ = [], None, None, 1.0
         self.model = self._build()
         if self.config.init_from:
-            self._start_from(self.config.init_from)
+            self._start_from(self.config.init_from, train, val)
         if self.device.type == "cpu":
             keep_freed_memory()
         repeatable = self.device.type == "cuda" and self.config.deterministic == "on"
@@ -183,7 +183,7 @@ class CNNClassifier:
                 rate = training.optimizer.param_groups[0]["lr"]
                 self.history_.append(row | {"learning_rate": rate, "seconds": time.perf_counter() - start})
                 former, best = best, self._better(best, checked, training.averaged)
-                run.write(history=self.history_, best=best, training=training.state())
+                run.write(epoch == epochs, history=self.history_, best=best, training=training.state())
                 if run.checkpoint and best is not former:
                     self._write(run.checkpoint, training.averaged)
                 self._tell(trained, checked, progress, callbacks)
@@ -351,8 +351,14 @@ class CNNClassifier:
         classifier.model.eval()
         return classifier
 
-    def _start_from(self, path: str | Path) -> None:
+    def trained_on(self, images: CharDataset) -> bool:
+        """Return whether these very images, and no others, were those that the weights have learnt."""
+        return self._run is not None and self._run["train"] == fingerprint(images.x, images.y)
+
+    def _start_from(self, path: str | Path, train: CharDataset, val: CharDataset | None) -> None:
         checkpoint = checkpoints.read(path)
+        if val and checkpoint["run"] and checkpoint["run"]["train"] != fingerprint(train.x, train.y):
+            print(f"{path} has learnt other images than these: some of the validation images may be among them.")
         theirs = checkpoint | {"pipeline": checkpoint["config"].get("pipeline")}  # which prepares the pixels
         ours = {"model": self.config.model, "classes": self.classes_, "image_size": self.image_size}
         for key, value in (ours | {"pipeline": self.config.pipeline}).items():

@@ -144,9 +144,10 @@ class Config:
     def epochs_for(self, images: int) -> int:
         """Return how many epochs a run on that many training images takes.
 
-        A small data set is gone through more often: what a model learns depends on the steps that it takes.
+        A small data set is gone through more often: what a model learns depends on the steps that it takes. One of less
+        than a batch takes a step an epoch.
         """
-        return self.epochs or max(20, math.ceil(self.images_shown / images))
+        return self.epochs or max(20, math.ceil(self.images_shown / max(images, self.batch_size)))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from classifier import CNNClassifier
-from config import Config
+from config import Config, InputError
 from dataset import CharDataset, leak_groups
 from metrics import accuracy, in_words
 
@@ -56,13 +56,22 @@ def cross_validate(
     Returns:
         accuracies of the folds, their mean and std, pooled (`metrics.accuracy` over all images), probabilities float32
         (N, C) and fold int64 (N,), by which model each image was predicted.
+
+    Raises:
+        InputError: a class with fewer different images than folds.
     """
     from sklearn.model_selection import StratifiedGroupKFold  # here, since it takes a second to import
 
+    groups = leak_groups(images)
+    for k, name in enumerate(images.classes):
+        if (count := len(set(groups[images.y == k]))) < folds:
+            raise InputError(
+                f"class {name!r} has {count} different images, too few for {folds} folds: take fewer folds"
+            )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.split_seed)
     probabilities = np.zeros((len(images), len(images.classes)), np.float32)
     fold, runs = np.zeros(len(images), np.int64), []
-    for k, (learnt, judged) in enumerate(splitter.split(images.x, images.y, leak_groups(images))):
+    for k, (learnt, judged) in enumerate(splitter.split(images.x, images.y, groups)):
         changes = {"random_seed": config.random_seed + k, "init_from": None, "hash_id": None}
         changes |= {"record_path": None, "save_path": None}
         classifier = CNNClassifier(replace(config, **changes), images.classes)

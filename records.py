@@ -84,6 +84,8 @@ class RunRecord:
         """Return the record of a run that goes on after the epochs of `history`; later rows are forgotten."""
         record = cls.__new__(cls)
         record.folder, record._metrics = Path(folder), {}
+        for unfinished in record.folder.glob(".*.part"):  # which the killed process has left
+            unfinished.unlink()
         (record.folder / "history.csv").unlink(missing_ok=True)
         for row in history:
             record.epoch(row)

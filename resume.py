@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ CONTENT = {
     "training": dict,  # Training.state()
 }
 CONTENT = {key: (kind, lambda value: True) for key, kind in CONTENT.items()}
+
+LONG = 0.05  # seconds; what takes less is written after every epoch
 
 
 class LastState:
@@ -127,6 +130,7 @@ class Run:
 
     def __init__(self, config: Config, device: torch.device, images: dict, same: dict, about: dict):
         self.former = self.record = self.checkpoint = self._state = None
+        self._next = 0.0  # when a state that takes long may be written again
         self.described = {"name": f"{run_name(config)}-{uuid.uuid4().hex[:4]}"} | images
         self._save_path = config.save_path and Path(config.save_path)
         if self._save_path:
@@ -157,10 +161,16 @@ class Run:
             self.record = RunRecord(config.record_path, config, environment(device) | about)
             self.described["name"] = self.record.folder.name
 
-    def write(self, **content) -> None:
-        """Write the state at an epoch's end: history, best and training."""
-        if self._state:
+    def write(self, at_once: bool, **content) -> None:
+        """Write the state at an epoch's end: history, best and training.
+
+        One that takes long to write is written in a tenth of the time, unless `at_once`.
+        """
+        start = time.perf_counter()
+        if self._state and (at_once or start >= self._next):
             self._state.write(**content)
+            seconds = time.perf_counter() - start
+            self._next = start + 10 * seconds if seconds > LONG else 0.0
 
     def publish(self, history: list[dict], best_epoch: int | None, metrics: dict | None, finished: bool) -> Path | None:
         """Note the best epoch in the record, move its checkpoint to where the best is, and return where it went."""

@@ -90,6 +90,7 @@ def ending(folder: Path) -> dict:
         "training": last["training"], "finished": last["finished"],
         "history": [{key: value for key, value in row.items() if key != "seconds"} for row in last["history"]],
         "rows": rows, "files": sorted(path.name for path in (folder / "save").iterdir()),
+        "unfinished": [*folder.rglob(".*.part")],
         "validation": json.loads((record / "metrics.json").read_text(encoding="utf-8"))["validation"],
     }  # fmt: skip
 

@@ -177,7 +177,7 @@ def main():
     done = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"options": what, "variants": {}}
     if done["options"] != what:
         parser.error(f"{path} holds figures of {done['options']}, not of {what}: give another --output")
-    done["environment"] = environment(pick_device(options.device))
+    about = environment(pick_device(options.device))
     changes = variants(options.model, recipe)
     if options.only and (unknown := set(options.only) - set(changes)):
         parser.error(f"no variant {', '.join(unknown)}: there are {', '.join(changes)}")
@@ -193,9 +193,10 @@ def main():
             else:
                 done["variants"][name] = validated(config, images, options.folds, with_shifts=name == "recipe")
             done["variants"][name]["seconds"] = (time.perf_counter() - start) / options.folds  # of a fit
+            done["variants"][name]["environment"] = about
             write_json(path, done)
     how = f"{options.folds} {'seeds, trained on drawn characters' if options.drawn else 'folds'}"
-    print(f"\n{options.model}, {images.source}, {how}, {done['environment']['device_name']}")
+    print(f"\n{options.model}, {images.source}, {how}, {about['device_name']}")
     for line in table(done["variants"], images):
         print(line)
 

@@ -144,7 +144,7 @@ def prediction(
 
     Args:
         image: uint8 (H, W).
-        seen: float (S, S), ink in [0, 1].
+        seen: float (S, S) in [0, 1].
         probabilities: float (C,).
         labels: uint8 (C, H, W), an image of each class.
         classes: names of the C classes.
@@ -152,7 +152,7 @@ def prediction(
     top = np.argsort(-probabilities, kind="stable")[:5]
     figure, axes = new_figure(9, 1.7, 1, 2 + len(top))
     show(axes[0, 0], image, "the image")
-    show(axes[0, 1], 1 - seen, "as the model sees it")
+    show(axes[0, 1], seen, "as the model sees it")
     for axis, k in zip(axes[0, 2:], top, strict=True):
         show(axis, labels[k], f"{class_name(k, classes)}: {probabilities[k]:.1%}")
     return figure

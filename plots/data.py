@@ -52,14 +52,14 @@ def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
     """Draw images beside what training makes of them.
 
     Args:
-        originals: float (R, S, S), ink in [0, 1].
+        originals: float (R, S, S) in [0, 1], as a model sees them.
         variants: float (R, V, S, S).
     """
     rows, columns = variants.shape[:2]
     figure, axes = new_figure(0.7 * (columns + 1), 0.75 * rows + 0.2, rows, columns + 1)
     for axis_row, original, row in zip(axes, originals, variants, strict=True):
         for axis, image in zip(axis_row, [original, *row], strict=True):
-            show(axis, 1 - image)
+            show(axis, image)
     axes[0, 0].set_title("as it is", fontsize=9)
     axes[0, 1].set_title("augmented …", fontsize=9, loc="left")
     return figure

@@ -38,14 +38,14 @@ def attention(images: np.ndarray, looks: np.ndarray, y: np.ndarray, read: np.nda
     """Draw images, and over each what speaks for the class that it is read as.
 
     Args:
-        images: float (M, S, S), ink in [0, 1].
+        images: float (M, S, S) in [0, 1], as the model sees them.
         looks: float (M, S, S) ≥ 0, what `inside.where_it_looks` gives.
         y, read: int64 (M,), the given classes and those that the images are read as.
         classes: names of the C classes.
     """
     figure, axes = new_figure(2.4 * len(images), 2.6, 1, len(images))
     for axis, image, look, given, k in zip(axes[0], images, looks, y, read, strict=True):
-        show(axis, 1 - image, f"given: {class_name(given, classes)}, read: {class_name(k, classes)}")
+        show(axis, image, f"given: {class_name(given, classes)}, read: {class_name(k, classes)}")
         axis.imshow(look, cmap="Oranges", alpha=0.75 * look / max(look.max(), 1e-9))
     return figure
 

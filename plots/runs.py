@@ -12,18 +12,20 @@ from plots.style import NOTE, TRAIN, VALIDATION, new_figure, styled
 
 
 @styled
-def curves(history: Sequence[dict], epochs: int | None = None) -> Figure:
+def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool = True) -> Figure:
     """Draw loss, accuracy and learning rate over the epochs, the best validation epoch marked.
 
     Args:
         history: what `fit` returns: a dict an epoch.
         epochs: of the whole run, where it is still going on.
+        augmented: whether the training images were, which is why they may be read worse than those of validation.
     """
     figure, axes = new_figure(10, 4.6, 2, 2, sharex=True, height_ratios=[3, 1])
     epoch = [row["epoch"] for row in history]
     validated = history[0]["val_accuracy"] is not None
+    training = "training (augmented)" if augmented else "training"
     for axis, key in ((axes[0, 0], "loss"), (axes[0, 1], "accuracy")):
-        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label="training (augmented)")
+        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label=training)
         if validated:
             label = f"validation (n = {history[0]['val_n']})"
             axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label)
@@ -86,12 +88,13 @@ class LiveCurves:
 
     Args:
         epochs: of the whole run.
+        augmented: see `curves`.
     """
 
-    def __init__(self, epochs: int):
+    def __init__(self, epochs: int, augmented: bool = True):
         from IPython.display import Pretty, display
 
-        self.epochs, self._next = epochs, 0.0
+        self.epochs, self.augmented, self._next = epochs, augmented, 0.0
         # Before the progress line, which else would be cut in two.
         self._display = display(Pretty("The curves appear after the first epoch."), display_id=True)
 
@@ -101,7 +104,7 @@ class LiveCurves:
         if start < self._next and not last:
             return
         png = io.BytesIO()
-        curves(history, self.epochs).savefig(png)
+        curves(history, self.epochs, self.augmented).savefig(png)
         if folder:  # also of a run that is stopped
             (folder / "curves.png").write_bytes(png.getvalue())
         self._update(png.getvalue())

@@ -74,6 +74,9 @@ def thumbnail(axis, image: np.ndarray, place: tuple, offset: tuple = (0, 0), coo
 
 
 def show(axis, image: np.ndarray, title: str = "") -> None:
+    """Draw an image (H, W): uint8 as it is, float in [0, 1], as a model sees it, as dark ink on white paper."""
+    if image.dtype != np.uint8 and np.median([image[0], image[-1], image[:, 0], image[:, -1]]) < 0.5:
+        image = 1 - image
     axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
     axis.set_title(title, fontsize=9)
     axis.set_axis_off()

@@ -1,5 +1,6 @@
 """What several tests share: small data sets, quick parameters, the real images where there are any."""
 
+import math
 import os
 import signal
 import sys
@@ -26,6 +27,12 @@ def drawn() -> CharDataset:
     """480 drawn characters, 40 of each."""
     x, y = strokes.draw(per_class=40)
     return CharDataset(x, y, classes=list(strokes.CHARACTERS), source="drawn for a test")
+
+
+@pytest.fixture(autouse=True)
+def states_after_every_epoch(monkeypatch):
+    """However busy the disk is."""
+    monkeypatch.setattr("resume.LONG", math.inf)
 
 
 @pytest.fixture

@@ -43,6 +43,15 @@ def test_warp_moves_as_much_as_it_says():
 
     torch.manual_seed(0)
     assert offsets(rotation=90, scale=0.3, shear=0.5).abs().max() < 1e-3
+    dot.zero_()[:, 16, 24] = 255  # halfway to the right edge
+    turned, sheared, scaled = offsets(rotation=90), offsets(shear=0.5), offsets(scale=0.3)
+    assert turned.abs().max() <= 8.1 and turned[:, 1].abs().max() > 7 and turned[:, 1].mean().abs() < 0.5
+    assert (sheared - torch.tensor([8.0, 0.0])).abs().max() < 0.1, "a shear leaves its own axis where it is"
+    assert 5.9 <= scaled[:, 0].min() < 6.5 and 10 < scaled[:, 0].max() <= 8 / 0.69, "8 / 1.3 to 8 / 0.7"
+    assert scaled[:, 1].abs().max() < 0.1
+    dot.zero_()[:, 24, 16] = 255  # halfway to the bottom
+    assert 3 < offsets(shear=0.5)[:, 0].abs().max() <= 4.1
+    dot.zero_()[:, 16, 16] = 255
     moved = offsets(shift=0.1)
     assert 3.0 < moved.abs().max() <= 3.301 and moved.mean().abs() < 0.2
     assert 0.5 < offsets(elastic=0.06).std() < 1.5

@@ -115,6 +115,7 @@ def test_history_has_a_dict_an_epoch_and_the_best_epochs_weights_are_restored(ha
 
 
 def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
+    halves[0].corrections = [{"file": "1/3", "given": "博", "corrected": "学"}]
     classifier = CNNClassifier(quick(), halves[0].classes)
     history = classifier.fit(*halves)
     folder = classifier.record_.folder
@@ -123,6 +124,7 @@ def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
     assert [float(row["val_accuracy"]) for row in rows] == [row["val_accuracy"] for row in history]
     assert len((folder / "log.txt").read_text(encoding="utf-8").splitlines()) == 3
     about = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    assert about["corrections"] == halves[0].corrections != []
     assert (about["train_images"], about["val_images"]) == (len(halves[0]), len(halves[1]))
     assert len(about["train_fingerprint"]) == 16 and about["train_fingerprint"] != about["val_fingerprint"]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -202,13 +204,18 @@ def test_a_model_of_ones_own_is_named_in_one_place(halves, quick, monkeypatch):
 # ---------------------------------------------------------------------------------------------- staged training
 
 
-def test_a_run_starts_from_the_weights_of_another(halves, quick, tmp_path):
+def test_a_run_starts_from_the_weights_of_another(halves, quick, tmp_path, capsys):
     first = CNNClassifier(quick(epochs=1), halves[0].classes)
     first.fit(*halves)
     path = tmp_path / "start.ckpt"
     first.save(path)
     second = CNNClassifier(quick(epochs=1, init_from=str(path), learning_rate=1e-9), halves[0].classes)
     second.fit(*halves)
+    assert "has learnt other images" not in capsys.readouterr().out and second.trained_on(halves[0])
+    other = CNNClassifier(quick(epochs=1, init_from=str(path)), halves[0].classes)
+    other.fit(halves[0].subset(range(100)), halves[1])
+    assert f"{path} has learnt other images than these: some of the validation" in capsys.readouterr().out
+    assert not other.trained_on(halves[0])
     for a, b in zip(weights(first).values(), weights(second).values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
 

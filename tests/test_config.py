@@ -25,7 +25,7 @@ def test_the_recipe_fills_what_is_not_set():
 
 
 def test_small_data_sets_are_gone_through_more_often():
-    assert [Config(images_shown=1000).epochs_for(n) for n in (10, 30, 1000)] == [100, 34, 20]
+    assert [Config(images_shown=1000, batch_size=10).epochs_for(n) for n in (3, 10, 30, 1000)] == [100, 100, 34, 20]
     assert Config(epochs=7).epochs_for(10) == 7
 
 

@@ -2,8 +2,10 @@ import statistics
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from classifier import CNNClassifier
+from config import InputError
 from dataset import CharDataset, split
 from evidence import cross_validate, repeat
 from pixels import identical_groups
@@ -32,6 +34,12 @@ def test_nothing_learnt_before_gets_into_a_fold(drawn, quick, tmp_path):
     assert learnt.evaluate(images)["accuracy"] > 0.6
     later = replace(config, epochs=1, learning_rate=1e-6, init_from=str(tmp_path / "learnt.ckpt"))
     assert cross_validate(later, images, folds=2)["mean"] < 0.25
+
+
+def test_a_class_with_fewer_images_than_folds_is_named(drawn, quick):
+    few = drawn.subset([*range(80), 80, 81, 82, 82])
+    with pytest.raises(InputError, match="^class '笃' has 3 different images, too few for 4 folds: take fewer folds$"):
+        cross_validate(quick(), CharDataset(few.x, few.y, classes=drawn.classes[:3]), folds=4)
 
 
 def test_every_seed_has_a_hash_id_of_its_own(drawn, quick):

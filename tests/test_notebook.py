@@ -45,14 +45,20 @@ def test_train_and_test_then_test_alone(execute, tmp_path):
     assert "C3: 16 maps, 5×5, each of all of S2's" in trained
     (folder,) = (tmp_path / "record").iterdir()
     assert {"curves.png", "audit.json", "predictions.csv"} <= {path.name for path in folder.iterdir()}
+    assert "have learnt other images" not in trained
     tested = execute(mode="test", check_labels=True, epochs=1)
     assert "of 48 images, this run alone reads 0 rightly" in tested and "fold 5 of 5: " in tested
     assert re.search(r"accuracy    ([\d.]+%) \(", tested)[1] == accuracy
     assert len(list((tmp_path / "record").iterdir())) == 1  # testing leaves no record of a run
 
 
-def test_train_alone(execute, tmp_path):
-    text = execute(mode="train", model="ResNet18", image_size=32, epochs=1)
+def test_train_alone(execute, raw, drawn, tmp_path):
+    parts = {f"train/{k}": drawn.x[drawn.y == k] for k in range(3)}
+    parts |= {f"test/{k}": drawn.x[drawn.y == k][:5] for k in range(3)}
+    options = {"raw_data_path": str(raw(parts, "parts")), "own_image": str(tmp_path / "parts/test/2/1.bmp")}
+    text = execute(mode="train", model="ResNet18", raw_size=32, image_size=32, epochs=1, **options)
+    assert "108 images to train on, 12 to validate, 15 to test" in text and "judged on 15 images" in text
+    assert "identical in train and test: 15" in text
     assert "accuracy on held-out images" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
 
 

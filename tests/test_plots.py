@@ -55,6 +55,8 @@ def test_exemplars_are_images_of_their_class(drawn):
 
 def test_curves_mark_the_best_epoch():
     figure = rendered(plots.curves(HISTORY, epochs=10))
+    labels = [line.get_label() for line in plots.curves(HISTORY, augmented=False).axes[0].lines]
+    assert labels[0] == "training" and figure.axes[0].lines[0].get_label() == "training (augmented)"
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy", "learning rate", "seconds"]
     assert figure.axes[1].get_title() == "best: 90.00% (80.00% to 95.00%) in epoch 2"
     assert figure.axes[0].get_title() == "epoch 3 of 10, 6 s, 14 s left"

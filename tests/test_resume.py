@@ -94,6 +94,24 @@ def test_what_differs_starts_afresh_and_says_why(halves, quick, tmp_path, capsys
     assert "going on after epoch 2" in capsys.readouterr().out
 
 
+def test_a_state_that_takes_long_is_written_in_a_tenth_of_the_time(halves, quick, monkeypatch):
+    written, now = [], [100.0]
+
+    def write(self, **content):
+        written.append(len(content["history"]))
+        now[0] += 2.0
+
+    monkeypatch.setattr("resume.LONG", 1.0)
+    monkeypatch.setattr(LastState, "write", write)
+    monkeypatch.setattr("resume.time.perf_counter", lambda: now[0])
+
+    def an_epoch_takes_6_seconds(history, folder):
+        now[0] += 6.0
+
+    CNNClassifier(quick(epochs=9), halves[0].classes).fit(*halves, [an_epoch_takes_6_seconds])
+    assert written == [1, 4, 7, 9]
+
+
 def test_two_live_runs_have_a_file_each(tmp_path):
     first, second = (LastState(tmp_path / "best.ckpt", "LeNet", name, {"a": 1}, True) for name in ("x", "y"))
     assert (first.path.name, second.path.name) == ("LeNet_last.ckpt", "LeNet_last.y.ckpt")
