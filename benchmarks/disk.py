@@ -4,7 +4,8 @@
 
 Where this process may mount (root on Linux), data, record and checkpoints are made on small tmpfs mounts that fill up,
 and on one that is read-only; everywhere on POSIX, under a limit on the size of a file. A run may succeed or raise
-StorageError. What the folder held before, a data.npz and a checkpoint, must load as it was. Prints a table.
+StorageError. What the folder held before, a data.npz and a checkpoint, must stay, or give way to newer ones that are
+whole. Prints a table.
 """
 
 import argparse
@@ -68,18 +69,30 @@ def attempt(folder: Path, limit: int = 0) -> str:
     return result
 
 
-def check(name: str, folder: Path, before: tuple, outcome: str) -> bool:
-    """Print and return whether a case went as it must; without an error the files may be newer ones."""
+def held(folder: Path) -> dict[str, bytes]:
+    """Return the data and the checkpoint that a folder holds, both of which must load."""
+    files = {}
+    for name, read in (("data.npz", load_npz), ("save/best.ckpt", CNNClassifier.load)):
+        if (folder / name).exists():
+            read(folder / name)
+            files[name] = (folder / name).read_bytes()
+    return files
+
+
+def case(name: str, folder: Path, limit: int = 0, read_only: bool = False) -> dict[str, bool]:
+    """Run once below the folder, print how it went, and return whether that is as it must be.
+
+    What was there stays, or gives way to newer files that are whole; on a read-only disk nothing changes.
+    """
+    before = held(folder)
+    outcome = attempt(folder, limit)
+    after = held(folder)
     debris = [path.name for path in folder.rglob("*.part")]
-    whole = True
-    for path, read in ((folder / "data.npz", load_npz), (folder / "save/best.ckpt", CNNClassifier.load)):
-        content = path.read_bytes() if path.exists() else None
-        if content is not None:
-            read(path)  # whatever is there is whole
-        whole &= content is not None or before == (None, None)
-    good = outcome.startswith(("succeeded", "StorageError")) and whole and not debris
+    good = outcome.startswith("StorageError" if read_only else ("succeeded", "StorageError"))
+    good = good and not debris and (after == before if read_only else before.keys() <= after.keys())
+    good = good and (not outcome.startswith("succeeded") or len(after) == 2)
     print(f"{'ok' if good else 'BAD':4}{name:36}{outcome[:100]}" + (f" debris: {debris}" if debris else ""))
-    return good
+    return {name: good}
 
 
 def main():
@@ -88,15 +101,14 @@ def main():
                         help="KiB, of the disks and of the largest file")  # fmt: skip
     parser.add_argument("--output", default="disk.json")
     options = parser.parse_args()
-    cases = []
+    cases = {}
     with tempfile.TemporaryDirectory() as scratch:
         full = Path(scratch) / "full"
         attempt(full)
         for size in options.sizes:
             folder = Path(scratch) / f"limit{size}"
             subprocess.run(["cp", "-r", full, folder], check=True)
-            cases.append((f"files of {size} KiB at most", check(f"files of {size} KiB at most", folder, (1, 1),
-                                                             attempt(folder, size * 1024))))  # fmt: skip
+            cases |= case(f"files of {size} KiB at most", folder, size * 1024)
         mount = Path(scratch) / "mount"
         mount.mkdir()
         for size in options.sizes:
@@ -105,15 +117,13 @@ def main():
                 print("     this process may not mount: a full disk and a read-only one were not tried")
                 break
             try:
-                name = f"a disk of {size} KiB"
-                cases.append((name, check(name, mount, (None, None), attempt(mount))))
+                cases |= case(f"a disk of {size} KiB", mount)
                 subprocess.run(["mount", "-o", "remount,ro", mount], check=True)
-                name = f"read-only, {size} KiB"
-                cases.append((name, check(name, mount, (None, None), attempt(mount))))
+                cases |= case(f"read-only, {size} KiB", mount, read_only=True)
             finally:
                 subprocess.run(["umount", mount], check=True)
-    write_json(options.output, {"cases": dict(cases)})
-    sys.exit(not all(good for _, good in cases))
+    write_json(options.output, {"cases": cases})
+    sys.exit(not all(cases.values()))
 
 
 if __name__ == "__main__":
