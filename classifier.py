@@ -22,7 +22,7 @@ from dataset import CharDataset, as_dataset
 from files import fingerprint
 from init import pick_device, random_numbers_kept, set_seed
 from metrics import accuracy, calibration_error, fit_temperature, in_words, per_class
-from models import MODELS, build
+from models import build, image_size
 from pixels import fit_image
 from resume import Run, postponed_interrupt
 from training import Training, TrainingError, learns_nothing
@@ -60,8 +60,8 @@ class CNNClassifier:
         temperature_: what logits are divided by before they become probabilities; 1 unless `calibrate` has set it.
 
     Raises:
-        InputError: a device that is not there, an image size that the model does not take.
-        ValueError: an unknown model.
+        InputError: a device that is not there.
+        ValueError: an unknown model, or an image size that it does not take.
     """
 
     def __init__(self, config: Config | None = None, classes: Sequence[str] = ()):
@@ -77,7 +77,8 @@ class CNNClassifier:
         self.source_shape = [self.config.raw_size] * 2  # pixels (H, W) of the images it is trained on
         self.style_, self._cropped, self._transformed = None, False, False
         self.model = self._build()
-        self.image_size = self._image_size()
+        at_most = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
+        self.image_size = image_size(self.config.model, self.config.image_size, at_most)
 
     def _build(self) -> nn.Module:
         with random_numbers_kept(self.device):  # the same first weights on any device
@@ -85,22 +86,6 @@ class CNNClassifier:
             model = build(self.config.model, 1, len(self.classes_))
         self._uses = choose(self.config, model, self.device)
         return place(model, self.device, self._uses)
-
-    def _image_size(self) -> int:
-        """Return the pixels a side that the model sees: as its paper says, but at most 64 where there is no GPU.
-
-        Raises InputError for a size that the model cannot take.
-        """
-        model, wanted = MODELS[self.config.model], self.config.image_size
-        own = getattr(model, "image_size", 32)
-        if wanted not in (None, own) and not getattr(model, "any_size", True):
-            raise InputError(
-                f"{self.config.model} takes images of {own}×{own} pixels, not {wanted}: leave image_size out, or take "
-                "another model"
-            )
-        if wanted is None and self.config.pipeline == "resident" and self.device.type == "cpu":
-            return min(own, 64)
-        return wanted or own
 
     # ------------------------------------------------------------------------------------------ fit
 
@@ -160,7 +145,7 @@ class CNNClassifier:
 
     def _run_epochs(self, train, val, callbacks, run: Run, interrupted: Event) -> None:
         """Train to the end, or to an interrupt, and end with the best weights so far."""
-        config, best = self.config, None
+        config, best, kept = self.config, None, None  # the best epoch so far, and the one that is in its checkpoint
         epochs, steps = config.epochs_for(len(train)), batches.steps(len(train), config.batch_size)  # steps an epoch
         training = Training(config, self.model, self._uses, epochs * steps)
         if run.former:
@@ -182,10 +167,11 @@ class CNNClassifier:
                 row = {"epoch": epoch} | _columns("train", trained) | _columns("val", checked)
                 rate = training.optimizer.param_groups[0]["lr"]
                 self.history_.append(row | {"learning_rate": rate, "seconds": time.perf_counter() - start})
-                former, best = best, self._better(best, checked, training.averaged)
-                run.write(epoch == epochs, history=self.history_, best=best, training=training.state())
-                if run.checkpoint and best is not former:
-                    self._write(run.checkpoint, training.averaged)
+                best = self._better(best, checked, training.averaged)
+                written = run.write(epoch == epochs, history=self.history_, best=best, training=training.state())
+                if written and best is not kept:
+                    self._write(run.checkpoint, best["state_dict"])
+                    kept = best
                 self._tell(trained, checked, progress, callbacks)
         finally:
             progress.close()
@@ -321,13 +307,13 @@ class CNNClassifier:
 
     def save(self, path: str | Path) -> None:
         """Write a checkpoint: the weights and all that `load` needs, as tensors and plain values."""
-        self._write(Path(path), self.model)
+        self._write(Path(path), self.model.state_dict())
 
-    def _write(self, path: Path, model: nn.Module) -> None:
+    def _write(self, path: Path, weights: dict[str, torch.Tensor]) -> None:
         content = {key: getattr(self, name) for key, name in KEPT.items()}
         content |= {"model": self.config.model, "in_channels": 1, "config": asdict(self.config)}
         content["state_dict"] = {
-            key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in model.state_dict().items()
+            key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in weights.items()
         }
         checkpoints.write(path, content)
 
@@ -386,7 +372,7 @@ class CNNClassifier:
 
     def _publish(self, run: Run, finished: bool) -> None:
         if run.checkpoint:
-            self._write(run.checkpoint, self.model)
+            self._write(run.checkpoint, self.model.state_dict())
         self.checkpoint_ = run.publish(self.history_, self.best_epoch_, self.metrics_, finished)
 
     def _tell(self, trained: dict, checked: dict | None, progress: tqdm, callbacks: Sequence[Callable]) -> None:

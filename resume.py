@@ -161,16 +161,18 @@ class Run:
             self.record = RunRecord(config.record_path, config, environment(device) | about)
             self.described["name"] = self.record.folder.name
 
-    def write(self, at_once: bool, **content) -> None:
-        """Write the state at an epoch's end: history, best and training.
+    def write(self, at_once: bool, **content) -> bool:
+        """Write the state at an epoch's end: history, best and training; return whether it was written.
 
-        One that takes long to write is written in a tenth of the time, unless `at_once`.
+        One that takes long is written in a tenth of the time only, unless `at_once`.
         """
         start = time.perf_counter()
-        if self._state and (at_once or start >= self._next):
-            self._state.write(**content)
-            seconds = time.perf_counter() - start
-            self._next = start + 10 * seconds if seconds > LONG else 0.0
+        if not self._state or (start < self._next and not at_once):
+            return False
+        self._state.write(**content)
+        seconds = time.perf_counter() - start
+        self._next = start + 10 * seconds if seconds > LONG else 0.0
+        return True
 
     def publish(self, history: list[dict], best_epoch: int | None, metrics: dict | None, finished: bool) -> Path | None:
         """Note the best epoch in the record, move its checkpoint to where the best is, and return where it went."""

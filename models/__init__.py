@@ -15,7 +15,7 @@ from models.ResNet import ResBlock, ResNet18
 
 MODELS = {"LeNet": LeNet, "ResNet18": ResNet18}
 
-__all__ = ["MODELS", "LeNet", "ResBlock", "ResNet18", "build", "described", "layer_outputs"]
+__all__ = ["MODELS", "LeNet", "ResBlock", "ResNet18", "build", "described", "image_size", "layer_outputs"]
 
 
 def build(name: str, in_channels: int, classes: int) -> nn.Module:
@@ -28,6 +28,20 @@ def build(name: str, in_channels: int, classes: int) -> nn.Module:
         close = get_close_matches(name, MODELS, n=1, cutoff=0.0)
         raise ValueError(f"unknown model {name!r}: did you mean {close[0]!r}? The models are {', '.join(MODELS)}.")
     return MODELS[name](in_channels, classes)
+
+
+def image_size(name: str, wanted: int | None = None, at_most: int | None = None) -> int:
+    """Return the pixels a side that a model is to see: those that are wanted, else its paper's, or `at_most`.
+
+    Raises:
+        ValueError: it does not take what is wanted.
+    """
+    own, any_size = getattr(MODELS[name], "image_size", 32), getattr(MODELS[name], "any_size", True)
+    if wanted not in (None, own) and not any_size:
+        raise ValueError(
+            f"{name} takes images of {own}×{own} pixels, not {wanted}: leave image_size out, or take another model"
+        )
+    return wanted or min(own, at_most or own)
 
 
 @torch.inference_mode()
