@@ -38,9 +38,8 @@ def warp(images: torch.Tensor, size: int, config: Config | None = None) -> torch
         config: how strongly to augment, with numbers from torch's global generator; None: not at all.
     """
     images, (height, width) = images / 255, images.shape[1:]
-    if (
-        config is None or max(height, width) > size
-    ):  # sampled as they are, larger ones would lose strokes between the points
+    # Sampled as they are, larger images would lose strokes between the points.
+    if config is None or max(height, width) > size:
         rows, columns = (_resampling(side, size, images.device) for side in (height, width))
         images = rows @ (images @ columns.T)
     images = images[:, None]
