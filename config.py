@@ -39,7 +39,7 @@ RECIPES = {
     ),
 }  # fmt: skip
 RECIPES["ResNet18"] = RECIPES["default"] | dict(
-    batch_size=64, images_shown=133_920, learning_rate=0.002, weight_decay=0.01, rotation=22.0
+    batch_size=64, images_shown=133_920, learning_rate=0.002, weight_decay=0.01
 )
 
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")

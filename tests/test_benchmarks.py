@@ -66,6 +66,16 @@ def test_recipe_of_drawn_characters(tmp_path, images):
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
+def test_held_out(tmp_path, raw, drawn):
+    output, few = tmp_path / "held_out.json", [drawn.y == k for k in range(3)]
+    for part, kept in ("train", slice(12)), ("test", slice(12, 16)):
+        raw({str(k): drawn.x[one][kept] for k, one in enumerate(few)}, f"images/{part}")
+    words = ["--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", output]
+    text = run("held_out.py", tmp_path / "images", *words)
+    runs = json.loads(output.read_text(encoding="utf-8"))["runs"]
+    assert [one["n"] for one in runs] == [12, 12] and "2 seeds: mean" in text
+
+
 def test_photos(tmp_path):
     output = tmp_path / "photos.json"
     text = run("photos.py", "--epochs", 1, "--count", 1, "--output", output)
