@@ -139,7 +139,7 @@ class CNNClassifier:
             complete = len(self.history_) == self.config.epochs_for(len(train))
             if not complete:
                 place = f"Interrupted in epoch {len(self.history_) + 1}"
-                print(f"\n{place}: the best weights so far are kept. Run again to go on.")
+                print(f"\n{place}: the best weights so far are kept." + " Run again to go on." * bool(run.checkpoint))
             self._publish(run, finished=complete)
         return self.history_
 
@@ -268,7 +268,8 @@ class CNNClassifier:
 
         Args:
             images: uint8 (N, H, W), or one image (H, W), of any size, or a dataset. They are prepared as in training:
-                ink dark on light or light on dark, brought to the training images' size with the aspect kept.
+                ink dark on light or light on dark, brought to the training images' size with the aspect kept, or if
+                they have it already, taken as they are.
 
         Raises:
             InputError: another rank or dtype.
@@ -339,11 +340,11 @@ class CNNClassifier:
 
     def trained_on(self, images: CharDataset) -> bool:
         """Return whether these very images, and no others, were those that the weights have learnt."""
-        return self._run is not None and self._run["train"] == fingerprint(images.x, images.y)
+        return self._run is not None and self._run["train"] == images.fingerprint()
 
     def _start_from(self, path: str | Path, train: CharDataset, val: CharDataset | None) -> None:
         checkpoint = checkpoints.read(path)
-        if val and checkpoint["run"] and checkpoint["run"]["train"] != fingerprint(train.x, train.y):
+        if val and checkpoint["run"] and checkpoint["run"]["train"] != train.fingerprint():
             print(f"{path} has learnt other images than these: some of the validation images may be among them.")
         theirs = checkpoint | {"pipeline": checkpoint["config"].get("pipeline")}  # which prepares the pixels
         ours = {"model": self.config.model, "classes": self.classes_, "image_size": self.image_size}
@@ -360,7 +361,7 @@ class CNNClassifier:
 
     def _open_run(self, train: CharDataset, val: CharDataset | None) -> Run:
         """Open the run of these images: what it depends on is what a stopped one must have to go on."""
-        images = {"train": fingerprint(train.x, train.y), "val": val and fingerprint(val.x, val.y)}
+        images = {"train": train.fingerprint(), "val": val and val.fingerprint()}
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
         same = {"first weights": first, "classes": self.classes_, "image size": self.image_size} | self._uses
         about = {"image_size": self.image_size, "source": train.source, "corrections": train.corrections}

@@ -4,6 +4,8 @@ import csv
 import hashlib
 import io
 import math
+import os
+import re
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +18,7 @@ from torch.utils.data import Dataset
 
 import strokes
 from config import DEFAULT_RAW, Config, InputError, did_you_mean
-from files import write_atomically
+from files import fingerprint, write_atomically
 from init import build_npz, check_archive, has_images, preprocess, summarize
 from pixels import identical_groups
 
@@ -76,6 +78,10 @@ class CharDataset(Dataset):
             return torch.from_numpy(image)[None], label
         return self.transform(Image.fromarray(image)), label
 
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that stand for these images, their labels and what the classes are called."""
+        return fingerprint(self.x, self.y, np.array(self.classes))
+
     def subset(self, indices) -> "CharDataset":
         """Return the images at `indices`, integers (n,), as a CharDataset of their own."""
         i = np.asarray(indices, dtype=np.int64)
@@ -119,8 +125,11 @@ def load_npz(path: str | Path, part: str = "train", corrected: bool = True) -> C
         corrected: whether the corrections file beside it is applied (see `correct`); never to the test images.
 
     Raises:
-        InputError: no such file, damaged, a key missing, arrays that do not fit; names the file and the remedy.
+        InputError: an unknown part; no such file, damaged, a key missing, arrays that do not fit; names the file and
+            the remedy.
     """
+    if part not in ("train", "test"):
+        raise InputError(f"unknown part {part!r}: it is 'train' or 'test'")
     images = _read_npz(path, part)
     return _corrected(images, path) if corrected and part == "train" else images
 
@@ -141,10 +150,11 @@ def _read_npz(path: str | Path, part: str) -> CharDataset:
             if "classes" in npz.files:
                 classes = [str(name) for name in npz["classes"]]
             else:  # those of both parts, that a label means the same in each
-                labels = [npz[key].max(initial=0) for key in npz.files if key.startswith("y")]
-                if max(labels) >= MAX_CLASSES:
-                    raise InputError(f"it has a label of {max(labels)}: there can be {MAX_CLASSES} classes at most")
-                classes = range(int(max(labels)) + 1)
+                labels = [npz[key] for key in npz.files if key.startswith("y")]
+                last = max((int(one.max(initial=0)) for one in labels if one.dtype.kind in "iu"), default=0)
+                if last >= MAX_CLASSES:
+                    raise InputError(f"it has a label of {last}: there can be {MAX_CLASSES} classes at most")
+                classes = range(last + 1)
             source = str(npz["source"]) if "source" in npz.files else Path(path).name
             files = (
                 npz["files" + suffix].tolist() if "files" + suffix in npz.files else None
@@ -205,8 +215,7 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
 
     Args:
         data_path: the data.npz; neither it nor the raw images are changed.
-        labels: file → its right class, or None for an image that is to be dropped. To take a note back, delete its
-            line.
+        labels: file of a training image → its right class, or None to drop it. To take a note back, delete its line.
 
     Raises:
         InputError: a file or a class that the data does not have.
@@ -216,7 +225,7 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
     rows = {row["file"]: row for row in _read_corrections(path)}
     for file, name in labels.items():
         if file not in given:
-            raise InputError(f"{data_path} has no file {file!r}: {did_you_mean(file, given)}")
+            raise InputError(f"{data_path} has no training image {file!r}: {did_you_mean(file, given)}")
         if name is not None and name not in images.classes:
             raise InputError(f"{data_path} has no class {name!r}: {did_you_mean(name, images.classes)}")
         rows[file] = {"file": file, "given": images.classes[given[file]], "corrected": name or DROPPED}
@@ -271,6 +280,18 @@ def _corrected(images: CharDataset, data_path: str | Path) -> CharDataset:
     return images
 
 
+def _swap_corrections(path: Path, former: str, now: str) -> None:
+    """Put the corrections of former images aside, since others' files may have their names; take those of now up."""
+    notes = corrections_path(path)
+    of_former, of_these = (
+        path.with_suffix(".corrections." + re.sub(r"\W+", "-", source) + ".csv") for source in (former, now)
+    )
+    for source, old, new in ((former, notes, of_former), (now, of_these, notes)):
+        if old.exists():
+            os.replace(old, new)
+            print(f"the corrections of {source}, {old}, are now {new}")
+
+
 def prepare(config: Config) -> Path:
     """Make `config.data_path` of the raw images, or of drawn strokes where there are none; print what it holds.
 
@@ -280,14 +301,17 @@ def prepare(config: Config) -> Path:
         InputError: see `init.preprocess`.
     """
     path = Path(config.data_path)
+    former = _read_npz(path, "train").source if path.exists() else None
     if config.raw_data_path != DEFAULT_RAW or has_images(config.raw_data_path):
         preprocess(config.raw_data_path, path, config.raw_size)
-    elif path.exists() and not load_npz(path).source.startswith("synthetic"):
+    elif former is not None and not former.startswith("synthetic"):
         print(f"{path} is used as it is: there are no images in {config.raw_data_path}.")
     else:
         code = Path(strokes.__file__).read_bytes()  # drawn anew when it has changed
         stamp = hashlib.sha256(code + str(config.raw_size).encode()).hexdigest()[:16]
         build_npz(path, stamp, lambda: _draw(config.raw_size))
+    if former not in (None, now := _read_npz(path, "train").source):
+        _swap_corrections(path, former, now)
     return path
 
 

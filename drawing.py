@@ -143,15 +143,20 @@ class DrawingPad:
             path = self.folder / self.folders[self.label.value] / f"drawn-{time.time_ns()}.png"
             image = Image.fromarray(self.classifier.like_training(self.picture()))
             write_atomically(path, lambda file: image.save(file, "PNG"))
-            names = self.folder / "classes.txt"
-            if self.folders != self.classifier.classes_ and not names.exists():
-                text = "\n".join(self.classifier.classes_) + "\n"
-                write_atomically(names, lambda file: file.write(text.encode()))
+            self._name_classes()
         except (InputError, OSError) as error:
             self.said.value = html.escape(str(error))
             return None
-        self.said.value = f"Added as {html.escape(str(path))}: train on it with raw_data_path"
+        self.said.value = f"Added as {html.escape(str(path))}: train on two or more a class with raw_data_path"
         return path
+
+    def _name_classes(self) -> None:
+        """Write the classes that have drawings to classes.txt, unless it names others than ours."""
+        path, names = self.folder / "classes.txt", self.classifier.classes_
+        have = [name for name, folder in zip(names, self.folders, strict=True) if (self.folder / folder).is_dir()]
+        ours = not path.exists() or set(path.read_text(encoding="utf-8").split("\n")) <= {*names, ""}
+        if ours and self.folders != names:
+            write_atomically(path, lambda file: file.write("\n".join([*have, ""]).encode()))
 
 
 def _folders(train: CharDataset) -> list[str]:

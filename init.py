@@ -85,7 +85,7 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     """Make data.npz of a folder (or a .zip) of images with one sub-folder a class, and print what was met.
 
     One extra level above the classes is fine; where it holds both `train` and `test`, the test images become
-    `x_test`, `y_test`. A `classes.txt` beside the classes, one line a class in natural order, gives their
+    `x_test`, `y_test`. A `classes.txt` beside or above the classes, one line a class in natural order, gives their
     characters. Nothing is done when data.npz was made from these very files with this size.
 
     Where more than half of the images are of one size, characters stay where and as large as they are. Else they were
@@ -223,6 +223,10 @@ def _layout(raw: Path, names: list[str]) -> tuple[str, str | None]:
             f"{raw} holds no image: put one sub-folder a class in it, with {', '.join(sorted(IMAGE_SUFFIXES))}"
         )
     depths = {n.count("/") for n in images}
+    if min(depths) > 2 and len(tops := {n.split("/")[0] + "/" for n in images}) == 1:  # train/ and test/, zipped in one
+        (top,) = tops
+        train, test = _layout(raw, [n[len(top) :] for n in images])
+        return top + train, test and top + test
     if 1 in depths:
         return "", None
     tops = {n.split("/")[0].lower(): n.split("/")[0] + "/" for n in images if n.count("/") == 2}
@@ -241,12 +245,15 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
     prefix, test_prefix = _layout(raw, names)
     folders = {n[len(prefix) :].split("/")[0] for n in names if n.startswith(prefix) and n.count("/", len(prefix))}
     folders = sorted(folders - ({test_prefix[:-1]} if test_prefix and not prefix else set()), key=natural_key)
-    classes = _class_names(raw, prefix, folders, names, read)
+    above = prefix.split("/")[:-1]  # the folders that the classes stand in
+    beside = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
+    names_file = next((name for name in beside if name in names), None)
+    classes = _class_names(raw, names_file, folders, read)
     index = {folder: k for k, folder in enumerate(folders)}
     parts = {"": ([], [], []), "_test": ([], [], [])}
     sizes, modes, skipped, damaged = Counter(), Counter(), [], []
     for name in tqdm(sorted(names, key=natural_key), desc=f"reading {raw.name}", unit="file", delay=1):
-        if name.endswith("/") or name == prefix + "classes.txt":
+        if name.endswith("/") or name == names_file:
             continue
         part = "_test" if test_prefix and name.startswith(test_prefix) else ""
         path = name[len(test_prefix if part else prefix) :].split("/")
@@ -263,7 +270,8 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
             sizes[f"{met[0]}×{met[1]}"] += 1
             modes[mode] += 1
             image = [fit_image(image, size, size, crop) for crop in (False, True)]  # which one, their sizes will tell
-            for values, value in zip(parts[part], (image, index[path[0]], "/".join(path)), strict=True):
+            part_name = "test/" if part else ""  # an image of the training part may have the same name
+            for values, value in zip(parts[part], (image, index[path[0]], part_name + "/".join(path)), strict=True):
                 values.append(value)
     counts = Counter(parts[""][1])
     tried = len(damaged) + sizes.total()
@@ -293,12 +301,12 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
     return arrays, summary
 
 
-def _class_names(raw: Path, prefix: str, folders: list[str], names: list[str], read: Callable) -> list[str]:
+def _class_names(raw: Path, names_file: str | None, folders: list[str], read: Callable) -> list[str]:
     """Return the classes' characters from classes.txt, or else their folders' names."""
-    if prefix + "classes.txt" not in names:
+    if not names_file:
         return folders
     try:
-        lines = read(prefix + "classes.txt").decode("utf-8-sig").splitlines()
+        lines = read(names_file).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"{raw}: classes.txt is not UTF-8: save it again in that encoding") from None
     except Exception as error:  # whatever a damaged archive makes of it

@@ -85,15 +85,21 @@ def mcnemar(y: np.ndarray, first: np.ndarray, second: np.ndarray, names=("the fi
     """Compare two runs' predictions of the same images.
 
     Args:
-        y, first, second: int64 (N,), the labels and the predicted classes.
+        y, first, second: the labels and the predicted classes (N,), all of them indices or all names.
         names: of the two runs, for the verdict.
 
     Returns:
         only_first, only_second: images that one alone reads rightly. p: the probability of a split at least as uneven
         if neither were better, by McNemar's exact test (Psychometrika 12, 1947). verdict: that, in words.
+
+    Raises:
+        ValueError: arrays of different lengths, or indices beside names.
     """
     from scipy.stats import binomtest
 
+    y, first, second = arrays = [np.asarray(one) for one in (y, first, second)]
+    if len({(one.shape, one.dtype.kind in "iu") for one in arrays}) > 1:
+        raise ValueError("mcnemar compares arrays (N,) of the same length, all of indices or all of names")
     right, other = first == y, second == y
     only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
     p = float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from config import Config
-from files import append, fingerprint, storage_error, write_atomically, write_json
+from files import append, storage_error, write_atomically, write_json
 from metrics import in_words, mcnemar
 
 
@@ -117,7 +117,7 @@ class RunRecord:
             images: the CharDataset.
             probabilities: float (N, C), what `predict_proba` gives.
         """
-        self.metrics(test=result | {"fingerprint": _fingerprint(images)})
+        self.metrics(test=result | {"fingerprint": images.fingerprint()})
         rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
@@ -214,11 +214,6 @@ def compare(first: str | Path, second: str | Path) -> str:
     return f"{text}\n{mcnemar(given, answers, others, names)['verdict']}"
 
 
-def _fingerprint(images) -> str:
-    """Return the fingerprint of a CharDataset: its images, its labels and what their classes are called."""
-    return fingerprint(images.x, images.y, np.array(images.classes))
-
-
 def _answers(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Return the given and the predicted classes of a record's tested images, names, str (N,)."""
     with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
@@ -234,7 +229,7 @@ def earlier_predictions(root: str | Path | None, images, but: Path | None = None
         images: the CharDataset.
         but: the folder of the run that is not meant.
     """
-    wanted = _fingerprint(images)
+    wanted = images.fingerprint()
     for run in read_runs(root):
         folder = Path(root) / run["run"]
         if run["images"] == wanted and folder != but and (folder / "predictions.csv").exists():

@@ -33,7 +33,7 @@ from classifier import CNNClassifier
 from config import AUGMENTATION, RECIPES, Config
 from dataset import CharDataset, load_npz
 from evidence import cross_validate
-from files import fingerprint, write_json
+from files import write_json
 from init import pick_device, preprocess
 from metrics import accuracy, in_words, mcnemar
 from models import MODELS, LeNet, ResNet18
@@ -172,7 +172,7 @@ def main():
         images = load_npz(Path(folder) / "data.npz")
     recipe = RECIPES.get(options.model, RECIPES["default"]) | dict(map(setting, options.set))
     what = {key: vars(options)[key] for key in ("model", "size", "folds", "drawn")}
-    what |= {"source": images.source, "images": fingerprint(images.x, images.y), "recipe": recipe}
+    what |= {"source": images.source, "images": images.fingerprint(), "recipe": recipe}
     path = Path(options.output)
     done = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"options": what, "variants": {}}
     if done["options"] != what:

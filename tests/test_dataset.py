@@ -58,6 +58,13 @@ def test_keras_layout_loads(tmp_path):
     assert train.classes == test.classes == ["0", "1", "2"] and test.y.tolist() == [2]
 
 
+def test_a_part_is_train_or_test(tmp_path, drawn):
+    path = saved(tmp_path / "data.npz", x=drawn.x, y=drawn.y)
+    assert error(load_npz, path, "Test") == "unknown part 'Test': it is 'train' or 'test'"
+    path = saved(tmp_path / "data.npz", x=drawn.x, y=np.array(drawn.classes)[drawn.y])
+    assert error(load_npz, path).endswith("data.npz: y must be integers (N,), not <U1 (480,)")
+
+
 def test_a_file_without_test_images_has_an_empty_test_part(tmp_path):
     path = saved(tmp_path / "a.npz", x=np.zeros((2, 8, 8), np.uint8), y=[0, 1], classes=["a", "b"])
     assert len(load_npz(path, "test")) == 0 and load_npz(path, "test").classes == ["a", "b"]
@@ -195,8 +202,20 @@ def test_corrections_are_applied_by_every_later_load(npz, capsys):
     assert load_npz(npz).y[0] == 11 and len(load_npz(npz)) == len(before) - 1
 
 
+def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
+    data = str(tmp_path / "data.npz")
+    for name in ("one", "other"):
+        raw({"a": paper(4, len(name)), "b": paper(4, len(name) + 9)}, name)
+    one, other = (Config(raw_data_path=str(tmp_path / name), data_path=data) for name in ("one", "other"))
+    correct(prepare(one), {"a/1.bmp": "b"})
+    assert len(load_npz(prepare(other)).corrections) == 0 and "the corrections of one" in capsys.readouterr().out
+    correct(data, {"a/2.bmp": None})
+    assert [row["file"] for row in load_npz(prepare(one)).corrections] == ["a/1.bmp"]
+    assert [row["file"] for row in load_npz(prepare(other)).corrections] == ["a/2.bmp"]
+
+
 def test_corrections_that_do_not_fit_are_named(npz, capsys):
-    assert error(correct, npz, {"博/00": "学"}).endswith("has no file '博/00': did you mean '博/0'?")
+    assert error(correct, npz, {"博/00": "学"}).endswith("has no training image '博/00': did you mean '博/0'?")
     assert "has no class '学学': did you mean '学'?" in error(correct, npz, {"博/0": "学学"})
     path = corrections_path(npz)
     for text, message in (

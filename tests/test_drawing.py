@@ -83,7 +83,6 @@ def test_added_drawings_are_a_raw_folder_of_the_same_classes(pad, trained, tmp_p
             path = pad.add()
             assert path.parent.name == str(strokes.CHARACTERS.index(name) + 1) and path.name in pad.said.value
     np.testing.assert_array_equal(np.asarray(Image.open(path)), trained[0].like_training(pad.picture()))
-    (tmp_path / "drawn" / "classes.txt").write_text("博\n学\n", encoding="utf-8")  # it named all twelve
     preprocess(tmp_path / "drawn", tmp_path / "own.npz")
     own = load_npz(tmp_path / "own.npz")
     assert own.classes == ["博", "学"] and own.y.tolist() == [0, 0, 1, 1]

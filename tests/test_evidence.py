@@ -1,3 +1,5 @@
+import os
+import signal
 import statistics
 from dataclasses import replace
 
@@ -40,6 +42,39 @@ def test_a_class_with_fewer_images_than_folds_is_named(drawn, quick):
     few = drawn.subset([*range(80), 80, 81, 82, 82])
     with pytest.raises(InputError, match="^class '笃' has 3 different images, too few for 4 folds: take fewer folds$"):
         cross_validate(quick(), CharDataset(few.x, few.y, classes=drawn.classes[:3]), folds=4)
+
+
+def test_what_cannot_be_judged_is_refused(drawn, quick):
+    two = drawn.subset([*range(40), *range(40, 43)])
+    two = CharDataset(two.x, two.y, classes=drawn.classes[:2])
+    for folds, message in ((1, "takes two folds or more, not 1"), (4, "'学' has 3 different images, too few for 4")):
+        with pytest.raises(InputError, match=message):
+            cross_validate(quick(), two, folds)
+    with pytest.raises(InputError, match="'学' has 1 different images, .* for 2 folds: add some, or leave the class"):
+        cross_validate(quick(), two.subset(range(41)), folds=None)
+    for seeds, val in (([], two), ([0], None)):
+        with pytest.raises(InputError, match="^repeat needs a seed at least, and images to judge by"):
+            repeat(quick(), two, val, seeds)
+
+
+def test_folds_are_as_many_as_the_smallest_class_allows(drawn, quick):
+    few = drawn.subset([*range(40), *range(40, 43), 42])
+    few = CharDataset(few.x, few.y, classes=drawn.classes[:2])
+    assert set(cross_validate(quick(epochs=1), few, folds=None)["fold"]) == {0, 1, 2}
+
+
+def test_an_interrupted_run_is_no_evidence(drawn, quick, monkeypatch, capsys):
+    class Stopped(CNNClassifier):
+        def fit(self, train, val=None, callbacks=()):
+            return super().fit(train, val, [lambda history, folder: os.kill(os.getpid(), signal.SIGINT)])
+
+    monkeypatch.setattr("evidence.CNNClassifier", Stopped)
+    with pytest.raises(KeyboardInterrupt, match="stopped before the last epoch"):
+        cross_validate(quick(epochs=3), drawn, folds=2)
+    assert "the best weights so far are kept.\n" in (out := capsys.readouterr().out) and "fold 1" not in out
+    with pytest.raises(KeyboardInterrupt):
+        repeat(quick(epochs=3), *split(drawn, 0.3), seeds=[0])
+    assert "Run again to go on" in (out := capsys.readouterr().out) and "seed 0" not in out
 
 
 def test_every_seed_has_a_hash_id_of_its_own(drawn, quick):

@@ -1,5 +1,6 @@
 import io
 import random
+import shutil
 import zipfile
 
 import numpy as np
@@ -99,6 +100,19 @@ def test_train_and_test_folders_become_two_parts(raw, paper, tmp_path, capsys):
     data = made(raw({"a": paper(1), "b": paper(1, 7)}, "raw/test").parent, tmp_path)
     assert len(data["x"]) == 5 and data["y_test"].tolist() == [0, 1]
     assert "test images: 2" in capsys.readouterr().out
+    assert data["files"].tolist()[0] == "a/1.bmp" and data["files_test"].tolist() == ["test/a/1.bmp", "test/b/1.bmp"]
+
+
+def test_train_and_test_in_one_folder_of_a_zip(raw, paper, tmp_path):
+    for part in ("train", "test"):
+        raw({"1": paper(2), "2": paper(2, 1)}, f"raw/all/{part}")
+    (tmp_path / "raw/all/classes.txt").write_text("博\n学\n", encoding="utf-8")
+    path = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "raw")
+    for raw_data_path, name in ((path, "zip.npz"), (tmp_path / "raw/all", "folder.npz")):
+        preprocess(raw_data_path, tmp_path / name)
+        data = np.load(tmp_path / name)
+        assert data["classes"].tolist() == ["博", "学"]
+        assert data["files"].tolist() == ["1/1.bmp", "1/2.bmp", "2/1.bmp", "2/2.bmp"] and len(data["x_test"]) == 4
 
 
 def test_classes_txt_gives_the_characters(raw, paper, tmp_path):

@@ -33,6 +33,14 @@ def test_a_set_without_a_mistake_does_not_ask_for_certainty():
     assert 0.97 < confidence < 0.999
 
 
+def test_mcnemar_takes_like_and_like():
+    indices, names = np.array([0, 1]), np.array(["a", "b"])
+    for wrong in ((indices, names, indices), (indices, indices, np.array([0, 1, 1]))):
+        with pytest.raises(ValueError, match="^mcnemar compares arrays .* of the same length, all of indices or"):
+            mcnemar(*wrong)
+    assert mcnemar(names, names, names[::-1])["only_first"] == 2
+
+
 def test_per_class_by_hand():
     y, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 1])
     result = per_class(y, predicted, ["a", "b", "c", "d"])
