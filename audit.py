@@ -43,7 +43,9 @@ def audit(images: CharDataset, test: CharDataset | None = None) -> list[dict]:
     found = [finding("identical", group) for group in identical_groups(x)]
     found += [finding("nearly identical", pair) for pair in _alike(x)]
     found.sort(key=lambda one: ("classes" not in one["kind"], "test" not in one["kind"]))  # else in the order found
-    found += [finding("blank", [i]) for i in np.flatnonzero(_contrast(x) < BLANK).tolist()]
+    pixels = torch.from_numpy(x)
+    contrast = ink(pixels, backgrounds(pixels)).flatten(1).amax(1)  # grey levels by which the ink stands out
+    found += [finding("blank", [i]) for i in torch.nonzero(contrast < BLANK)[:, 0].tolist()]
     counts = np.bincount(images.y, minlength=len(images.classes))
     few = np.flatnonzero(counts < np.median(counts) / 2)
     return found + [
@@ -63,12 +65,6 @@ def in_words(findings: list[dict], most: int = 5) -> str:
         for one in ones[:most]:
             lines.append("  " + (" = ".join(one["files"]) or one["classes"][0]))
     return "\n".join(lines)
-
-
-def _contrast(x: np.ndarray) -> np.ndarray:
-    """Return how far the ink of uint8 (N, H, W) stands out from its background, in grey levels (N,)."""
-    x = torch.from_numpy(x)
-    return ink(x, backgrounds(x)).flatten(1).amax(1).numpy()
 
 
 def _alike(x: np.ndarray) -> list[list[int]]:
@@ -115,3 +111,13 @@ def suspects(images: CharDataset, probabilities: np.ndarray) -> np.ndarray:
             margin[group] = -2 + margin[group] / 2  # before all others
     order = np.argsort(margin, kind="stable")
     return order[margin[order] < 0]
+
+
+def in_lines(images: CharDataset, probabilities: np.ndarray, doubtful: np.ndarray) -> list[str]:
+    """Return a line for each of the images at `doubtful`: its file, its given class, what it is read as, how surely."""
+    read = probabilities.argmax(1)
+    return [
+        f"{str(images.files[i])!r}: given {images.classes[images.y[i]]!r}, "
+        f"read as {images.classes[read[i]]!r} with {probabilities[i, read[i]]:.0%}"
+        for i in doubtful
+    ]

@@ -101,15 +101,12 @@ def prepared(
         yield warp(ink(x, fills).to(device), size, augment), y.to(device)
 
 
-def report_transform(size: int) -> transforms.Compose:
-    """Return the report's preparation of one PIL image: float (1, size, size), pixels scaled to [0, 1]."""
-    return transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()])
-
-
 def loaded(
-    dataset: Dataset, batch_size: int, device: torch.device, shuffle: bool = False
+    dataset: Dataset, batch_size: int, size: int, device: torch.device, shuffle: bool = False
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yield (float (B, …), int64 (B,)) of a dataset whose transform is applied to one image at a time."""
+    """Yield (float (B, …), int64 (B,)) of a dataset whose transform, or the report's, is applied to image by image."""
+    if dataset.transform is None:
+        dataset = dataset.with_transform(transforms.Compose([transforms.Resize((size, size)), transforms.ToTensor()]))
     for images, labels in DataLoader(
         dataset, batch_size, shuffle, drop_last=shuffle and leaves_one(len(dataset), batch_size)
     ):

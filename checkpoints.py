@@ -5,10 +5,9 @@ import os
 import pickle
 import pickletools
 import zipfile
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 
@@ -20,10 +19,6 @@ STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char
 TYPES = {"collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}Storage" for name in STORAGES)}
 PLAIN = str | int | float | None
 STYLE = {"dark", "side", "row", "column", "stroke"}
-
-
-def _is_fraction(value) -> bool:
-    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 # key → type, and what its value must be; metrics, epoch, run and style are None for weights that no fit has made
@@ -41,7 +36,9 @@ CONTENT = {
         dict | None, lambda found: found is None or {"loss", "accuracy", "n", "interval"} <= found.keys()
     ),
     "style": (  # how characters stand in the images it was trained on (`scan.style_of`)
-        dict | None, lambda style: style is None or (style.keys() == STYLE and all(map(_is_fraction, style.values())))
+        dict | None, lambda style: style is None or (
+            style.keys() == STYLE and all(isinstance(v, int | float) and 0 <= v <= 1 for v in style.values())
+        )
     ),
     "cropped": (bool, lambda cropped: True),  # whether those images were cropped to their ink
     "transformed": (bool, lambda transformed: True),  # whether a transform of the user's own made them
@@ -57,15 +54,11 @@ FIRST = {"temperature": 1.0, "style": None, "cropped": False, "transformed": Fal
 
 def write(path: str | Path, content: dict) -> None:
     """Write a checkpoint, whole or not at all."""
-    whole = {"format": FORMAT, "versions": _versions()} | content
+    versions = {"torch": str(torch.__version__), "numpy": np.__version__}  # a TorchVersion would be no plain value
+    whole = {"format": FORMAT, "versions": versions} | content
     buffer = io.BytesIO()  # a full disk is met outside of torch, which would not say so
     torch.save(whole, buffer)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
-
-
-@lru_cache
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("torch", "numpy")}
 
 
 def read(path: str | Path, expected: dict = CONTENT) -> dict:
@@ -132,26 +125,22 @@ def publish(own: Path, path: Path) -> Path:
     model or other data; either is said.
     """
     with FileLock(path.with_name(f".{path.name}.lock")):
-        return _publish(own, path)
-
-
-def _publish(own: Path, path: Path) -> Path:
-    if path.exists():
-        ours = read(own)
-        try:
-            former = read(path)
-        except InputError as error:
-            former = {"run": None}
-            print(error)
-        mine, other = ours["run"], former["run"] or {"name": "earlier"}
-        same = all(ours[key] == former.get(key) for key in ("model", "classes"))
-        same = same and all(mine[key] == other.get(key) for key in ("train", "val"))
-        if same and mine["val"] and former["metrics"]["accuracy"] > ours["metrics"]["accuracy"]:
-            print(f"{path} keeps the better weights of {other['name']}; this run's are in {own}.")
-            return own
-        if not same:
-            aside = path.with_name(f"{path.stem}.{other['name']}{path.suffix}")
-            os.replace(path, aside)
-            print(f"{path} was not of this model and these images: it is now {aside}.")
-    os.replace(own, path)
-    return path
+        if path.exists():
+            ours = read(own)
+            try:
+                former = read(path)
+            except InputError as error:
+                former = {"run": None}
+                print(error)
+            mine, other = ours["run"], former["run"] or {"name": "earlier"}
+            same = all(ours[key] == former.get(key) for key in ("model", "classes"))
+            same = same and all(mine[key] == other.get(key) for key in ("train", "val"))
+            if same and mine["val"] and former["metrics"]["accuracy"] > ours["metrics"]["accuracy"]:
+                print(f"{path} keeps the better weights of {other['name']}; this run's are in {own}.")
+                return own
+            if not same:
+                aside = path.with_name(f"{path.stem}.{other['name']}{path.suffix}")
+                os.replace(path, aside)
+                print(f"{path} was not of this model and these images: it is now {aside}.")
+        os.replace(own, path)
+        return path

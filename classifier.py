@@ -1,6 +1,5 @@
 """CNNClassifier: fit a model to labelled images, evaluate it, predict with it, save it and load it."""
 
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,11 +20,10 @@ from config import Config, InputError
 from dataset import CharDataset, as_dataset
 from files import fingerprint
 from init import pick_device, random_numbers_kept, set_seed
-from metrics import accuracy, calibration_error, fit_temperature, in_words, per_class
+from metrics import accuracy, calibration_error, columns, fit_temperature, in_words, per_class
 from models import build, image_size
-from pixels import fit_image
 from resume import Run, postponed_interrupt
-from training import Training, TrainingError, learns_nothing
+from training import Training, TrainingError, better, learns_nothing
 
 # what a checkpoint holds of a classifier: key → attribute
 KEPT = {
@@ -33,13 +31,6 @@ KEPT = {
     "cropped": "_cropped", "transformed": "_transformed", "epoch": "best_epoch_", "metrics": "metrics_",
     "temperature": "temperature_", "run": "_run",
 }  # fmt: skip
-
-
-def _columns(part: str, score: dict | None) -> dict:
-    """Return a score as the columns of a history, named after the part of the data it is of."""
-    low, high = score["interval"] if score else (None, None)
-    values = {key: score and score[key] for key in ("loss", "accuracy")} | {"low": low, "high": high}
-    return {f"{part}_{key}": value for key, value in values.items()} | {f"{part}_n": score["n"] if score else 0}
 
 
 class CNNClassifier:
@@ -70,8 +61,6 @@ class CNNClassifier:
         if len(self.classes_) < 2 or len(set(self.classes_)) != len(self.classes_):
             raise InputError(f"a classifier needs two or more classes of different names, not {self.classes_}")
         self.device = pick_device(self.config.device)
-        if self.config.deterministic == "on":  # what cuBLAS reads at its first use, and never again
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         self.history_, self.best_epoch_, self.metrics_ = [], None, None
         self.record_, self.checkpoint_, self._run, self.temperature_ = None, None, None, 1.0
         self.source_shape = [self.config.raw_size] * 2  # pixels (H, W) of the images it is trained on
@@ -86,8 +75,6 @@ class CNNClassifier:
             model = build(self.config.model, 1, len(self.classes_))
         self._uses = choose(self.config, model, self.device)
         return place(model, self.device, self._uses)
-
-    # ------------------------------------------------------------------------------------------ fit
 
     def fit(
         self,
@@ -112,9 +99,9 @@ class CNNClassifier:
         Raises:
             InputError: images or labels that do not fit the classes; an `init_from` of another model or classes.
         """
-        for images in (train, val):
-            if images is not None:
-                self._check(images)
+        self._check(train)
+        if val is not None:
+            self._check(val)
         from scan import style_of  # here, since it takes a quarter of a second to import
 
         self.source_shape, self.style_ = list(train.x.shape[1:]), style_of(train.x)
@@ -164,28 +151,19 @@ class CNNClassifier:
                 if interrupted.is_set():
                     break
                 checked = self._score(training.averaged, val_batches()) if val else None
-                row = {"epoch": epoch} | _columns("train", trained) | _columns("val", checked)
+                row = {"epoch": epoch} | columns("train", trained) | columns("val", checked)
                 rate = training.optimizer.param_groups[0]["lr"]
                 self.history_.append(row | {"learning_rate": rate, "seconds": time.perf_counter() - start})
-                best = self._better(best, checked, training.averaged)
+                best = better(best, epoch, checked, training.averaged)
+                self.best_epoch_, self.metrics_ = best["epoch"], best["metrics"]
                 written = run.write(epoch == epochs, history=self.history_, best=best, training=training.state())
                 if written and best is not kept:
-                    self._write(run.checkpoint, best["state_dict"])
+                    self.save(run.checkpoint, best["state_dict"])
                     kept = best
                 self._tell(trained, checked, progress, callbacks)
         finally:
             progress.close()
             self.model.load_state_dict(best["state_dict"] if best else training.averaged.state_dict())
-
-    def _better(self, best: dict | None, checked: dict | None, model: nn.Module) -> dict:
-        """Return the best epoch so far, which may be the last one, of this model."""
-        epoch = len(self.history_)
-        score = [checked["accuracy"], -checked["loss"]] if checked else [epoch]
-        if best and score <= best["score"]:
-            return best
-        self.best_epoch_, self.metrics_ = epoch, checked
-        weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        return {"score": score, "epoch": epoch, "metrics": checked, "state_dict": weights}
 
     def _batches(self, images: CharDataset, training: bool = False, augment: bool = False) -> Callable[[], Iterator]:
         """Return a function that gives an epoch's batches, (images, labels) on the device."""
@@ -193,12 +171,12 @@ class CNNClassifier:
             raise InputError(
                 "these weights have learnt what a transform made of their images: give a CharDataset with the same one"
             )
-        config, images = self.config, self._fitted(images)
+        config = self.config
+        if not images.transform:
+            images = images.fitted(*self.source_shape, self._cropped)
         batch_size = config.batch_size if training else 512
         if config.pipeline == "per_image" or images.transform:
-            if images.transform is None:
-                images = images.with_transform(batches.report_transform(self.image_size))
-            return lambda: batches.loaded(images, batch_size, self.device, shuffle=training)
+            return lambda: batches.loaded(images, batch_size, self.image_size, self.device, shuffle=training)
         x, y = torch.from_numpy(images.x), torch.from_numpy(images.y)
         parts = x, batches.backgrounds(x), y
         if self._has_room_for(x):
@@ -210,20 +188,11 @@ class CNNClassifier:
         """Return whether the device can hold a data set beside the model; one it cannot comes batch by batch."""
         return self.device.type != "cuda" or x.nbytes < torch.cuda.mem_get_info(self.device)[0] / 2
 
-    def _fitted(self, images: CharDataset) -> CharDataset:
-        """Return the images, brought to the size of those the model was trained on."""
-        if list(images.x.shape[1:]) == self.source_shape or images.transform or not len(images):
-            return images
-        x = np.stack([fit_image(image, *self.source_shape, self._cropped) for image in images.x])
-        return CharDataset(x, images.y, None, images.classes, images.source, images.files)
-
     def _check(self, images: CharDataset) -> None:
         if not len(images):
             raise InputError(f"there are no images to work on (source: {images.source or 'unnamed'})")
         if images.classes != self.classes_:
             raise InputError(f"the images are of the classes {images.classes}, the classifier of {self.classes_}")
-
-    # ------------------------------------------------------------------------------------------ evaluate, predict
 
     def evaluate(self, images: CharDataset, classes: bool = False) -> dict:
         """Compare predictions with labels; the model is not changed.
@@ -304,27 +273,19 @@ class CNNClassifier:
             )
         return like_training(picture, self.style_, self.source_shape)
 
-    # ------------------------------------------------------------------------------------------ checkpoints, records
-
-    def save(self, path: str | Path) -> None:
-        """Write a checkpoint: the weights and all that `load` needs, as tensors and plain values."""
-        self._write(Path(path), self.model.state_dict())
-
-    def _write(self, path: Path, weights: dict[str, torch.Tensor]) -> None:
+    def save(self, path: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+        """Write a checkpoint: the weights, the model's or others, and all that `load` needs, as plain values."""
         content = {key: getattr(self, name) for key, name in KEPT.items()}
         content |= {"model": self.config.model, "in_channels": 1, "config": asdict(self.config)}
         content["state_dict"] = {
-            key: tensor.cpu().clone(memory_format=torch.contiguous_format) for key, tensor in weights.items()
+            key: tensor.cpu().clone(memory_format=torch.contiguous_format)
+            for key, tensor in (weights or self.model.state_dict()).items()
         }
         checkpoints.write(path, content)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":
-        """Read a checkpoint; no code in it is run.
-
-        Raises:
-            InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
-        """
+        """Read a checkpoint; no code in it is run. Raises InputError, see `checkpoints.read`."""
         checkpoint = checkpoints.read(path)
         try:
             config = replace(Config.from_dict(checkpoint["config"]), device=device)
@@ -373,7 +334,7 @@ class CNNClassifier:
 
     def _publish(self, run: Run, finished: bool) -> None:
         if run.checkpoint:
-            self._write(run.checkpoint, self.model.state_dict())
+            self.save(run.checkpoint)
         self.checkpoint_ = run.publish(self.history_, self.best_epoch_, self.metrics_, finished)
 
     def _tell(self, trained: dict, checked: dict | None, progress: tqdm, callbacks: Sequence[Callable]) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import ctypes
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -22,6 +23,8 @@ def choose(config: Config, model: nn.Module, device: torch.device) -> dict[str, 
         bfloat16: autocast in training steps. channels_last: the memory format. fused: the model's own shorter way in
         training steps, where it has one. compile: torch.compile, which on a CPU takes longer than it saves.
     """
+    if config.deterministic == "on":  # what cuBLAS reads at its first use, and never again
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     on_cpu, large = device.type == "cpu", sum(p.numel() for p in model.parameters()) > 1_000_000
     if device.type == "cuda":
         bfloat16 = large and torch.cuda.is_bf16_supported(including_emulation=False)
@@ -30,7 +33,8 @@ def choose(config: Config, model: nn.Module, device: torch.device) -> dict[str, 
     best = {"precision": bfloat16, "channels_last": True, "fused": on_cpu, "compile": False}
     said = {"on": True, "bfloat16": True, "off": False, "float32": False}
     uses = {name: said.get(getattr(config, name), value) for name, value in best.items()}
-    if uses["compile"] and not (_cpp_compiler() and (on_cpu or find_spec("triton"))):
+    compiler = any(map(shutil.which, ("c++", "g++", "clang++", "cl")))
+    if uses["compile"] and not (compiler and (on_cpu or find_spec("triton"))):
         print(
             "Not compiled: torch.compile needs a C++ compiler on the PATH (on Debian and Ubuntu: apt install g++)"
             + ("." if on_cpu else " and the package triton.")
@@ -38,10 +42,6 @@ def choose(config: Config, model: nn.Module, device: torch.device) -> dict[str, 
         uses["compile"] = False
     uses["fused"] = uses["fused"] and hasattr(model, "fused")
     return {"bfloat16": uses.pop("precision")} | uses
-
-
-def _cpp_compiler() -> str | None:
-    return next(filter(None, map(shutil.which, ("c++", "g++", "clang++", "cl"))), None)
 
 
 def place(model: nn.Module, device: torch.device, uses: dict[str, bool]) -> nn.Module:

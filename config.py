@@ -110,12 +110,12 @@ class Config:
             value = getattr(self, f.name)
             if value is None:
                 value = recipe.get(f.name)
+            elif isinstance(value, float):
+                value = float(value)  # also NumPy's, which a checkpoint could not hold
             elif f.type in (float, float | None) and type(value) is int and abs(value) < 2**53:
                 value = float(value)
-            if f.name.endswith("_path") or f.name == "init_from":
-                value = value.as_posix() if isinstance(value, Path) else value
-                if isinstance(value, str):  # written on Windows or not
-                    value = value.replace("\\", "/").replace("{model}", str(self.model))
+            if f.name.endswith(("_path", "_from")) and isinstance(value, str | Path):  # written on Windows or not
+                value = str(value).replace("\\", "/").replace("{model}", str(self.model))
             _check_value(f, value)
             object.__setattr__(self, f.name, value)
         if self.pipeline == "per_image" and self.augments:
@@ -123,7 +123,8 @@ class Config:
                 f"the pipeline per_image does not augment: set {', '.join(AUGMENTATION)} to 0, or resident"
             )
         if self.hash_id is None or self.recipe != "report":
-            object.__setattr__(self, "hash_id", self._hash())
+            text = json.dumps(self.determining(), sort_keys=True)
+            object.__setattr__(self, "hash_id", hashlib.sha256(text.encode()).hexdigest()[:8])
         elif not re.fullmatch("[0-9a-f]{8}", self.hash_id):
             raise InputError(f"hash_id must be 8 hex digits, not {self.hash_id!r}: leave it out and it is computed")
 
@@ -131,10 +132,6 @@ class Config:
         """Return what determines the result: no path, mode or device."""
         other = {"mode", "device", "init_from", "hash_id", "resume"}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
-
-    def _hash(self) -> str:
-        """Return the first 8 hex digits of SHA-256 over what determines the result."""
-        return hashlib.sha256(json.dumps(self.determining(), sort_keys=True).encode()).hexdigest()[:8]
 
     @property
     def augments(self) -> bool:

@@ -1,11 +1,6 @@
-"""Labelled images: the torch Dataset, the npz format, corrections of labels, splits without leaks."""
+"""Labelled images: the torch Dataset, the npz format, splits without leaks."""
 
-import csv
-import hashlib
-import io
 import math
-import os
-import re
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
@@ -16,14 +11,14 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
+import corrections
 import strokes
-from config import DEFAULT_RAW, Config, InputError, did_you_mean
-from files import fingerprint, write_atomically
+from config import DEFAULT_RAW, Config, InputError
+from files import fingerprint
 from init import build_npz, check_archive, has_images, preprocess, summarize
-from pixels import identical_groups
+from pixels import fit_image, identical_groups
 
 MAX_CLASSES = 65_536
-CORRECTION, DROPPED = ["file", "given", "corrected"], "dropped"  # columns; what stands for no class
 
 
 class CharDataset(Dataset):
@@ -83,13 +78,21 @@ class CharDataset(Dataset):
         return fingerprint(self.x, self.y, np.array(self.classes))
 
     def subset(self, indices) -> "CharDataset":
-        """Return the images at `indices`, integers (n,), as a CharDataset of their own."""
-        i = np.asarray(indices, dtype=np.int64)
+        """Return the images at `indices`, integers (n,) or bool (N,), as a CharDataset of their own."""
+        i = np.asarray(indices)
+        i = np.flatnonzero(i) if i.dtype == bool else i.astype(np.int64)
         return self._like(self.x[i], self.y[i], self.transform, self.files[i])
 
     def with_transform(self, transform) -> "CharDataset":
         """Return the same images under another transform."""
         return self._like(self.x, self.y, transform, self.files)
+
+    def fitted(self, height: int, width: int, crop: bool = False) -> "CharDataset":
+        """Return the images brought to a size, as `pixels.fit_image` does; themselves where they have it."""
+        if self.x.shape[1:] == (height, width) or not len(self):
+            return self
+        x = np.stack([fit_image(image, height, width, crop) for image in self.x])
+        return self._like(x, self.y, self.transform, self.files)
 
     def _like(self, x, y, transform, files) -> "CharDataset":
         other = CharDataset(x, y, transform, self.classes, self.source, files)
@@ -131,7 +134,13 @@ def load_npz(path: str | Path, part: str = "train", corrected: bool = True) -> C
     if part not in ("train", "test"):
         raise InputError(f"unknown part {part!r}: it is 'train' or 'test'")
     images = _read_npz(path, part)
-    return _corrected(images, path) if corrected and part == "train" else images
+    if not corrected or part == "test":
+        return images
+    y, kept, rows = corrections.applied(images, path)
+    if rows:
+        images = images._like(images.x, y, images.transform, images.files).subset(kept)
+        images.corrections = rows
+    return images
 
 
 def _read_npz(path: str | Path, part: str) -> CharDataset:
@@ -156,9 +165,7 @@ def _read_npz(path: str | Path, part: str) -> CharDataset:
                     raise InputError(f"it has a label of {last}: there can be {MAX_CLASSES} classes at most")
                 classes = range(last + 1)
             source = str(npz["source"]) if "source" in npz.files else Path(path).name
-            files = (
-                npz["files" + suffix].tolist() if "files" + suffix in npz.files else None
-            )  # fails where it is no text
+            files = npz["files" + suffix].tolist() if "files" + suffix in npz.files else None  # fails if it is no text
             images = CharDataset(x, y, None, classes, source, files)
             images.cropped = "cropped" in npz.files and bool(npz["cropped"])
             return images
@@ -205,11 +212,6 @@ def _to_uint8(x: np.ndarray) -> np.ndarray:
     return np.rint(x * 255 if x.dtype.kind == "f" and high <= 1 else x).astype(np.uint8)
 
 
-def corrections_path(data_path: str | Path) -> Path:
-    """Return where the corrections of a data.npz are: data.corrections.csv beside it."""
-    return Path(data_path).with_suffix(".corrections.csv")
-
-
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
     """Note labels that are wrong, in the corrections file, which every later `load_npz` applies.
 
@@ -220,76 +222,7 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
     Raises:
         InputError: a file or a class that the data does not have.
     """
-    images, path = load_npz(data_path, corrected=False), corrections_path(data_path)
-    given = dict(zip(images.files.tolist(), images.y.tolist(), strict=True))
-    rows = {row["file"]: row for row in _read_corrections(path)}
-    for file, name in labels.items():
-        if file not in given:
-            raise InputError(f"{data_path} has no training image {file!r}: {did_you_mean(file, given)}")
-        if name is not None and name not in images.classes:
-            raise InputError(f"{data_path} has no class {name!r}: {did_you_mean(name, images.classes)}")
-        rows[file] = {"file": file, "given": images.classes[given[file]], "corrected": name or DROPPED}
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CORRECTION, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows.values())
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
-    return path
-
-
-def _read_corrections(path: Path) -> list[dict]:
-    if not path.exists():
-        return []
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
-        rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} is not a readable CSV file: {error}") from None
-    if reader.fieldnames != CORRECTION or any(None in row or None in row.values() for row in rows):
-        raise InputError(f"{path} must have the columns {', '.join(CORRECTION)}, and a value of each in every line")
-    return rows
-
-
-def _corrected(images: CharDataset, data_path: str | Path) -> CharDataset:
-    """Return the images under the labels that the corrections file gives, without those that it drops."""
-    path = corrections_path(data_path)
-    place = {file: i for i, file in enumerate(images.files.tolist())}
-    y, kept, applied, unknown = images.y.copy(), np.ones(len(images), bool), [], 0
-    for row in _read_corrections(path):
-        i = place.get(row["file"])
-        if i is None:
-            unknown += 1
-        elif images.classes[images.y[i]] != row["given"]:
-            raise InputError(
-                f"{path}: {row['file']} is given as {images.classes[images.y[i]]!r}, not {row['given']!r}: "
-                "correct or delete the line"
-            )
-        elif row["corrected"] == DROPPED:
-            kept[i] = False
-        elif row["corrected"] in images.classes:
-            y[i] = images.classes.index(row["corrected"])
-        else:
-            raise InputError(f"{path}: {row['file']}: {did_you_mean(row['corrected'], [*images.classes, DROPPED])}")
-        applied += [row] * (i is not None)
-    if applied or unknown:
-        print(f"{path}: {len(applied)} labels corrected or dropped, {unknown} lines of files that are not here")
-    if not applied:
-        return images
-    images = images._like(images.x, y, images.transform, images.files).subset(np.flatnonzero(kept))
-    images.corrections = applied
-    return images
-
-
-def _swap_corrections(path: Path, former: str, now: str) -> None:
-    """Put the corrections of former images aside, since others' files may have their names; take those of now up."""
-    notes = corrections_path(path)
-    of_former, of_these = (
-        path.with_suffix(".corrections." + re.sub(r"\W+", "-", source) + ".csv") for source in (former, now)
-    )
-    for source, old, new in ((former, notes, of_former), (now, of_these, notes)):
-        if old.exists():
-            os.replace(old, new)
-            print(f"the corrections of {source}, {old}, are now {new}")
+    return corrections.note(load_npz(data_path, corrected=False), data_path, labels)
 
 
 def prepare(config: Config) -> Path:
@@ -308,10 +241,9 @@ def prepare(config: Config) -> Path:
         print(f"{path} is used as it is: there are no images in {config.raw_data_path}.")
     else:
         code = Path(strokes.__file__).read_bytes()  # drawn anew when it has changed
-        stamp = hashlib.sha256(code + str(config.raw_size).encode()).hexdigest()[:16]
-        build_npz(path, stamp, lambda: _draw(config.raw_size))
+        build_npz(path, (code, config.raw_size), lambda: _draw(config.raw_size))
     if former not in (None, now := _read_npz(path, "train").source):
-        _swap_corrections(path, former, now)
+        corrections.swap(path, former, now)
     return path
 
 

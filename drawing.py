@@ -46,7 +46,9 @@ class DrawingPad:
 
         self.classifier, self.folder, self.strokes, self._pressed = classifier, Path(folder), [], False
         self.labels = plots.exemplars(train.x, train.y, len(train.classes))
-        self.folders = _folders(train)
+        # The raw folder of each class, by the files of its images; of arrays without files, its index.
+        first = [next(iter(train.files[train.y == k].tolist()), "") for k in range(len(train.classes))]
+        self.folders = [file.split("/")[0] if "/" in file else str(k) for k, file in enumerate(first)]
         layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "border": "1px solid #555555"}
         self.canvas = Canvas(width=SIDE, height=SIDE, layout=layout)
         self.canvas.line_width, self.canvas.line_cap, self.canvas.line_join = PEN, "round", "round"
@@ -157,9 +159,3 @@ class DrawingPad:
         ours = not path.exists() or set(path.read_text(encoding="utf-8").split("\n")) <= {*names, ""}
         if ours and self.folders != names:
             write_atomically(path, lambda file: file.write("\n".join([*have, ""]).encode()))
-
-
-def _folders(train: CharDataset) -> list[str]:
-    """Return the raw folder of each class, by the files of its images; of arrays without files, its index."""
-    first = [next(iter(train.files[train.y == k].tolist()), "") for k in range(len(train.classes))]
-    return [file.split("/")[0] if "/" in file else str(k) for k, file in enumerate(first)]

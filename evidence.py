@@ -35,14 +35,14 @@ def repeat(
         InputError: no seed, or no images to judge by.
         KeyboardInterrupt: a run was interrupted.
     """
-    seeds = [int(seed) for seed in seeds]
+    seeds, classifiers, runs = [int(seed) for seed in seeds], [], []
     if not seeds or not (test or val):
         raise InputError("repeat needs a seed at least, and images to judge by: validation or test images")
-    changed = [replace(config, random_seed=seed, hash_id=None) for seed in seeds]
-    classifiers = [_finish(CNNClassifier(one, train.classes), train, val) for one in changed]
-    runs = [classifier.evaluate(test or val) for classifier in classifiers]
-    for seed, run in zip(seeds, runs, strict=True):
-        print(f"seed {seed}: {in_words(run)}")
+    for seed in seeds:
+        changed = replace(config, random_seed=seed, hash_id=None)
+        classifiers.append(_finish(CNNClassifier(changed, train.classes), train, val))
+        runs.append(classifiers[-1].evaluate(test or val))
+        print(f"seed {seed}: {in_words(runs[-1])}")
     accuracies = [run["accuracy"] for run in runs]
     median = classifiers[accuracies.index(statistics.median_low(accuracies))]
     spread = statistics.stdev(accuracies) if len(seeds) > 1 else 0.0

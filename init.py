@@ -107,24 +107,24 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     raw = Path(raw_data_path)
     names, stamps, read = _list_raw(raw)
     code = [Path(__file__).with_name(name).read_bytes() for name in ("init.py", "pixels.py")]
-    stamp = repr((code, sorted(stamps), size))  # read anew when the code has changed
-    stamp = hashlib.sha256(stamp.encode()).hexdigest()[:16]
+    stamp = code, sorted(stamps), size  # read anew when the code has changed
     return build_npz(data_path, stamp, lambda: _read_raw(raw, names, read, size))
 
 
-def build_npz(data_path: str | Path, stamp: str, make: Callable[[], tuple[dict, dict]]) -> dict:
+def build_npz(data_path: str | Path, stamp: object, make: Callable[[], tuple[dict, dict]]) -> dict:
     """Write the arrays that `make` returns to data_path unless a file with this stamp is there; print the summary."""
-    path = Path(data_path)
-    former = None
+    path, former, current = Path(data_path), None, False
+    stamp = hashlib.sha256(repr(stamp).encode()).hexdigest()[:16]
     if path.exists():
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
                 former = json.loads(str(npz["summary"]))
+            current = former["fingerprint"] == stamp
         except Exception as error:  # whatever it is, it is not a file of ours
             raise InputError(
                 f"{path} was not made by this program and is not overwritten: move it or set another data_path"
             ) from error
-    if former and former["fingerprint"] == stamp:
+    if current:
         print(f"{path} is up to date.")
     else:
         if former:
@@ -244,7 +244,7 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
     """Decode every image; return the npz's arrays and the summary."""
     prefix, test_prefix = _layout(raw, names)
     folders = {n[len(prefix) :].split("/")[0] for n in names if n.startswith(prefix) and n.count("/", len(prefix))}
-    folders = sorted(folders - ({test_prefix[:-1]} if test_prefix and not prefix else set()), key=natural_key)
+    folders = sorted(folders, key=natural_key)
     above = prefix.split("/")[:-1]  # the folders that the classes stand in
     beside = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
     names_file = next((name for name in beside if name in names), None)
@@ -255,11 +255,11 @@ def _read_raw(raw: Path, names: list[str], read: Callable[[str], bytes], size: i
     for name in tqdm(sorted(names, key=natural_key), desc=f"reading {raw.name}", unit="file", delay=1):
         if name.endswith("/") or name == names_file:
             continue
-        part = "_test" if test_prefix and name.startswith(test_prefix) else ""
-        path = name[len(test_prefix if part else prefix) :].split("/")
+        part, start = ("_test", test_prefix) if test_prefix and name.startswith(test_prefix) else ("", prefix)
+        path = name[len(start) :].split("/")
         if Path(name).suffix.lower() not in IMAGE_SUFFIXES:
             skipped.append((name, "not an image's name"))
-        elif not name.startswith(prefix if not part else test_prefix) or len(path) != 2 or path[0] not in index:
+        elif not name.startswith(start) or len(path) != 2 or path[0] not in index:
             skipped.append((name, "not in a class folder"))
         else:
             try:

@@ -21,6 +21,13 @@ def in_words(result: dict) -> str:
     return f"{result['accuracy']:.2%} ({low:.2%} to {high:.2%}, n = {result['n']})"
 
 
+def columns(part: str, score: dict | None) -> dict:
+    """Return a score as the columns of a history, named after the part of the data it is of."""
+    low, high = score["interval"] if score else (None, None)
+    values = {key: score and score[key] for key in ("loss", "accuracy")} | {"low": low, "high": high}
+    return {f"{part}_{key}": value for key, value in values.items()} | {f"{part}_n": score["n"] if score else 0}
+
+
 def calibration_bins(probabilities: np.ndarray, y: np.ndarray, bins: int = 15) -> tuple[np.ndarray, ...]:
     """Sort images into bins of equal width by the probability of their likeliest class.
 

@@ -117,13 +117,13 @@ class RunRecord:
             images: the CharDataset.
             probabilities: float (N, C), what `predict_proba` gives.
         """
-        self.metrics(test=result | {"fingerprint": images.fingerprint()})
         rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["file", "given", "predicted", "probability"])
         writer.writerows([file, images.classes[y], images.classes[k], f"{p:.6f}"] for file, y, k, p in rows)
         write_atomically(self.folder / "predictions.csv", lambda file: file.write(text.getvalue().encode()))
+        self.metrics(test=result | {"fingerprint": images.fingerprint()})
 
     def metrics(self, **values) -> None:
         """Add values to metrics.json."""

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 import checkpoints
 from config import Config, InputError
-from files import remove_unfinished
+from files import remove_unfinished, storage_error
 from records import RunRecord, environment, run_name
 
 CONTENT = {
@@ -49,7 +49,10 @@ class LastState:
 
     def __init__(self, save_path: str | Path, model: str, run: str, identity: dict, resume: bool):
         folder, self.content, self.own = Path(save_path).parent, None, {"identity": identity, "finished": False}
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise storage_error(folder, error) from error
         usual = self._usual = folder / f"{model}_last.ckpt"
         states = {path: _read(path) for path in (usual, *sorted(folder.glob(f"{model}_last.*.ckpt"))) if path.exists()}
         for path, state in states.items():
@@ -68,6 +71,8 @@ class LastState:
             self._lock.acquire(timeout=0)
         except Timeout:
             return False
+        except OSError as error:  # such as on a read-only disk
+            raise storage_error(path, error) from error
         remove_unfinished(path)
         return True
 
@@ -142,7 +147,12 @@ class Run:
             epochs, name = len(self.former["history"]), self.described["name"]
             print(f"{self._state.path}: going on after epoch {epochs} of {name}")
         try:
-            self._open_record(config, device, images, about)
+            if config.record_path and self.former and self.former["record"] and Path(self.former["record"]).is_dir():
+                self.record = RunRecord.reopen(self.former["record"], self.former["history"])
+            elif config.record_path:
+                about = about | {f"{part}_fingerprint": value for part, value in images.items()}
+                self.record = RunRecord(config.record_path, config, environment(device) | about)
+                self.described["name"] = self.record.folder.name
         except OSError:
             self.__exit__()
             raise
@@ -151,15 +161,6 @@ class Run:
             self.checkpoint = path.with_name(f"{path.stem}.{self.described['name']}{path.suffix}")
             remove_unfinished(self.checkpoint)
             self._state.own |= {"run": self.described, "record": self.record and str(self.record.folder)}
-
-    def _open_record(self, config: Config, device: torch.device, images: dict, about: dict) -> None:
-        """Open the record of the run, or that of the stopped one again."""
-        if config.record_path and self.former and self.former["record"] and Path(self.former["record"]).is_dir():
-            self.record = RunRecord.reopen(self.former["record"], self.former["history"])
-        elif config.record_path:
-            about = about | {f"{part}_fingerprint": value for part, value in images.items()}
-            self.record = RunRecord(config.record_path, config, environment(device) | about)
-            self.described["name"] = self.record.folder.name
 
     def write(self, at_once: bool, **content) -> bool:
         """Write the state at an epoch's end: history, best and training; return whether it was written.

@@ -27,8 +27,8 @@ def style_of(x: np.ndarray) -> dict:
     strength = np.abs(ink)
     masks = strength > np.maximum(strength.max((1, 2)), 2)[:, None, None] / 2
     height, width = x.shape[1:]
-    boxes = [_box(mask) for mask in masks if mask.any()] or [(0, height, 0, width)]
-    top, bottom, left, right = np.array(boxes).T
+    boxes = [ndimage.find_objects(mask, 1)[0] for mask in masks if mask.any()] or [(slice(0, height), slice(0, width))]
+    (top, bottom), (left, right) = np.array([[(s.start, s.stop) for s in box] for box in boxes]).transpose(1, 2, 0)
     return {
         "dark": bool(ink[masks].mean() < 0) if masks.any() else True,
         "side": float(np.median(np.maximum((bottom - top) / height, (right - left) / width))),
@@ -50,16 +50,17 @@ def like_training(picture: np.ndarray, style: dict, shape: tuple[int, int]) -> n
         shape: (H, W) of the training images, in pixels.
 
     Raises:
-        InputError: no ink stands out from the paper.
+        InputError: no ink stands out from the paper, or a picture of another rank or dtype.
     """
+    if picture.ndim != 2 or picture.dtype != np.uint8:
+        raise InputError(f"a picture must be uint8 (h, w), not {picture.dtype} {picture.shape}: see init.read_image")
     ink = _character(_ink(picture))
-    top, bottom, left, right = _box(ink > 0.5)
-    ink = ink[top:bottom, left:right]
+    ink = ink[ndimage.find_objects(ink > 0.5, 1)[0]]
     height, width = (FINE * side for side in shape)
     target = style["stroke"] * min(height, width)
     # The size is that of the middle lines of the strokes, whose width will change; a dot's is half of its own.
     pen = min(_pen(ink > 0.5), max(ink.shape) / 2)
-    scale = (style["side"] - style["stroke"]) / max((bottom - top - pen) / height, (right - left - pen) / width)
+    scale = (style["side"] - style["stroke"]) / max((ink.shape[0] - pen) / height, (ink.shape[1] - pen) / width)
     size = [max(1, round(side * scale)) for side in ink.shape]
     small = Image.fromarray(ink.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
     canvas = np.zeros((height + 2 * size[0], width + 2 * size[1]), np.float32)  # room for what reaches over the edge
@@ -82,7 +83,7 @@ def _ink(picture: np.ndarray) -> np.ndarray:
         grey = 255 - grey
     # The paper behind a stroke is as bright as the paper around it, also at the edge of a shadow; and it goes on beyond
     # the picture as it gets darker or lighter towards its edge.
-    window = min(window, min(grey.shape) - 1)
+    window = max(1, min(window, min(grey.shape) - 1))
     around = np.minimum(np.pad(grey, window, "reflect", reflect_type="odd"), grey.max())
     paper = ndimage.grey_closing(around, (window, window))
     return 1 - grey / np.maximum(paper[window:-window, window:-window], 1)
@@ -112,12 +113,6 @@ def _character(ink: np.ndarray) -> np.ndarray:
             return _character(np.where(np.isin(parts, numbers[strange]), 0, ink))  # what is left may be weaker
     kept = np.isin(parts, [0, *numbers[sizes > 0.004 * sizes.sum()]])
     return np.where(kept, ink / strongest, 0)
-
-
-def _box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Return top, bottom, left and right, the ends exclusive, of what is set in a mask (h, w)."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
 
 
 def _stroke(mask: np.ndarray) -> float:

@@ -116,13 +116,7 @@ SKELETONS = """
 
 
 def _parse(text):
-    """Read the skeleton notation.
-
-    Args:
-        text: str, the notation described above SKELETONS.
-    Returns:
-        dict, character → list of components, each a list of ways (share, list of float64 (P, 2) strokes).
-    """
+    """Return character → list of components, each a list of ways (share, list of float64 (P, 2) strokes)."""
     characters = {}
     for line in filter(None, map(str.strip, text.splitlines())):
         name, *rest = line.split(maxsplit=2)
@@ -144,16 +138,12 @@ def _bell(rng, *shape):
 
 
 def _write_stroke(rng, stroke, stretch, shift, slips, roundness):
-    """Write one stroke n times, each time a little differently.
+    """Return n paths float64 (n, T, 2), a point about every 2 grid units, of a stroke float64 (P, 2) on the grid.
 
     Args:
-        rng: numpy RandomState.
-        stroke: float64 (P, 2), its control points on the grid.
         stretch, shift: float64 (n, 1, 2), the component's proportions and place.
         slips: float64 (n, 1, 1), how careless the writer is, about 1.
         roundness: float64 (n, 1, 1), 0 for sharp corners to 1 for round ones.
-    Returns:
-        float64 (n, T, 2), the path, a point about every 2 grid units.
     """
     n = len(slips)
     points = stroke * stretch + shift
@@ -179,14 +169,9 @@ def _write_stroke(rng, stroke, stretch, shift, slips, roundness):
 
 
 def _write(rng, components, n):
-    """Write one character n times.
+    """Write a character, components as _parse returns them, n times.
 
-    Args:
-        rng: numpy RandomState.
-        components: list of components as _parse returns them.
-        n: int, how many images.
-    Returns:
-        list of (images, path) in writing order, int64 (m,), which images hold the stroke, float64 (m, T, 2).
+    Returns (images, path) in writing order: int64 (m,), which images hold the stroke, and float64 (m, T, 2).
     """
     roundness, slips = rng.random_sample((n, 1, 1)), 0.5 + rng.random_sample((n, 1, 1))
     turn, shear = 0.06 * _bell(rng, n, 1), 0.08 * _bell(rng, n, 1)
@@ -212,15 +197,7 @@ def _write(rng, components, n):
 
 
 def _place(rng, strokes, n, size):
-    """Choose a size and a place in the frame for every image.
-
-    Args:
-        rng: numpy RandomState.
-        strokes: list of (images, path) as _write returns it.
-        n, size: int, how many images, and their side in pixels.
-    Returns:
-        list of (images, path), the paths int64 (m, T, 2), in pixels.
-    """
+    """Choose a size and a place for each of n images; return what _write does, the paths int64, in pixels."""
     low, high = np.full((n, 2), np.inf), np.full((n, 2), -np.inf)
     for images, path in strokes:
         low[images] = np.minimum(low[images], path.min(1))
@@ -244,12 +221,9 @@ def _place(rng, strokes, n, size):
 
 
 def _ink(canvas, images, start, end):
-    """Join pixels by straight lines one pixel wide, in place.
+    """Join pixels int64 (m, 2), x and y, by lines one pixel wide in these images (m,) of canvas uint8 (N, size, size).
 
-    Args:
-        canvas: uint8 (N, size, size).
-        images: int64 (m,), the image that each line belongs to.
-        start, end: int64 (m, 2), x and y; what lies outside the frame is lost.
+    What lies outside the frame is lost.
     """
     size = canvas.shape[1]
     delta = end - start
@@ -264,15 +238,7 @@ def _ink(canvas, images, start, end):
 
 
 def _trace(rng, strokes, n, size):
-    """Draw placed strokes as a mouse in Paint does.
-
-    Args:
-        rng: numpy RandomState.
-        strokes: list of (images, path) as _place returns it.
-        n, size: int, how many images, and their side in pixels.
-    Returns:
-        uint8 (n, size, size), ink 0 on paper 255.
-    """
+    """Draw strokes as _place returns them, as a mouse in Paint does: uint8 (n, size, size), ink 0 on paper 255."""
     canvas = np.full((n, size, size), 255, dtype=np.uint8)
     stride = np.array([1, 1, 1, 2, 4, 8])[(6 * rng.random_sample(n)).astype(np.int64)]
     shaking = rng.random_sample((n, 1, 1)) < 0.015

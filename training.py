@@ -120,6 +120,15 @@ class Training:
         self.taken = state["taken"]
 
 
+def better(best: dict | None, epoch: int, checked: dict | None, model: nn.Module) -> dict:
+    """Return the best epoch so far, which may be this one, of this model."""
+    score = [checked["accuracy"], -checked["loss"]] if checked else [epoch]
+    if best and score <= best["score"]:
+        return best
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return {"score": score, "epoch": epoch, "metrics": checked, "state_dict": weights}
+
+
 def learns_nothing(config: Config, history: list[dict], classes: int) -> bool:
     """Return, once, five epochs after the warm-up, whether the training loss has not moved from chance."""
     rise = config.warmup * config.epochs_for(history[0]["train_n"]) if config.schedule == "one_cycle" else 0

@@ -6,19 +6,6 @@ from plots.inside import attention, filters_and_maps, plane
 from plots.runs import LiveCurves, curves, overlaid
 
 __all__ = [
-    "LiveCurves",
-    "attention",
-    "augmented",
-    "confusion",
-    "curves",
-    "exemplars",
-    "filters_and_maps",
-    "findings",
-    "mistakes",
-    "overlaid",
-    "plane",
-    "prediction",
-    "reliability",
-    "samples",
-    "surest_mistakes",
-]
+    "LiveCurves", "attention", "augmented", "confusion", "curves", "exemplars", "filters_and_maps", "findings",
+    "mistakes", "overlaid", "plane", "prediction", "reliability", "samples", "surest_mistakes",
+]  # fmt: skip

@@ -1,4 +1,8 @@
-"""Figures of what a model answers: its confusions, its mistakes, how far it can be believed."""
+"""Figures of what a model answers: its confusions, its mistakes, how far it can be believed.
+
+In all of them, y are the given classes, int64 (N,); probabilities are float (N, C); labels are an image of each class,
+uint8 (C, H, W); classes are the names of the C classes.
+"""
 
 from collections.abc import Sequence
 
@@ -11,12 +15,7 @@ from plots.style import NOTE, VALIDATION, class_name, new_figure, readable, show
 
 
 def surest_mistakes(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Return the indices int64 (M,) of misread images, the surest first.
-
-    Args:
-        y: int64 (N,), the given classes.
-        probabilities: float (N, C).
-    """
+    """Return the indices int64 (M,) of misread images, the surest first."""
     wrong = np.flatnonzero(probabilities.argmax(1) != y)
     return wrong[np.argsort(-probabilities.max(1)[wrong], kind="stable")]
 
@@ -30,11 +29,7 @@ def mistakes(
 
     Args:
         x: uint8 (N, H, W).
-        y: int64 (N,), the given classes.
-        probabilities: float (N, C).
-        labels: uint8 (C, H, W), an image of each class.
         files: names of the N images.
-        classes: names of the C classes.
         chosen: int (M,), the images to draw, in their order; by default those of `surest_mistakes`.
         nearest: uint8 (M, H, W), for each chosen one the learnt image of the predicted class that is most like it.
         most: how many to draw.
@@ -43,10 +38,8 @@ def mistakes(
     chosen = (surest_mistakes(y, probabilities) if chosen is None else chosen)[:most]
     rows, wide = max(1, -(-len(chosen) // 2)), 3 + (nearest is not None)
     figure, axes = new_figure(
-        2.6 * wide + 0.8, 1.35 * rows, rows, 2 * wide + 1, width_ratios=[3] * wide + [1] + [3] * wide
+        2.6 * wide + 0.8, 1.35 * rows, rows, 2 * wide + 1, True, width_ratios=[3] * wide + [1] + [3] * wide
     )
-    for axis in axes.flat:
-        axis.set_axis_off()
     if not len(chosen):
         figure.suptitle(f"no mistake in {len(y)} images")
     for place, i in enumerate(chosen):
@@ -69,8 +62,6 @@ def confusion(matrix: np.ndarray, labels: np.ndarray, classes: Sequence[str], di
 
     Args:
         matrix: int (C, C), rows the given class, columns the predicted one.
-        labels: uint8 (C, H, W), an image of each class.
-        classes: names of the C classes.
         diagonal: whether to show what was read rightly too, beside which single mistakes are pale.
     """
     count = len(matrix)
@@ -99,14 +90,7 @@ def confusion(matrix: np.ndarray, labels: np.ndarray, classes: Sequence[str], di
 
 @styled
 def reliability(y: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Draw the accuracy of each class with its 95 % interval, and how far the probabilities can be believed.
-
-    Args:
-        y: int64 (N,), the given classes.
-        probabilities: float (N, C).
-        labels: uint8 (C, H, W), an image of each class.
-        classes: names of the C classes.
-    """
+    """Draw the accuracy of each class with its 95 % interval, and how far the probabilities can be believed."""
     right, count = probabilities.argmax(1) == y, len(classes)
     figure, ((left, axis),) = new_figure(10, max(4.0, 0.3 * count + 1), 1, 2)
     left.set_yticks(range(count), [""] * count)
@@ -146,11 +130,9 @@ def prediction(
         image: uint8 (H, W).
         seen: float (S, S) in [0, 1].
         probabilities: float (C,).
-        labels: uint8 (C, H, W), an image of each class.
-        classes: names of the C classes.
     """
     top = np.argsort(-probabilities, kind="stable")[:5]
-    figure, axes = new_figure(9, 1.7, 1, 2 + len(top))
+    figure, axes = new_figure(9, 1.7, 1, 2 + len(top), bare=True)
     show(axes[0, 0], image, "the image")
     show(axes[0, 1], seen, "as the model sees it")
     for axis, k in zip(axes[0, 2:], top, strict=True):

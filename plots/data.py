@@ -23,7 +23,7 @@ def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
 
 
 @styled
-def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int = 19, seed: int = 0) -> Figure:
+def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int = 19) -> Figure:
     """Draw for each class the mean of its images and a row of them, chosen at random.
 
     Args:
@@ -31,13 +31,11 @@ def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int
         y: int64 (N,).
         classes: names of the C classes; the row says the name, where a font has it, and how many images there are.
     """
-    rng = np.random.default_rng(seed)
-    figure, axes = new_figure(0.5 * per_class + 1.8, 0.5 * len(classes) + 0.2, len(classes), per_class + 1)
+    rng = np.random.default_rng(0)
+    figure, axes = new_figure(0.5 * per_class + 1.8, 0.5 * len(classes) + 0.2, len(classes), per_class + 1, bare=True)
     axes[0, 0].set_title("mean", fontsize=9)
     for k, row in enumerate(axes):
         own = np.flatnonzero(y == k)
-        for axis in row:
-            axis.set_axis_off()
         if len(own):
             show(axes[k, 0], x[own].mean(0).astype(np.uint8), axes[k, 0].get_title())
         for axis, i in zip(row[1:], rng.permutation(own)[:per_class], strict=False):
@@ -56,7 +54,7 @@ def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
         variants: float (R, V, S, S).
     """
     rows, columns = variants.shape[:2]
-    figure, axes = new_figure(0.7 * (columns + 1), 0.75 * rows + 0.2, rows, columns + 1)
+    figure, axes = new_figure(0.7 * (columns + 1), 0.75 * rows + 0.2, rows, columns + 1, bare=True)
     for axis_row, original, row in zip(axes, originals, variants, strict=True):
         for axis, image in zip(axis_row, [original, *row], strict=True):
             show(axis, image)
@@ -66,22 +64,19 @@ def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
 
 
 @styled
-def findings(x: np.ndarray, found: Sequence[dict], most: int = 12) -> Figure | None:
+def findings(x: np.ndarray, found: Sequence[dict]) -> Figure | None:
     """Draw the images of an audit's first findings, a row each; None where no image is concerned.
 
     Args:
         x: uint8 (N, H, W), the images that were audited.
         found: what `audit.audit` returns.
-        most: how many findings to draw.
     """
-    found = [one for one in found if one["indices"]][:most]
+    found = [one for one in found if one["indices"]][:12]
     if not found:
         return None
     columns = min(6, max(len(one["indices"]) for one in found))
-    figure, axes = new_figure(1.5 * columns + 3, 1.2 * len(found), len(found), columns)
+    figure, axes = new_figure(1.5 * columns + 3, 1.2 * len(found), len(found), columns, bare=True)
     for row, one in zip(axes, found, strict=True):
-        for axis in row:
-            axis.set_axis_off()
         for axis, i, file in zip(row, one["indices"], one["files"], strict=False):
             show(axis, x[i], readable(file))
         kind = one["kind"].replace(" in ", "\nin ")

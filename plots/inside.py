@@ -9,19 +9,16 @@ from plots.style import class_name, new_figure, show, styled, thumbnail
 
 
 @styled
-def filters_and_maps(filters: np.ndarray, maps: dict[str, np.ndarray], most: int = 16) -> Figure:
+def filters_and_maps(filters: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
     """Draw the filters of the first layer, and a row of the maps that each layer makes of an image.
 
     Args:
         filters: float (F, h, w); blue is negative, red positive.
         maps: name of a layer → float (M, H, W).
-        most: how many of a layer to draw.
     """
     rows = {"filters": filters} | {name: found for name, found in maps.items() if found.shape[1] > 1}
-    figure, axes = new_figure(0.62 * most + 1.2, 0.66 * len(rows), len(rows), most)
+    figure, axes = new_figure(11.12, 0.66 * len(rows), len(rows), 16, bare=True)
     for axis_row, (name, images) in zip(axes, rows.items(), strict=True):
-        for axis in axis_row:
-            axis.set_axis_off()
         bound = np.abs(images).max()
         for axis, image in zip(axis_row, images, strict=False):
             if name == "filters":
@@ -43,7 +40,7 @@ def attention(images: np.ndarray, looks: np.ndarray, y: np.ndarray, read: np.nda
         y, read: int64 (M,), the given classes and those that the images are read as.
         classes: names of the C classes.
     """
-    figure, axes = new_figure(2.4 * len(images), 2.6, 1, len(images))
+    figure, axes = new_figure(2.4 * len(images), 2.6, 1, len(images), bare=True)
     for axis, image, look, given, k in zip(axes[0], images, looks, y, read, strict=True):
         show(axis, image, f"given: {class_name(given, classes)}, read: {class_name(k, classes)}")
         axis.imshow(look, cmap="Oranges", alpha=0.75 * look / max(look.max(), 1e-9))

@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from files import write_atomically
 from plots.style import NOTE, TRAIN, VALIDATION, new_figure, styled
 
 
@@ -33,18 +34,14 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
     if validated:
         low, high = ([row[f"val_{end}"] for row in history] for end in ("low", "high"))
         axes[0, 1].fill_between(epoch, low, high, color=VALIDATION, alpha=0.15, label="95 % interval")
+        best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+        axes[0, 1].plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
+        title = "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best)
+        axes[0, 1].set_title(title, fontsize=10, color=VALIDATION)
     axes[0, 0].legend()
     axes[0, 1].legend(loc="lower right")
     axes[0, 0].set_ylim(bottom=0)
     axes[0, 1].yaxis.set_major_formatter(PercentFormatter(1))
-    if validated:
-        best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
-        axes[0, 1].plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
-        axes[0, 1].set_title(
-            "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best),
-            fontsize=10,
-            color=VALIDATION,
-        )
     axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE)
     axes[1, 0].set_ylabel("learning rate")
     axes[1, 1].bar(epoch, [row["seconds"] for row in history], color=NOTE)
@@ -106,7 +103,7 @@ class LiveCurves:
         png = io.BytesIO()
         curves(history, self.epochs, self.augmented).savefig(png)
         if folder:  # also of a run that is stopped
-            (folder / "curves.png").write_bytes(png.getvalue())
+            write_atomically(folder / "curves.png", lambda file: file.write(png.getvalue()))
         self._update(png.getvalue())
         self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
 

@@ -46,10 +46,12 @@ def styled(draw: Callable) -> Callable:
     return styled
 
 
-def new_figure(width: float, height: float, rows: int = 1, columns: int = 1, **options) -> tuple[Figure, np.ndarray]:
-    """Return a figure, inches wide and high, that pyplot forgets, and its axes (rows, columns)."""
+def new_figure(width: float, height: float, rows=1, columns=1, bare=False, **options) -> tuple[Figure, np.ndarray]:
+    """Return a figure, inches wide and high, that pyplot forgets, and its axes (rows, columns), bare for images."""
     figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, **options)
     plt.close(figure)
+    for axis in axes.flat if bare else ():
+        axis.set_axis_off()
     return figure, axes
 
 
@@ -79,4 +81,3 @@ def show(axis, image: np.ndarray, title: str = "") -> None:
         image = 1 - image
     axis.imshow(image, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
     axis.set_title(title, fontsize=9)
-    axis.set_axis_off()

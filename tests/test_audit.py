@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 
-from audit import audit, in_words, suspects
+from audit import audit, in_lines, in_words, suspects
 from dataset import CharDataset
 
 
@@ -48,6 +48,7 @@ def test_suspects_are_ranked_by_margin(drawn):
     probabilities[:, 0] = [0.9, 0.45, 0.3, 0.9, 0.2]
     probabilities[:, 1] = [0.1, 0.55, 0.7, 0.1, 0.8]
     assert suspects(images, probabilities).tolist() == [3, 0, 2, 1]
+    assert in_lines(images, probabilities, [2]) == ["'2': given '博', read as '学' with 70%"]
 
 
 def test_the_labs_wrong_labels_are_among_the_first_30(real_images, tmp_path):

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from config import RECIPES, Config, InputError
@@ -84,6 +85,11 @@ def test_bad_values_are_named_with_the_remedy():
     assert error(model=None) == "model must be str, not None (NoneType)"
     assert error(save_path=3) == "save_path must be str, not 3 (int)"
     assert error(recipe="report", hash_id="xyz").startswith("hash_id must be 8 hex digits, not 'xyz'")
+
+
+def test_a_numpy_float_is_a_float():
+    config = Config(learning_rate=np.float64(0.01))
+    assert type(config.learning_rate) is float and config.hash_id == Config(learning_rate=0.01).hash_id
 
 
 def test_the_reports_pipeline_augments_nothing():

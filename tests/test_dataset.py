@@ -6,7 +6,8 @@ from torchvision import transforms
 
 import dataset as data
 from config import Config, InputError
-from dataset import CharDataset, correct, corrections_path, load_npz, prepare, split
+from corrections import corrections_path
+from dataset import CharDataset, correct, load_npz, prepare, split
 
 
 def error(call, *args, **options) -> str:
@@ -28,6 +29,11 @@ def test_an_item_is_an_image_and_its_label(drawn):
     assert (image.shape, image.dtype, label) == ((1, 28, 28), torch.uint8, 1) and len(drawn) == 480
     images, labels = next(iter(DataLoader(drawn, batch_size=5)))
     assert images.shape == (5, 1, 28, 28) and labels.dtype == torch.int64
+
+
+def test_a_subset_is_of_indices_or_of_a_mask(drawn):
+    assert set(drawn.subset(drawn.y == 3).y) == {3} and drawn.subset([5, 4]).files.tolist() == ["5", "4"]
+    assert len(drawn.subset([])) == 0
 
 
 def test_a_torchvision_transform_gets_a_pil_image(drawn):

@@ -213,11 +213,12 @@ def test_what_changed_is_made_anew_and_what_did_not_is_kept(raw, paper, tmp_path
 
 def test_a_file_of_the_users_is_not_overwritten(raw, paper, tmp_path):
     folder, npz = raw({"a": paper(2), "b": paper(2, 1)}), tmp_path / "data.npz"
-    np.savez(npz, mine=np.arange(3))
-    former = npz.read_bytes()
-    with pytest.raises(InputError, match="was not made by this program and is not overwritten"):
-        preprocess(folder, npz)
-    assert npz.read_bytes() == former
+    for arrays in ({"mine": np.arange(3)}, {"x": np.zeros(3), "summary": "{}"}, {"summary": "[1]"}):
+        np.savez(npz, **arrays)
+        former = npz.read_bytes()
+        with pytest.raises(InputError, match="was not made by this program and is not overwritten"):
+            preprocess(folder, npz)
+        assert npz.read_bytes() == former
 
 
 def test_bad_folders_are_named_with_the_remedy(raw, paper, tmp_path):

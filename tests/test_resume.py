@@ -132,6 +132,12 @@ def test_a_run_that_cannot_begin_lets_the_next_one_have_its_file(halves, quick, 
     assert list(tmp_path.glob("save/LeNet_last*")) == [tmp_path / "save/LeNet_last.ckpt"], caught
 
 
+def test_a_save_folder_that_cannot_be_is_named(halves, quick, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match="file cannot be written"):
+        fitted(quick(save_path=str(tmp_path / "file/best.ckpt"), record_path=None), halves)
+
+
 def test_a_damaged_state_is_said_and_left(halves, quick, tmp_path, capsys):
     (tmp_path / "save").mkdir()
     (tmp_path / "save/LeNet_last.ckpt").write_bytes(b"not a state")

@@ -54,6 +54,15 @@ def test_blank_paper_is_an_error_with_a_remedy(style):
             scan.like_training(picture, style, (28, 28))
 
 
+def test_other_pictures_are_named(style):
+    for picture in (np.zeros((50, 60, 3), np.uint8), np.zeros((50, 60))):
+        with pytest.raises(InputError, match="^a picture must be uint8 .h, w., not .*: see init.read_image"):
+            scan.like_training(picture, style, (28, 28))
+    thin = np.full((1, 30), 255, np.uint8)
+    thin[0, 10:14] = 0
+    assert scan.like_training(thin, style, (28, 28)).shape == (28, 28)
+
+
 def test_photos_are_read_like_clean_images(drawn, quick):
     """More of them are measured by benchmarks/photos.py."""
     x, y = strokes.draw(per_class=150)

@@ -18,6 +18,7 @@ PLAIN = {"bfloat16": False, "channels_last": False, "fused": False, "compile": F
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_steps_are_those_of_torch(optimizer):
+    torch.manual_seed(0)
     config = Config(optimizer=optimizer, weight_decay=0.1, label_smoothing=0.2, weight_average=0.0, warmup=0.5)
     model = LeNet(1, 3)
     theirs = copy.deepcopy(model)
