@@ -4,6 +4,7 @@ import json
 import numpy as np
 import torch
 
+from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
 from files import fingerprint
@@ -106,3 +107,14 @@ def test_the_newest_earlier_run_on_the_same_images_is_found(tmp_path, drawn):
     assert earlier_predictions(tmp_path, renamed) is None
     metrics = json.loads((folders[0] / "metrics.json").read_text())
     assert metrics["test"]["fingerprint"] == fingerprint(drawn.x, drawn.y, np.array(drawn.classes))
+
+
+def test_tested_and_validated_runs_on_the_same_images_are_ranked_together(drawn, quick, tmp_path):
+    train, val = drawn.subset(range(0, 480, 2)), drawn.subset(range(1, 480, 10))
+    for epochs in (1, 2):
+        classifier = CNNClassifier(quick(epochs=epochs), drawn.classes)
+        classifier.fit(train, val)
+    classifier.record_.test(classifier.evaluate(val) | {"accuracy": 1.0}, val, classifier.predict_proba(val))
+    assert [(run["accuracy"] == 1, run["best"]) for run in read_runs(tmp_path / "record", "accuracy")] == [
+        (True, True), (False, False),
+    ]  # fmt: skip
