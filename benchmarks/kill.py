@@ -5,7 +5,9 @@
 
 A third of the kills come at a random time; the others inside the writing of a file: with half of it written, before it
 is flushed, before it is moved into place, or just after. Every run must end with the same weights, history and best
-checkpoint, bit for bit, and leave no temporary file. What was tried is printed and written to a JSON file.
+checkpoint, bit for bit, and leave no temporary file, neither beside the checkpoint nor in its record. (What was killed
+before its first epoch leaves the beginning of a record, which no run goes on with.) What was tried is printed and
+written to a JSON file.
 """
 
 import argparse
@@ -90,7 +92,7 @@ def ending(folder: Path) -> dict:
         "training": last["training"], "finished": last["finished"],
         "history": [{key: value for key, value in row.items() if key != "seconds"} for row in last["history"]],
         "rows": rows, "files": sorted(path.name for path in (folder / "save").iterdir()),
-        "unfinished": [*folder.rglob(".*.part")],
+        "unfinished": [*(folder / "save").glob(".*.part"), *record.glob(".*.part")],
         "validation": json.loads((record / "metrics.json").read_text(encoding="utf-8"))["validation"],
     }  # fmt: skip
 
