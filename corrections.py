@@ -26,6 +26,8 @@ def note(images, data_path: str | Path, labels: dict[str, str | None]) -> Path:
         images: the CharDataset of its training images, without corrections.
     """
     path = corrections_path(data_path)
+    if DROPPED in images.classes:
+        raise InputError(f"{data_path} has a class {DROPPED!r}, which here means no class: give it another name")
     given = dict(zip(images.files.tolist(), images.y.tolist(), strict=True))
     rows = {row["file"]: row for row in _read(path)}
     for file, name in labels.items():

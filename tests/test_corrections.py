@@ -50,6 +50,12 @@ def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
 def test_corrections_that_do_not_fit_are_named(npz, capsys):
     assert error(correct, npz, {"博/00": "学"}).endswith("has no training image '博/00': did you mean '博/0'?")
     assert "has no class '学学': did you mean '学'?" in error(correct, npz, {"博/0": "学学"})
+    images = load_npz(npz)
+    other = npz.with_name("other.npz")
+    np.savez(other, x=images.x, y=images.y, classes=np.array(["dropped", *images.classes[1:]]))
+    assert error(correct, other, {"0": "学"}).endswith(
+        "a class 'dropped', which here means no class: give it another name"
+    )
     path = corrections_path(npz)
     for text, message in (
         ("file,given,corrected\n博/0,用,学\n", "博/0 is given as '博', not '用': correct or delete the line"),
