@@ -13,17 +13,18 @@ from torch import nn
 from torch.nn import functional
 from tqdm import tqdm
 
-import batches
-import checkpoints
-from compute import choose, deterministic, keep_freed_memory, place
-from config import Config, InputError
+from common.errors import InputError, TrainingError
+from common.files import fingerprint
+from config import Config
 from dataset import CharDataset, as_dataset
-from files import fingerprint
 from init import pick_device, random_numbers_kept, set_seed
 from metrics import accuracy, calibration_error, columns, fit_temperature, in_words, per_class
 from models import build, image_size
-from resume import Run, postponed_interrupt
-from training import Training, TrainingError, better, learns_nothing
+from runs import checkpoint as checkpoints
+from runs.resume import Run, postponed_interrupt
+from training import loader as batches
+from training.backend import choose, deterministic, keep_freed_memory, place
+from training.trainer import Training, better, learns_nothing
 
 # what a checkpoint holds of a classifier: key → attribute
 KEPT = {
@@ -102,7 +103,7 @@ class CNNClassifier:
         self._check(train)
         if val is not None:
             self._check(val)
-        from scan import style_of  # here, since it takes a quarter of a second to import
+        from imaging.photo import style_of  # here, since it takes a quarter of a second to import
 
         self.source_shape, self.style_ = list(train.x.shape[1:]), style_of(train.x)
         self._cropped, self._transformed = train.cropped, train.transform is not None
@@ -265,7 +266,7 @@ class CNNClassifier:
         Args:
             picture: uint8 (h, w) of any size, of one character.
         """
-        from scan import like_training  # here, since it takes a quarter of a second to import
+        from imaging.photo import like_training  # here, since it takes a quarter of a second to import
 
         if self.style_ is None:
             raise InputError(

@@ -4,25 +4,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from types import NoneType
 
-
-class InputError(ValueError):
-    """Input that cannot be used: the message names it and the remedy."""
-
-
-class StorageError(OSError):
-    """A file that cannot be written: the message names it and the remedy; what it held before is still whole."""
-
-
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return "did you mean '…'?" with the valid name nearest to `name`."""
-    return f"did you mean {get_close_matches(str(name)[:100], list(valid), n=1, cutoff=0.0)[0]!r}?"
-
+from common.errors import InputError, did_you_mean
 
 # What a recipe sets where the user sets nothing. "report" is the lab report's; a model without an entry of its own
 # takes "default".

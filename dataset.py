@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 from torch.utils.data import Dataset
 
-import corrections
-import strokes
-from config import DEFAULT_RAW, Config, InputError
-from files import fingerprint
+from common.errors import InputError
+from common.files import fingerprint
+from config import DEFAULT_RAW, Config
+from imaging.pixels import fit_image, identical_groups
 from init import build_npz, check_archive, has_images, preprocess, summarize
-from pixels import fit_image, identical_groups
+from readers import corrections, strokes
 
 MAX_CLASSES = 65_536
 

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from config import InputError, did_you_mean
-from files import write_atomically
-from pixels import decode, fit_image, identical_groups
+from common.errors import InputError, did_you_mean
+from common.files import write_atomically
+from imaging.pixels import decode, fit_image, identical_groups
 
 
 def set_seed(seed: int) -> None:
@@ -106,7 +106,7 @@ def preprocess(raw_data_path: str | Path, data_path: str | Path, size: int = 28)
     """
     raw = Path(raw_data_path)
     names, stamps, read = _list_raw(raw)
-    code = [Path(__file__).with_name(name).read_bytes() for name in ("init.py", "pixels.py")]
+    code = [(Path(__file__).parent / name).read_bytes() for name in ("init.py", "imaging/pixels.py")]
     stamp = code, sorted(stamps), size  # read anew when the code has changed
     return build_npz(data_path, stamp, lambda: _read_raw(raw, names, read, size))
 

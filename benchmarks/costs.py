@@ -23,12 +23,12 @@ import psutil
 import torch
 
 import plots
-import strokes
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
 from init import pick_device
-from records import RunRecord, environment, read_runs, table
+from readers import strokes
+from runs.record import RunRecord, environment, read_runs, table
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = list(strokes.CHARACTERS)

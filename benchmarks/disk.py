@@ -23,12 +23,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-import strokes
 from classifier import CNNClassifier
-from config import Config, StorageError
+from common.errors import StorageError
+from common.files import write_json
+from config import Config
 from dataset import CharDataset, load_npz, split
-from files import write_json
 from init import build_npz, summarize
+from readers import strokes
 
 
 def work(folder: str, limit: int, outcome) -> None:

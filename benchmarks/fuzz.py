@@ -37,9 +37,10 @@ import torch
 from PIL import Image
 
 from classifier import CNNClassifier
-from config import Config, InputError
+from common.errors import InputError
+from common.files import write_json
+from config import Config
 from dataset import load_npz
-from files import write_json
 from init import preprocess
 
 SECONDS, MEGABYTES = 5, 1024

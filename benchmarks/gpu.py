@@ -21,13 +21,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-import strokes
 from classifier import CNNClassifier
+from common.files import write_json
 from config import Config
 from dataset import CharDataset
-from files import write_json
 from init import pick_device
-from records import environment
+from readers import strokes
+from runs.record import environment
 
 OPERATIONS = 10.3e9  # of ResNet18 for each grey image of 224×224 that it is trained on, as torch counts them
 

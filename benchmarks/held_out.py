@@ -23,12 +23,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from recipe import setting
 
 from classifier import CNNClassifier
+from common.files import write_json
 from config import Config
 from dataset import load_npz
-from files import write_json
 from init import pick_device, preprocess
 from metrics import accuracy, in_words
-from records import environment
+from runs.record import environment
 
 
 def ours(options, folder: Path) -> Iterator[dict]:

@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import torch
 
-import files
-import strokes
 from classifier import CNNClassifier
+from common import files
+from common.files import write_json
 from config import Config
 from dataset import load_npz, split
-from files import write_json
+from readers import strokes
 
 EPOCHS = 8
 MOMENTS = ("half written", "before flushing", "before moving", "after moving")

@@ -18,13 +18,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-import strokes
 from classifier import CNNClassifier
+from common.files import write_json
 from config import Config
 from dataset import CharDataset
-from files import write_json
 from metrics import accuracy, in_words
-from records import environment
+from readers import strokes
+from runs.record import environment
 
 SIZE = 224  # pixels a side that a character is drawn in
 

@@ -28,16 +28,16 @@ import torch
 from scipy.stats import ttest_ind
 from torch import nn
 
-import strokes
+from analysis.validation import cross_validate
 from classifier import CNNClassifier
+from common.files import write_json
 from config import AUGMENTATION, RECIPES, Config
 from dataset import CharDataset, load_npz
-from evidence import cross_validate
-from files import write_json
 from init import pick_device, preprocess
 from metrics import accuracy, in_words, mcnemar
 from models import MODELS, LeNet, ResNet18
-from records import environment
+from readers import strokes
+from runs.record import environment
 
 
 class OtherLeNet(LeNet):

@@ -23,11 +23,11 @@ from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import plots
-import strokes
 from classifier import CNNClassifier
+from common.files import write_json
 from config import Config
 from dataset import CharDataset, split
-from files import write_json
+from readers import strokes
 
 
 def counted() -> dict[str, int]:

@@ -35,13 +35,13 @@ from torch.nn import functional
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-import strokes
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
 from init import pick_device
 from models import MODELS
-from records import environment
+from readers import strokes
+from runs.record import environment
 
 EPOCHS = 4  # a round: three to warm up, one to measure
 CLASSES = list(strokes.CHARACTERS)

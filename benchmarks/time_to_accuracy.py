@@ -24,7 +24,7 @@ from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset, load_npz, split
 from init import pick_device, preprocess
-from records import environment
+from runs.record import environment
 
 TARGETS = {"LeNet": 0.9838, "ResNet18": 0.994}
 REPORT = {"LeNet": ["8a7e8d55", "301efa36", "301efa36"], "ResNet18": ["bb0e4dce"]}

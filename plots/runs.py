@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from files import write_atomically
+from common.files import write_atomically
 from plots.style import NOTE, TRAIN, VALIDATION, new_figure, styled
 
 

@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT))
 SCREENSHOTS = ROOT / "record" / "browser"
 
 playwright = pytest.importorskip("playwright.sync_api")
-import strokes  # noqa: E402
+from readers import strokes  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import strokes  # noqa: E402
 from config import Config  # noqa: E402
 from dataset import CharDataset  # noqa: E402
+from readers import strokes  # noqa: E402
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells make their background jobs ignore
 torch.set_num_threads(1)  # small steps gain nothing from more, and lose much where the machine is busy
@@ -32,7 +32,7 @@ def drawn() -> CharDataset:
 @pytest.fixture(autouse=True)
 def states_after_every_epoch(monkeypatch):
     """However busy the disk is."""
-    monkeypatch.setattr("resume.LONG", math.inf)
+    monkeypatch.setattr("runs.resume.LONG", math.inf)
 
 
 @pytest.fixture

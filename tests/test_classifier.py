@@ -13,7 +13,7 @@ import models
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset, split
-from training import one_cycle
+from training.trainer import one_cycle
 
 
 def weights(classifier) -> dict:
@@ -347,7 +347,7 @@ def test_bad_images_are_named_with_the_remedy(drawn, quick):
 
 
 def test_the_default_recipe_learns_drawn_characters(quick):
-    import strokes
+    from readers import strokes
 
     x, y = strokes.draw(per_class=150)
     train, val = split(CharDataset(x, y, classes=list(strokes.CHARACTERS)), 0.2)

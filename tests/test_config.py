@@ -3,7 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from config import RECIPES, Config, InputError
+from common.errors import InputError
+from config import RECIPES, Config
 
 REPORT = {
     "batch_size": 64, "data_path": "./data/data.npz", "epoches": 100, "hash_id": "301efa36", "learning_rate": 0.001,

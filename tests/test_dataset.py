@@ -5,7 +5,8 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 
 import dataset as data
-from config import Config, InputError
+from common.errors import InputError
+from config import Config
 from dataset import CharDataset, load_npz, prepare, split
 
 

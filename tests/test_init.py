@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-import pixels
-from config import InputError
+from common.errors import InputError
+from common.files import write_atomically
 from dataset import load_npz
-from files import write_atomically
+from imaging import pixels
+from imaging.pixels import border, fit_image
 from init import natural_key, pick_device, preprocess, read_image, set_seed
-from pixels import border, fit_image
 
 
 def made(raw, tmp_path, size=28) -> dict:

@@ -14,7 +14,7 @@ from conftest import ROOT
 from classifier import CNNClassifier
 from config import Config
 from dataset import load_npz, split
-from resume import CONTENT, checkpoints
+from runs.resume import CONTENT, checkpoints
 
 FILES = ROOT / "tests" / "files"
 

@@ -1,0 +1,1 @@
+"""One image: decoding, cropping and fitting, photos."""

@@ -1,0 +1,1 @@
+"""Raw data in: where labelled images come from."""
