@@ -1,4 +1,5 @@
 # make run · make test · make notebook: each sets up what it needs, in .venv, the first time.
+SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 # For example: make run PARAMETERS="-p model ResNet18 -p raw_data_path my_images.zip"
@@ -7,16 +8,18 @@ PARAMETERS ?=
 .PHONY: run notebook test test-browser clean
 
 run: .venv/run  ## train and test on the images in data/raw, or on synthetic ones
-	$(BIN)/papermill fit_char.ipynb record/fit_char.ipynb --no-progress-bar --stdout-file - --stderr-file - $(PARAMETERS)
+	@$(BIN)/papermill fit_char.ipynb record/fit_char.ipynb --no-progress-bar --log-level WARNING --stdout-file - \
+		--stderr-file - $(PARAMETERS) 2> >(grep -v "TCP without encryption" >&2)  # which every kernel says at its start
 	@echo "The notebook with its figures: record/fit_char.ipynb"
 
 notebook: .venv/run  ## open the notebook
 	$(BIN)/jupyter lab fit_char.ipynb
 
-test: .venv/dev  ## check the style, then run every test
+test: .venv/dev  ## check style and types, then run every test, on all cores
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pytest
+	$(BIN)/mypy
+	$(BIN)/pytest -n auto
 
 test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chromium, and draw in it
 	$(BIN)/pytest tests/browser.py
@@ -41,4 +44,4 @@ test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chr
 	$(PYTHON) -m venv .venv || (rm -rf .venv; echo "On Debian and Ubuntu: apt install python3-venv"; exit 1)
 
 clean:  ## remove what was installed; data, records and checkpoints stay
-	rm -rf .venv .pytest_cache .ruff_cache
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache

@@ -1,66 +1,74 @@
-"""What a figure is worth: intervals, calibration, and whether one run is better than another."""
+"""Accuracy with its interval, calibration, and tests of whether one run is better than another."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 
 def accuracy(correct: int, n: int) -> dict:
-    """Return accuracy, n, and interval: its 95 % interval (low, high).
+    """Return accuracy, n, and interval: the 95 % interval (low, high) of Wilson.
 
-    The interval is that of Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22,
-    1927.
+    Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22, 1927.
     """
-    from scipy.stats import binomtest  # here, since it takes a second to import
+    from scipy.stats import binomtest  # imported here because it takes a second
 
     low, high = binomtest(int(correct), n).proportion_ci(method="wilson")
     return {"accuracy": int(correct) / n, "n": n, "interval": (float(low), float(high))}
 
 
-def in_words(result: dict) -> str:
-    """Return what `accuracy` gives as text: accuracy, 95 % interval and count."""
+def format_accuracy(result: dict) -> str:
+    """Return what `accuracy` gives as text: accuracy, 95 % interval and n."""
     low, high = result["interval"]
     return f"{result['accuracy']:.2%} ({low:.2%} to {high:.2%}, n = {result['n']})"
 
 
-def columns(part: str, score: dict | None) -> dict:
-    """Return a score as the columns of a history, named after the part of the data it is of."""
-    low, high = score["interval"] if score else (None, None)
-    values = {key: score and score[key] for key in ("loss", "accuracy")} | {"low": low, "high": high}
-    return {f"{part}_{key}": value for key, value in values.items()} | {f"{part}_n": score["n"] if score else 0}
+def format_epoch(row: dict) -> str:
+    """Return an epoch's losses and accuracies as text."""
+    parts = []
+    for part, name in (("train", ""), ("val", "val ")):
+        if row[f"{part}_n"]:
+            interval = row[f"{part}_low"], row[f"{part}_high"]
+            result = {"accuracy": row[f"{part}_accuracy"], "interval": interval, "n": row[f"{part}_n"]}
+            parts.append(f"{name}loss {row[f'{part}_loss']:.4f}  {name}accuracy {format_accuracy(result)}")
+    return "  ".join(parts)
 
 
-def calibration_bins(probabilities: np.ndarray, y: np.ndarray, bins: int = 15) -> tuple[np.ndarray, ...]:
-    """Sort images into bins of equal width by the probability of their likeliest class.
+def calibration_bins(
+    probabilities: np.ndarray, y: np.ndarray, bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort images into bins of equal width by their confidence, the probability of the predicted class.
 
     Args:
         probabilities: float (N, C).
         y: int64 (N,).
 
     Returns:
-        The mean probability of that class, the share of the images that are of that class, and how many there are,
-        float64 (B,) each, of the B bins that hold any.
+        For the B bins that are not empty: mean confidence float64 (B,), accuracy float64 (B,), images int64 (B,).
     """
-    confidence, right = probabilities.max(1).astype(np.float64), probabilities.argmax(1) == y
+    confidence = probabilities.max(1).astype(np.float64)
+    correct = probabilities.argmax(1) == y
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
-    held = count > 0
-    means = (np.bincount(place, values, minlength=bins)[held] / count[held] for values in (confidence, right))
-    return *means, count[held]
+    filled = count > 0
+    mean_confidence = np.bincount(place, confidence, minlength=bins)[filled] / count[filled]
+    bin_accuracy = np.bincount(place, correct, minlength=bins)[filled] / count[filled]
+    return mean_confidence, bin_accuracy, count[filled]
 
 
 def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
-    """Return the expected calibration error: how far confidence is from accuracy, 0 to 1, the mean over the images.
+    """Return the expected calibration error, 0 to 1: the mean distance of confidence from accuracy.
 
-    It is that of Guo et al., "On calibration of modern neural networks", ICML 2017. See `calibration_bins`.
+    Guo et al., "On calibration of modern neural networks", ICML 2017. See `calibration_bins` for the arguments.
     """
-    confidence, share, count = calibration_bins(probabilities, y)
-    return float(np.abs(confidence - share) @ count / count.sum())
+    confidence, bin_accuracy, count = calibration_bins(probabilities, y)
+    return float(np.abs(confidence - bin_accuracy) @ count / count.sum())
 
 
 def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
-    """Return the T > 0 for which softmax(logits / T) is nearest to the labels in cross-entropy (Guo et al.).
+    """Return the T > 0 for which softmax(logits / T) has the lowest cross-entropy (Guo et al.).
 
-    That a set read without a mistake does not ask for certainty, a label counts as (n + 1) / (n + C) only: Platt,
-    "Probabilistic outputs for support vector machines", 1999.
+    The target probability of the labelled class is (n + 1) / (n + C), so that a set without errors does not ask for
+    certainty: Platt, "Probabilistic outputs for support vector machines", 1999.
 
     Args:
         logits: float (N, C), of images that the model was not trained on.
@@ -79,8 +87,8 @@ def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
     return float(np.exp(minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded").x))
 
 
-def per_class(y: np.ndarray, predicted: np.ndarray, classes: list[str]) -> dict[str, dict]:
-    """Return for each class precision, recall, f1-score and support (its images), by scikit-learn."""
+def per_class(y: np.ndarray, predicted: np.ndarray, classes: Sequence[str]) -> dict[str, dict]:
+    """Return precision, recall, f1-score and support (number of images) per class, by scikit-learn."""
     from sklearn.metrics import classification_report
 
     indices = range(len(classes))
@@ -89,30 +97,33 @@ def per_class(y: np.ndarray, predicted: np.ndarray, classes: list[str]) -> dict[
 
 
 def mcnemar(y: np.ndarray, first: np.ndarray, second: np.ndarray, names=("the first", "the second")) -> dict:
-    """Compare two runs' predictions of the same images.
+    """Compare the predictions of two runs for the same images.
 
     Args:
         y, first, second: the labels and the predicted classes (N,), all of them indices or all names.
         names: of the two runs, for the verdict.
 
     Returns:
-        only_first, only_second: images that one alone reads rightly. p: the probability of a split at least as uneven
-        if neither were better, by McNemar's exact test (Psychometrika 12, 1947). verdict: that, in words.
+        only_first, only_second: number of images that only this run classifies correctly. p: two-sided p-value of
+        McNemar's exact test (Psychometrika 12, 1947). verdict: the result as a sentence.
 
     Raises:
         ValueError: arrays of different lengths, or indices beside names.
     """
     from scipy.stats import binomtest
 
-    y, first, second = arrays = [np.asarray(one) for one in (y, first, second)]
-    if len({(one.shape, one.dtype.kind in "iu") for one in arrays}) > 1:
+    y, first, second = arrays = [np.asarray(array) for array in (y, first, second)]
+    if len({(array.shape, array.dtype.kind in "iu") for array in arrays}) > 1:
         raise ValueError("mcnemar compares arrays (N,) of the same length, all of indices or all of names")
-    right, other = first == y, second == y
-    only_first, only_second = int((right & ~other).sum()), int((other & ~right).sum())
-    p = float(binomtest(only_first, only_first + only_second).pvalue) if only_first + only_second else 1.0
-    better = f"{names[only_second > only_first]} is better" if p < 0.05 else "that shows no difference"
+    first_correct, second_correct = first == y, second == y
+    only_first = int((first_correct & ~second_correct).sum())
+    only_second = int((second_correct & ~first_correct).sum())
+    discordant = only_first + only_second
+    p = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
+    better = names[0] if only_first > only_second else names[1]
+    conclusion = f"{better} is better" if p < 0.05 else "no significant difference"
     verdict = (
-        f"of {len(y)} images, {names[0]} alone reads {only_first} rightly, {names[1]} alone {only_second}: {better} "
-        f"(McNemar's exact test, p = {p:.2g})"
+        f"of {len(y)} images, only {names[0]} classifies {only_first} correctly and only {names[1]} {only_second}: "
+        f"{conclusion} (McNemar's exact test, p = {p:.2g})"
     )
     return {"only_first": only_first, "only_second": only_second, "p": p, "verdict": verdict}

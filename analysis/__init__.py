@@ -1,1 +1,1 @@
-"""What data and models are worth."""
+"""What data, models and results are worth: audit, label issues, cross-validation, interpretation."""

@@ -1,4 +1,4 @@
-"""What goes on inside a model: its filters and maps, where it looks, and what it finds alike."""
+"""Interpretation of a model: filters, feature maps, Grad-CAM, embeddings, nearest neighbours."""
 
 import numpy as np
 import torch
@@ -7,12 +7,13 @@ from classifier import CNNClassifier
 from dataset import CharDataset, as_dataset
 from models import layer_outputs
 
-SMALLEST = 4  # pixels a side of the maps that can say where a model looks
+SMALLEST_MAP = 4  # pixels per side of the feature maps that Grad-CAM uses
+CHUNK = 128  # images of which the device holds every layer's feature maps at once
 
 
-def _prepared(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> torch.Tensor:
+def _model_input(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> torch.Tensor:
     """Return images as the model sees them, float32 (N, 1, S, S), on its device."""
-    return torch.from_numpy(classifier.prepared(images))[:, None].to(classifier.device)
+    return torch.from_numpy(classifier.model_input(images))[:, None].to(classifier.device)
 
 
 def filters(classifier: CNNClassifier) -> np.ndarray:
@@ -21,67 +22,72 @@ def filters(classifier: CNNClassifier) -> np.ndarray:
     return first.weight.detach()[:, 0].float().cpu().numpy()
 
 
-def maps(classifier: CNNClassifier, image: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the maps that each layer makes of one image uint8 (H, W): name → float32 (maps, height, width)."""
-    outputs = layer_outputs(classifier.model, _prepared(classifier, image))
-    return {name: made[0].float().cpu().numpy() for name, made in outputs.items() if made.ndim == 4}
+def feature_maps(classifier: CNNClassifier, image: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the feature maps of each layer for one image uint8 (H, W): name → float32 (maps, height, width)."""
+    outputs = layer_outputs(classifier.model, _model_input(classifier, image))
+    return {name: output[0].float().cpu().numpy() for name, output in outputs.items() if output.ndim == 4}
 
 
-def where_it_looks(classifier: CNNClassifier, images: np.ndarray, read: np.ndarray) -> np.ndarray:
-    """Return how much each part of each image speaks for a class, float32 (N, S, S) ≥ 0, by Grad-CAM.
+def grad_cam(classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the evidence for a class in each part of each image, float32 (N, S, S) ≥ 0, by Grad-CAM.
 
-    Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV 2017,
-    at the last layer whose maps have 4×4 pixels or more.
+    Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV 2017, at
+    the last layer whose feature maps have 4×4 pixels or more.
 
     Args:
         images: uint8 (N, H, W).
-        read: int64 (N,), the classes.
+        classes: int64 (N,), the class per image.
     """
-    from captum.attr import LayerAttribution, LayerGradCam  # here, since it takes most of a second to import
+    from captum.attr import LayerAttribution, LayerGradCam  # imported here because it takes most of a second
 
-    x = _prepared(classifier, images)
-    large = [name for name, made in layer_outputs(classifier.model, x).items()
-             if made.ndim == 4 and min(made.shape[2:]) >= SMALLEST]  # fmt: skip
+    x = _model_input(classifier, images)
+    outputs = layer_outputs(classifier.model, x)
+    large = [name for name, output in outputs.items() if output.ndim == 4 and min(output.shape[2:]) >= SMALLEST_MAP]
     cam = LayerGradCam(classifier.model.eval(), classifier.model.get_submodule(large[-1]))
-    looks = cam.attribute(x, target=torch.as_tensor(read, device=x.device), relu_attributions=True)
-    return LayerAttribution.interpolate(looks, x.shape[2:], "bilinear")[:, 0].detach().float().cpu().numpy()
+    heat = cam.attribute(x, target=torch.as_tensor(classes, device=x.device), relu_attributions=True)
+    return LayerAttribution.interpolate(heat, x.shape[2:], "bilinear")[:, 0].detach().float().cpu().numpy()
 
 
-def features(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> np.ndarray:
-    """Return what the layer before the last makes of N images, float32 (N, F)."""
+def embeddings(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> np.ndarray:
+    """Return the output of the penultimate layer for N images, float32 (N, F)."""
     images, outputs = as_dataset(images, classifier.classes_), []
-    for part in torch.arange(len(images)).split(128):  # of which the device holds every layer's maps at once
-        x = _prepared(classifier, images.subset(part))
-        outputs.append(list(layer_outputs(classifier.model, x).values())[-2].flatten(1).float().cpu())
+    for start in range(0, len(images), CHUNK):
+        x = _model_input(classifier, images.subset(range(start, min(start + CHUNK, len(images)))))
+        penultimate = list(layer_outputs(classifier.model, x).values())[-2]
+        outputs.append(penultimate.flatten(1).float().cpu())
     return torch.cat(outputs).numpy()
 
 
-def nearest(classifier: CNNClassifier, images: np.ndarray, predicted: np.ndarray, train: CharDataset) -> np.ndarray:
-    """Return for each image the training image of a class whose features are the nearest, uint8 (M, H, W).
+def nearest_neighbors(
+    classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray, train: CharDataset
+) -> np.ndarray:
+    """Return for each image the training image of a class with the nearest embedding, uint8 (M, H, W).
 
     Args:
         images: uint8 (M, H, W).
-        predicted: int64 (M,), the class to look in.
-        train: the images that the model has learnt from.
+        classes: int64 (M,), the class to search per image.
+        train: the images that the model was trained on.
     """
     if not len(images):
-        return np.zeros((0, *train.x.shape[1:]), np.uint8)
-    ours, learnt = features(classifier, images), features(classifier, train.x)
+        return np.zeros((0, *train.shape[1:]), np.uint8)
+    candidates = train.subset(np.isin(train.y, classes))
+    queries, vectors = embeddings(classifier, images), embeddings(classifier, candidates)
     found = []
-    for own, k in zip(ours, predicted, strict=True):
-        among = np.flatnonzero(train.y == k)
-        found.append(train.x[among[((learnt[among] - own) ** 2).sum(1).argmin()]])
+    for query, k in zip(queries, classes, strict=True):
+        own = np.flatnonzero(candidates.y == k)
+        nearest = own[((vectors[own] - query) ** 2).sum(1).argmin()]
+        found.append(candidates.array[candidates.indices[nearest]])
     return np.stack(found)
 
 
-def flattened(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return a place in the plane for each vector, float32 (N, 2), neighbours near each other.
+def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return a point in the plane per vector, float32 (N, 2), with neighbours near each other, by t-SNE.
 
-    By t-SNE: van der Maaten and Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
+    van der Maaten and Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
 
     Args:
         vectors: float32 (N, F), at least 4; a few thousand take seconds.
     """
-    from sklearn.manifold import TSNE  # here, since it takes a second to import
+    from sklearn.manifold import TSNE  # imported here because it takes a second
 
     return TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(vectors)

@@ -1,5 +1,6 @@
-"""Evidence for a recipe: the same run from several seeds, and cross-validation without leaks."""
+"""Repeated seeds, and cross-validation without leaks."""
 
+import logging
 import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,11 +11,13 @@ from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import CharDataset, leak_groups
-from metrics import accuracy, in_words
+from metrics import accuracy, format_accuracy
+
+log = logging.getLogger("fit_char")
 
 
-def _finish(classifier: CNNClassifier, train: CharDataset, val: CharDataset | None = None) -> CNNClassifier:
-    """Fit a classifier to the end; a run that Ctrl-C has stopped earlier is no evidence, and stops the others too."""
+def _fit_completely(classifier: CNNClassifier, train: CharDataset, val: CharDataset | None = None) -> CNNClassifier:
+    """Fit a classifier; an interrupted run is no result, and ends the other runs too."""
     if len(classifier.fit(train, val)) < classifier.config.epochs_for(len(train)):
         raise KeyboardInterrupt("stopped before the last epoch")
     return classifier
@@ -23,50 +26,49 @@ def _finish(classifier: CNNClassifier, train: CharDataset, val: CharDataset | No
 def repeat(
     config: Config, train: CharDataset, val: CharDataset | None, seeds: Iterable[int], test: CharDataset | None = None
 ) -> dict:
-    """Train from each seed, and judge every run on the test images, or else on the validation images.
+    """Train from each seed, and evaluate every run on the test images, or else on the validation images.
 
     Args:
-        seeds: of the weights, the order and the augmentation; the images stay where they are.
+        seeds: of the weights, the order and the augmentation; the split stays the same.
 
     Returns:
-        seeds, accuracies, mean, std (of the sample; 0 for one seed), runs (what `evaluate` gives, seed by seed), and
+        seeds, accuracies, mean, std (of the sample; 0 for one seed), runs (what `evaluate` gives per seed), and
         median: the CNNClassifier whose accuracy is the median (the lower one of two).
 
     Raises:
-        InputError: no seed, or no images to judge by.
+        InputError: no seed, or no images to evaluate on.
         KeyboardInterrupt: a run was interrupted.
     """
-    seeds, classifiers, runs = [int(seed) for seed in seeds], [], []
-    if not seeds or not (test or val):
-        raise InputError("repeat needs a seed at least, and images to judge by: validation or test images")
+    seeds = [int(seed) for seed in seeds]
+    images = test or val
+    if not seeds or not images:
+        raise InputError("repeat needs at least one seed, and validation or test images to evaluate on")
+    classifiers, runs = [], []
     for seed in seeds:
         changed = replace(config, random_seed=seed, hash_id=None)
-        classifiers.append(_finish(CNNClassifier(changed, train.classes), train, val))
-        runs.append(classifiers[-1].evaluate(test or val))
-        print(f"seed {seed}: {in_words(runs[-1])}")
+        classifiers.append(_fit_completely(CNNClassifier(changed, train.classes), train, val))
+        runs.append(classifiers[-1].evaluate(images))
+        log.info("seed %d: %s", seed, format_accuracy(runs[-1]))
     accuracies = [run["accuracy"] for run in runs]
     median = classifiers[accuracies.index(statistics.median_low(accuracies))]
-    spread = statistics.stdev(accuracies) if len(seeds) > 1 else 0.0
-    print(f"mean {statistics.mean(accuracies):.2%}, standard deviation {spread:.2%}")
-    return {
-        "seeds": seeds, "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": spread, "runs": runs,
-        "median": median,
-    }  # fmt: skip
+    mean, std = statistics.mean(accuracies), statistics.stdev(accuracies) if len(seeds) > 1 else 0.0
+    log.info("mean %.2f%%, standard deviation %.2f%%", 100 * mean, 100 * std)
+    return {"seeds": seeds, "accuracies": accuracies, "mean": mean, "std": std, "runs": runs, "median": median}
 
 
 def cross_validate(
     config: Config, images: CharDataset, folds: int | None = 5,
     predict: Callable[[CNNClassifier, CharDataset], np.ndarray] = CNNClassifier.predict_proba,
 ) -> dict:  # fmt: skip
-    """Predict every image with a model that has not seen it, nor any that is identical to it.
+    """Predict every image with a model that was not trained on it, nor on an identical image.
 
-    The folds are stratified (nearly so before scikit-learn 1.8); no images choose the epoch: each fold is judged by its
-    last one. Fold k is trained from scratch, whatever `init_from` says, from the seed `random_seed` + k, and leaves
-    neither record nor checkpoint.
+    The folds are stratified (nearly so before scikit-learn 1.8). No image chooses the epoch: each fold is evaluated
+    with the weights of the last. Fold k is trained from scratch, whatever `init_from` says, from the seed `random_seed`
+    + k, and leaves neither record nor checkpoint.
 
     Args:
-        images: N images, at least `folds` groups of different ones in each class.
-        folds: 2 or more; None: five, or as many as the images of the smallest class allow.
+        images: N images, at least `folds` different ones per class.
+        folds: 2 or more; None: five, or as many as the smallest class allows.
         predict: gives the probabilities of each class, float32 (n, C), from a trained classifier.
 
     Returns:
@@ -77,12 +79,37 @@ def cross_validate(
         InputError: a class with fewer different images than folds, or fewer than two of either.
         KeyboardInterrupt: a run was interrupted.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # here, since it takes a second to import
+    from sklearn.model_selection import StratifiedGroupKFold  # imported here because it takes a second
 
     groups = leak_groups(images)
-    counts = {name: len(set(groups[images.y == k])) for k, name in enumerate(images.classes)}
-    smallest = min(counts, key=counts.get)
-    folds = max(2, min(5, counts[smallest])) if folds is None else folds
+    folds = _checked_folds(images, groups, folds)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.split_seed)
+    probabilities = np.zeros((len(images), len(images.classes)), np.float32)
+    fold, runs = np.zeros(len(images), np.int64), []
+    for k, (train, held_out) in enumerate(splitter.split(images.y, images.y, groups)):
+        changed = replace(
+            config, random_seed=config.random_seed + k, init_from=None, hash_id=None, record_path=None, save_path=None
+        )
+        classifier = _fit_completely(CNNClassifier(changed, images.classes), images.subset(train))
+        probabilities[held_out], fold[held_out] = predict(classifier, images.subset(held_out)), k
+        correct = probabilities[held_out].argmax(1) == images.y[held_out]
+        runs.append(accuracy(correct.sum(), len(held_out)))
+        log.info("fold %d of %d: %s", k + 1, folds, format_accuracy(runs[-1]))
+    accuracies = [run["accuracy"] for run in runs]
+    pooled = accuracy((probabilities.argmax(1) == images.y).sum(), len(images))
+    log.info("all folds: %s", format_accuracy(pooled))
+    return {
+        "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
+        "pooled": pooled, "probabilities": probabilities, "fold": fold,
+    }  # fmt: skip
+
+
+def _checked_folds(images: CharDataset, groups: np.ndarray, folds: int | None) -> int:
+    """Return how many folds to make of images, given their groups int64 (N,); raise InputError if they are too few."""
+    counts = {name: len(set(groups[images.y == k].tolist())) for k, name in enumerate(images.classes)}
+    smallest = min(counts, key=lambda name: counts[name])
+    if folds is None:
+        folds = max(2, min(5, counts[smallest]))
     if folds < 2:
         raise InputError(f"cross-validation takes two folds or more, not {folds}")
     if counts[smallest] < folds:
@@ -90,20 +117,4 @@ def cross_validate(
         raise InputError(
             f"class {smallest!r} has {counts[smallest]} different images, too few for {folds} folds: {remedy}"
         )
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.split_seed)
-    probabilities = np.zeros((len(images), len(images.classes)), np.float32)
-    fold, runs = np.zeros(len(images), np.int64), []
-    for k, (learnt, judged) in enumerate(splitter.split(images.x, images.y, groups)):
-        changes = {"random_seed": config.random_seed + k, "init_from": None, "hash_id": None}
-        changes |= {"record_path": None, "save_path": None}
-        classifier = _finish(CNNClassifier(replace(config, **changes), images.classes), images.subset(learnt))
-        probabilities[judged], fold[judged] = predict(classifier, images.subset(judged)), k
-        runs.append(accuracy((probabilities[judged].argmax(1) == images.y[judged]).sum(), len(judged)))
-        print(f"fold {k + 1} of {folds}: {in_words(runs[-1])}")
-    accuracies = [run["accuracy"] for run in runs]
-    pooled = accuracy((probabilities.argmax(1) == images.y).sum(), len(images))
-    print(f"all folds: {in_words(pooled)}")
-    return {
-        "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
-        "pooled": pooled, "probabilities": probabilities, "fold": fold,
-    }  # fmt: skip
+    return folds

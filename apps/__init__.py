@@ -1,1 +1,1 @@
-"""What a person touches."""
+"""What a person touches: the canvas."""

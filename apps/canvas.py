@@ -1,7 +1,8 @@
-"""A canvas in the notebook: draw a character, see at once what it is read as, and add it to your own data."""
+"""A canvas in the notebook: draw a character, see its prediction at once, and add it to your own data."""
 
 import html
 import io
+import logging
 import time
 from pathlib import Path
 
@@ -11,29 +12,30 @@ from PIL import Image, ImageDraw
 import plots
 from classifier import CNNClassifier
 from common.errors import InputError
-from common.files import write_atomically
+from common.files import write_atomically, write_text
 from dataset import CharDataset
 
 SIDE, PEN = 280, 12  # pixels
+log = logging.getLogger("fit_char")
 
 
 def drawing_pad(classifier: CNNClassifier, train: CharDataset, folder: str | Path) -> "DrawingPad | None":
-    """Return a DrawingPad, or say how to get what it needs and return None."""
+    """Return a DrawingPad, or log how to install what it needs and return None."""
     try:
         import ipycanvas  # noqa: F401
     except ImportError:
-        print("To draw characters here, install ipycanvas (pip install ipycanvas) and open the notebook again.")
+        log.warning("To draw characters here, install ipycanvas (pip install ipycanvas) and open the notebook again.")
         return None
     return DrawingPad(classifier, train, folder)
 
 
 class DrawingPad:
-    """A canvas for mouse and finger, read after each stroke.
+    """A canvas for mouse and finger, with a prediction after each stroke.
 
     Args:
-        classifier: trained, or loaded.
-        train: the images that it has learnt from, which label the answers and give the classes their folders.
-        folder: where drawings are added, a raw folder: a sub-folder a class, like that of the training images.
+        classifier: trained or loaded.
+        train: the images that it was trained on, which illustrate the predictions and give the classes their folders.
+        folder: where drawings are added: a raw folder, with one sub-folder per class as that of the training images.
 
     Attributes:
         widget: to be displayed.
@@ -42,23 +44,13 @@ class DrawingPad:
 
     def __init__(self, classifier: CNNClassifier, train: CharDataset, folder: str | Path):
         import ipywidgets
-        from ipycanvas import Canvas
 
-        self.classifier, self.folder, self.strokes, self._pressed = classifier, Path(folder), [], False
-        self.labels = plots.exemplars(train.x, train.y, len(train.classes))
-        # The raw folder of each class, by the files of its images; of arrays without files, its index.
-        first = [next(iter(train.files[train.y == k].tolist()), "") for k in range(len(train.classes))]
-        self.folders = [file.split("/")[0] if "/" in file else str(k) for k, file in enumerate(first)]
-        layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "border": "1px solid #555555"}
-        self.canvas = Canvas(width=SIDE, height=SIDE, layout=layout)
-        self.canvas.line_width, self.canvas.line_cap, self.canvas.line_join = PEN, "round", "round"
-        self.canvas.on_mouse_down(self.press)
-        self.canvas.on_mouse_move(self.move)
-        self.canvas.on_mouse_up(self.lift)
-        self.canvas.on_mouse_out(self.lift)
-        self.canvas.on_touch_start(lambda points: self.press(*points[0]))
-        self.canvas.on_touch_move(lambda points: self.move(*points[0]))
-        self.canvas.on_touch_end(lambda points: self.lift())
+        self.classifier, self.folder = classifier, Path(folder)
+        self.strokes: list[list[tuple[float, float]]] = []
+        self._pressed = False
+        self.exemplars = plots.exemplars(train.x, train.y, len(train.classes))
+        self.folders = [_class_folder(train, k) for k in range(len(train.classes))]
+        self.canvas = self._make_canvas()
         self.answer, self.figure = ipywidgets.HTML("Draw a character."), ipywidgets.Image(format="png")
         self.figure.layout.display = "none"
         undo, clear, add = (ipywidgets.Button(description=text) for text in ("Undo", "Clear", "Add to my data"))
@@ -67,10 +59,25 @@ class DrawingPad:
         add.on_click(lambda button: self.add())
         options = [(name, k) for k, name in enumerate(classifier.classes_)]
         self.label = ipywidgets.Dropdown(options=options, description="It is", layout={"width": "220px"})
-        self.said = ipywidgets.HTML()
+        self.message = ipywidgets.HTML()
         buttons = ipywidgets.HBox([undo, clear, self.label, add])
-        parts = [self.canvas, buttons, self.answer, self.figure, self.said]
+        parts = [self.canvas, buttons, self.answer, self.figure, self.message]
         self.widget = ipywidgets.VBox(parts, layout={"align_items": "flex-start"})
+
+    def _make_canvas(self):
+        from ipycanvas import Canvas
+
+        layout = {"width": f"{SIDE}px", "height": f"{SIDE}px", "border": "1px solid #555555"}
+        canvas = Canvas(width=SIDE, height=SIDE, layout=layout)
+        canvas.line_width, canvas.line_cap, canvas.line_join = PEN, "round", "round"
+        canvas.on_mouse_down(self.press)
+        canvas.on_mouse_move(self.move)
+        canvas.on_mouse_up(self.lift)
+        canvas.on_mouse_out(self.lift)
+        canvas.on_touch_start(lambda points: self.press(*points[0]))
+        canvas.on_touch_move(lambda points: self.move(*points[0]))
+        canvas.on_touch_end(lambda points: self.lift())
+        return canvas
 
     def press(self, x: float, y: float) -> None:
         """Begin a stroke."""
@@ -79,24 +86,24 @@ class DrawingPad:
         self.move(x, y)
 
     def move(self, x: float, y: float) -> None:
-        """Draw on, if the pen is down."""
+        """Continue the stroke, if the pen is down."""
         if self._pressed:
             self.canvas.stroke_line(*self.strokes[-1][-1], x, y)
             self.strokes[-1].append((x, y))
 
     def lift(self, *place) -> None:
-        """End a stroke and read the character so far."""
+        """End a stroke and predict the character so far."""
         if self._pressed:
             self._pressed = False
-            self._read()
+            self._predict()
 
     def undo(self) -> None:
-        """Take the last stroke back."""
+        """Remove the last stroke."""
         self.strokes = self.strokes[:-1]
         self._redraw()
 
     def clear(self) -> None:
-        """Take all strokes back."""
+        """Remove all strokes."""
         self.strokes = []
         self._redraw()
 
@@ -107,7 +114,7 @@ class DrawingPad:
             self.canvas.clear()
             for points in self.strokes:
                 self.canvas.stroke_lines(np.array(points))
-        self._read()
+        self._predict()
 
     def picture(self) -> np.ndarray:
         """Return the drawing, uint8 (SIDE, SIDE), black on white."""
@@ -119,43 +126,50 @@ class DrawingPad:
                 draw.ellipse((x - PEN / 2, y - PEN / 2, x + PEN / 2, y + PEN / 2), 0)
         return np.asarray(image)
 
-    def _read(self) -> None:
-        self.said.value = ""
-        self.figure.layout.display = "none" if not self.strokes else ""
+    def _predict(self) -> None:
+        self.message.value = ""
+        self.figure.layout.display = "" if self.strokes else "none"
         if not self.strokes:
             self.answer.value = "Draw a character."
             return
-        image = self.classifier.like_training(self.picture())
+        image = self.classifier.match_style(self.picture())
         probabilities = self.classifier.predict_proba(image)[0]
         k = int(probabilities.argmax())
         name = html.escape(self.classifier.classes_[k])
-        self.answer.value = f"Read as <b>{name}</b> (class {k}), probability {probabilities[k]:.1%}"
+        self.answer.value = f"Prediction: <b>{name}</b> (class {k}), probability {probabilities[k]:.1%}"
         self.label.value = k
         png = io.BytesIO()
-        seen = self.classifier.prepared(image)[0]
-        plots.prediction(image, seen, probabilities, self.labels, self.classifier.classes_).savefig(png)
+        model_input = self.classifier.model_input(image)[0]
+        plots.prediction(image, model_input, probabilities, self.exemplars, self.classifier.classes_).savefig(png)
         self.figure.value = png.getvalue()
 
     def add(self) -> Path | None:
-        """Save the drawing, made like the training images, under the class that is chosen; return its path."""
+        """Save the drawing, in the style of the training images, under the class that is chosen; return its path."""
         if not self.strokes:
-            self.said.value = "Nothing is drawn yet."
+            self.message.value = "Nothing is drawn yet."
             return None
         try:
             path = self.folder / self.folders[self.label.value] / f"drawn-{time.time_ns()}.png"
-            image = Image.fromarray(self.classifier.like_training(self.picture()))
+            image = Image.fromarray(self.classifier.match_style(self.picture()))
             write_atomically(path, lambda file: image.save(file, "PNG"))
-            self._name_classes()
+            self._write_class_names()
         except (InputError, OSError) as error:
-            self.said.value = html.escape(str(error))
+            self.message.value = html.escape(str(error))
             return None
-        self.said.value = f"Added as {html.escape(str(path))}: train on two or more a class with raw_data_path"
+        added = f"Added as {html.escape(str(path))}"
+        self.message.value = f"{added}: to train on your drawings, set raw_data_path, with at least two per class"
         return path
 
-    def _name_classes(self) -> None:
+    def _write_class_names(self) -> None:
         """Write the classes that have drawings to classes.txt, unless it names others than ours."""
         path, names = self.folder / "classes.txt", self.classifier.classes_
-        have = [name for name, folder in zip(names, self.folders, strict=True) if (self.folder / folder).is_dir()]
+        present = [name for name, folder in zip(names, self.folders, strict=True) if (self.folder / folder).is_dir()]
         ours = not path.exists() or set(path.read_text(encoding="utf-8").split("\n")) <= {*names, ""}
         if ours and self.folders != names:
-            write_atomically(path, lambda file: file.write("\n".join([*have, ""]).encode()))
+            write_text(path, "\n".join([*present, ""]))
+
+
+def _class_folder(train: CharDataset, k: int) -> str:
+    """Return the raw folder of a class from the file of its first image; its index if images have no files."""
+    files = train.files[train.y == k]
+    return files[0].split("/")[0] if len(files) and "/" in files[0] else str(k)

@@ -1,16 +1,15 @@
 """Kill runs with SIGKILL at random moments, let them go on, and compare their endings with that of a run left alone.
 
-    python benchmarks/kill.py                  100 runs, each killed at least once
-    python benchmarks/kill.py --runs 2
+    python -m benchmarks.kill                  100 runs, each killed at least once
+    python -m benchmarks.kill --runs 2
 
-A third of the kills come at a random time; the others inside the writing of a file: with half of it written, before it
-is flushed, before it is moved into place, or just after. Every run must end with the same weights, history and best
-checkpoint, bit for bit, and leave no temporary file, neither beside the checkpoint nor in its record. (What was killed
-before its first epoch leaves the beginning of a record, which no run goes on with.) What was tried is printed and
-written to a JSON file.
+A third of the kills come at a random time; the others while a file is written: with half of it written, before it is
+flushed, before it is moved into place, or just after. Every run must end with the same weights, history and best
+checkpoint, bit for bit, and leave no temporary file, neither beside the checkpoint nor in its record. (A run that is
+killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What was tried is
+printed and written to a JSON file.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -18,86 +17,89 @@ import random
 import signal
 import sys
 import tempfile
-import time
 from collections import Counter
-from multiprocessing import get_context
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
 
+from benchmarks.common import CLASSES, drawn, make_parser, processes, timed, write_figures
 from classifier import CNNClassifier
 from common import files
-from common.files import write_json
 from config import Config
-from dataset import load_npz, split
-from readers import strokes
+from dataset import load, split
 
 EPOCHS = 8
 MOMENTS = ("half written", "before flushing", "before moving", "after moving")
 
 
-def train(folder: str, moment: str | None = None, write: int = 0) -> None:
+def train(folder: str, moment: str, write: int) -> None:
     """Make a run below the folder; kill it at a moment of its n-th write."""
     torch.set_num_threads(1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    if moment:
+    if moment in MOMENTS:
         die_while_writing(moment, write)
-    train, val = split(load_npz(Path(folder).parent / "data.npz"), 0.3)
+    train, val = split(load(Path(folder).parent / "data.npz"), 0.3)
     paths = {"record_path": f"{folder}/record", "save_path": f"{folder}/save/best.ckpt"}
-    CNNClassifier(Config(epochs=EPOCHS, batch_size=32, learning_rate=0.01, device="cpu", **paths), train.classes).fit(
-        train, val
-    )
+    config = Config(epochs=EPOCHS, batch_size=32, learning_rate=0.01, device="cpu", **paths)
+    CNNClassifier(config, train.classes).fit(train, val)
+
+
+def die(*ignored) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_while_writing(moment: str, write: int) -> None:
     """Let this process kill itself at a moment of its n-th write."""
-    count, die = iter(range(1000)), lambda: os.kill(os.getpid(), signal.SIGKILL)
-    original, fsync, replace = files.write_atomically, os.fsync, os.replace
+    writes, write_atomically, replace = iter(range(1000)), files.write_atomically, os.replace
 
-    def writing(path, fill):
-        if next(count) != write:
-            return original(path, fill)
+    def move_and_die(*paths):
+        replace(*paths)
+        die()
+
+    def write_or_die(path, fill):
+        def fill_half(file):
+            fill(file)
+            file.flush()
+            file.truncate(file.tell() // 2)
+            die()
+
+        if next(writes) != write:
+            return write_atomically(path, fill)
         if moment == "half written":
-
-            def half(file):
-                fill(file)
-                file.flush()
-                file.truncate(file.tell() // 2)
-                die()
-
-            original(path, half)
-        os.fsync = (lambda number: die()) if moment == "before flushing" else fsync
-        os.replace = {
-            "before moving": lambda *paths: die(), "after moving": lambda *paths: (replace(*paths), die()),
-        }.get(moment, replace)  # fmt: skip
-        original(path, fill)
+            return write_atomically(path, fill_half)
+        if moment == "before flushing":
+            os.fsync = die
+        else:
+            os.replace = die if moment == "before moving" else move_and_die
+        return write_atomically(path, fill)
 
     for module in list(sys.modules.values()):
-        if getattr(module, "write_atomically", None) is original:
-            module.write_atomically = writing
+        if getattr(module, "write_atomically", None) is write_atomically:
+            module.write_atomically = write_or_die
+
+
+def without_seconds(rows) -> list[dict]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
 
 
 def ending(folder: Path) -> dict:
-    """Return what a run has left, but for times and names: all that must be the same."""
+    """Return what a run has left, except for times and names: all that must be the same."""
     best = torch.load(folder / "save/best.ckpt", weights_only=True)
     last = torch.load(folder / "save/LeNet_last.ckpt", weights_only=True)
     (record,) = (path for path in (folder / "record").iterdir() if (path / "metrics.json").exists())
     with open(record / "history.csv", encoding="utf-8") as file:
-        rows = [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+        rows = without_seconds(csv.DictReader(file))
     return {
-        "best": {key: best[key] for key in ("state_dict", "epoch", "metrics", "image_size")},
-        "training": last["training"], "finished": last["finished"],
-        "history": [{key: value for key, value in row.items() if key != "seconds"} for row in last["history"]],
+        "best": {key: best[key] for key in ("state_dict", "epoch", "metrics", "input_spec")},
+        "training": last["training"], "finished": last["finished"], "history": without_seconds(last["history"]),
         "rows": rows, "files": sorted(path.name for path in (folder / "save").iterdir()),
         "unfinished": [*(folder / "save").glob(".*.part"), *record.glob(".*.part")],
         "validation": json.loads((record / "metrics.json").read_text(encoding="utf-8"))["validation"],
     }  # fmt: skip
 
 
-def complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
     """Return whether a run has nothing left to do."""
     path = folder / "save/LeNet_last.ckpt"
     return path.exists() and torch.load(path, weights_only=True)["finished"]
@@ -112,51 +114,60 @@ def same(one, other) -> bool:
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
+def run(folder: Path, moment: str = "never", write: int = 0, limit: float | None = None) -> int:
+    """Make a run in a process of its own, which is killed after `limit` seconds; return its exit status."""
+    child = processes().Process(target=train, args=(str(folder), moment, write))
+    child.start()
+    child.join(limit)
+    if limit is not None:
+        child.kill()
+    child.join()
+    if child.exitcode not in (0, -signal.SIGKILL):
+        sys.exit(f"run {folder.name} failed by itself (exit status {child.exitcode})")
+    return child.exitcode
+
+
+def run_and_kill(folder: Path, seconds: float, rng: random.Random) -> Counter[str]:
+    """Make a run and kill it again and again until it has ended; return how often it was killed when.
+
+    Args:
+        seconds: that a run takes.
+    """
+    kills: Counter[str] = Counter()
+    while True:
+        moment, write = rng.choice((*MOMENTS, "any time", "any time")), rng.randrange(3 * EPOCHS)
+        limit = rng.uniform(0, seconds) if moment == "any time" else None
+        killed = run(folder, moment, write, limit) != 0
+        if killed:
+            kills[moment] += 1
+        if not killed or is_complete(folder):  # it may be killed after its last write
+            return kills
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = make_parser(__doc__, "kill.json")
     parser.add_argument("--runs", type=int, default=100, help="that were killed, went on, and ended")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--output", default="kill.json")
     options = parser.parse_args()
-    rng, method = random.Random(options.seed), "forkserver" if sys.platform != "win32" else "spawn"
-    processes = get_context(method)
-    if method == "forkserver":
-        processes.set_forkserver_preload(["__main__"])
-    kills, runs, count = Counter(), 0, 0
-    with tempfile.TemporaryDirectory() as folder:
-        x, y = strokes.draw(per_class=20)
-        np.savez(f"{folder}/data.npz", x=x, y=y, classes=np.array(list(strokes.CHARACTERS)))
-        for name in ("warm up", "alone"):
-            start = time.perf_counter()
-            child = processes.Process(target=train, args=(f"{folder}/{name}",))
-            child.start()
-            child.join()
-            seconds = time.perf_counter() - start
-        expected = ending(Path(folder) / "alone")
+    rng, kills, runs, count = random.Random(options.seed), Counter(), 0, 0
+    with tempfile.TemporaryDirectory() as scratch:
+        folder, images = Path(scratch), drawn(240)
+        np.savez(folder / "data.npz", x=images.x, y=images.y, classes=np.array(CLASSES))
+        run(folder / "warm up")
+        seconds = timed(lambda: run(folder / "alone"))()
+        expected = ending(folder / "alone")
         while runs < options.runs:
-            count, before = count + 1, kills.total()
-            own, finished = Path(folder) / str(count), False
-            while not finished:
-                moment = rng.choice((*MOMENTS, "any time", "any time"))
-                by_itself = moment if moment in MOMENTS else None
-                child = processes.Process(target=train, args=(str(own), by_itself, rng.randrange(3 * EPOCHS)))
-                child.start()
-                if moment == "any time":
-                    child.join(rng.uniform(0, seconds))
-                    child.kill()
-                child.join()
-                kills[moment] += child.exitcode != 0
-                if child.exitcode not in (0, -signal.SIGKILL):
-                    sys.exit(f"run {count} failed by itself (exit status {child.exitcode})")
-                finished = child.exitcode == 0 or complete(own)  # it may be killed after its last word
-            found = ending(own)
+            count += 1
+            own = run_and_kill(folder / str(count), seconds, rng)
+            found = ending(folder / str(count))
             if different := [key for key in expected if not same(found[key], expected[key])]:
                 sys.exit(f"run {count} did not end as the run that was left alone: {', '.join(different)} differ")
-            runs += kills.total() > before
+            kills += own
+            if own:
+                runs += 1
             print(f"\r{kills.total()} kills, {runs} runs that went on, all ended alike", end="", flush=True)
-    kills = {moment: count for moment, count in kills.items() if count}
     print("\n" + "\n".join(f"  killed {moment}: {count}" for moment, count in kills.items()))
-    write_json(options.output, {"options": vars(options), "kills": kills, "runs": runs})
+    write_figures(options, "cpu", kills=kills, runs=runs)
 
 
 if __name__ == "__main__":

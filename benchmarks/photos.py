@@ -1,36 +1,29 @@
-"""How well photos of characters are read: drawn characters put on grey paper, in shadow, in blue ink, off-centre.
+"""How well photos of characters are classified: drawn ones put on grey paper, in shadow, in blue ink, off-centre.
 
-    python benchmarks/photos.py                     a LeNet trained on drawn characters, 480 photos of other ones
-    python benchmarks/photos.py --epochs 5 --count 5
+    python -m benchmarks.photos                     a LeNet trained on drawn characters, 480 photos of other ones
+    python -m benchmarks.photos --epochs 5 --count 5
 
-Each photo is read as it is, and as `CNNClassifier.like_training` makes it; beside them the same characters as clean
+Each photo is classified as it is, and as `CNNClassifier.match_style` makes it; beside them the same characters as clean
 images of 28×28 pixels. The figures go to a JSON file.
 """
 
-import argparse
 import io
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from PIL import Image
 from scipy import ndimage
 
+from benchmarks.common import CLASSES, NOTHING_SAVED, drawn, make_parser, write_figures
 from classifier import CNNClassifier
-from common.files import write_json
 from config import Config
-from dataset import CharDataset
-from metrics import accuracy, in_words
-from readers import strokes
-from runs.record import environment
+from metrics import accuracy, format_accuracy
 
-SIZE = 224  # pixels a side that a character is drawn in
+SIZE = 224  # pixels per side of the canvas that a character is drawn on
+OTHER_SEED = 7  # of characters that the model was not trained on
 
 
 def photographed(drawing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a photo of a character, uint8 (h, w): pens, paper, ink and light differ, and a JPEG is made of it.
+    """Return a photo of a character, uint8 (h, w), as a JPEG file gives it; pen, paper, ink and light differ.
 
     Args:
         drawing: uint8 (S, S), lines one pixel wide, 0 on 255.
@@ -56,30 +49,25 @@ def photographed(drawing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=40, help="photos of each character")
+    parser = make_parser(__doc__, "photos.json")
+    parser.add_argument("--count", type=int, default=40, help="photos per character")
     parser.add_argument("--epochs", type=int)
-    parser.add_argument("--output", default="photos.json")
     options = parser.parse_args()
-    x, y = strokes.draw()
-    config = Config(epochs=options.epochs, record_path=None, save_path=None)
-    classifier = CNNClassifier(config, list(strokes.CHARACTERS))
-    classifier.fit(CharDataset(x, y, classes=classifier.classes_))
-    other, rng = 7, np.random.default_rng(0)  # another seed: other characters than those learnt
-    (clean, y), (fine, _) = (strokes.draw(options.count, size, other) for size in (28, SIZE))
-    photos = [photographed(drawing, rng) for drawing in fine]
-    read = {
+    classifier = CNNClassifier(Config(epochs=options.epochs, **NOTHING_SAVED), CLASSES)
+    classifier.fit(drawn())
+    count, rng = options.count * len(CLASSES), np.random.default_rng(0)
+    clean, drawings = drawn(count, 28, OTHER_SEED), drawn(count, SIZE, OTHER_SEED)
+    photos = [photographed(drawing, rng) for drawing in drawings.x]
+    matched = np.stack([classifier.match_style(photo) for photo in photos])
+    predicted = {
         "clean images": classifier.predict(clean),
-        "photos, made like the training images": classifier.predict(
-            np.stack(list(map(classifier.like_training, photos)))
-        ),
+        "photos, made like the training images": classifier.predict(matched),
         "photos as they are": np.concatenate([classifier.predict(photo) for photo in photos]),
     }
-    figures = {name: accuracy((predicted == y).sum(), len(y)) for name, predicted in read.items()}
-    for name, found in figures.items():
-        print(f"{name:40}{in_words(found)}")
-    about = environment(classifier.device)
-    write_json(options.output, {"options": vars(options), "environment": about, "accuracy": figures})
+    figures = {name: accuracy((classes == clean.y).sum(), count) for name, classes in predicted.items()}
+    for name, result in figures.items():
+        print(f"{name:40}{format_accuracy(result)}")
+    write_figures(options, str(classifier.device), accuracy=figures)
 
 
 if __name__ == "__main__":

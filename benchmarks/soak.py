@@ -1,36 +1,31 @@
 """Fit again and again in one process: memory must not grow, and no handle, thread, process or figure be left behind.
 
-    python benchmarks/soak.py                  300 fits
-    python benchmarks/soak.py --fits 40
+    python -m benchmarks.soak                  300 fits
+    python -m benchmarks.soak --fits 40
 
-Every fit has a record, a checkpoint and live curves, as in the notebook. What is counted after the first 20 fits must
-be the same after the last, and memory may have grown by 5 %. The figures go to a JSON file.
+Every fit has a record, a checkpoint and live curves, as in the notebook. The counts after the first 20 fits must be the
+same after the last, and memory may have grown by 5 %. The figures go to a JSON file.
 """
 
-import argparse
 import gc
 import sys
 import tempfile
 import threading
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import psutil
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
 import plots
+from benchmarks.common import drawn, make_parser, write_figures
 from classifier import CNNClassifier
-from common.files import write_json
 from config import Config
-from dataset import CharDataset, split
-from readers import strokes
+from dataset import split
 
 
-def counted() -> dict[str, int]:
+def count_resources() -> dict[str, int]:
     """Return what must not grow."""
     gc.collect()
     process = psutil.Process()
@@ -41,32 +36,34 @@ def counted() -> dict[str, int]:
     }  # fmt: skip
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fits", type=int, default=300)
-    parser.add_argument("--warm-up", type=int, default=20)
-    parser.add_argument("--output", default="soak.json")
-    options = parser.parse_args()
-    x, y = strokes.draw(per_class=30)
-    train, val = split(CharDataset(x, y, classes=list(strokes.CHARACTERS)), 0.2)
-    before = None
+def fit_repeatedly(fits: int, warm_up: int) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the resources in use after `warm_up` fits and after all."""
+    train, val = split(drawn(360), 0.2)
+    before: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = {"record_path": f"{folder}/record", "save_path": f"{folder}/save/best.ckpt"}
-        for number in tqdm(range(1, options.fits + 1), unit="fit"):
-            with redirect_stdout(StringIO()):  # the curves of a front end that is not there would be printed
+        for number in tqdm(range(1, fits + 1), unit="fit"):
+            with redirect_stdout(StringIO()):  # otherwise the live curves are printed, since there is no front end
                 classifier = CNNClassifier(Config(epochs=2, random_seed=number, device="cpu", **paths), train.classes)
                 classifier.fit(train, val, [plots.LiveCurves(2)])
                 CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(val)
-            if number == min(options.warm_up, options.fits - 1):
-                before = counted()
-    after = counted()
+            if number == warm_up:
+                before = count_resources()
+    return before, count_resources()
+
+
+def main():
+    parser = make_parser(__doc__, "soak.json")
+    parser.add_argument("--fits", type=int, default=300)
+    parser.add_argument("--warm-up", type=int, default=20)
+    options = parser.parse_args()
+    warm_up = min(options.warm_up, options.fits - 1)
+    before, after = fit_repeatedly(options.fits, warm_up)
     growth = after["megabytes"] / before["megabytes"] - 1
     for name in before:
-        print(
-            f"{name:12}{before[name]:8} after {min(options.warm_up, options.fits - 1)} fits{after[name]:8} at the end"
-        )
+        print(f"{name:12}{before[name]:8} after {warm_up} fits{after[name]:8} at the end")
     print(f"memory grew by {growth:.1%}")
-    write_json(options.output, {"options": vars(options), "before": before, "after": after, "growth": growth})
+    write_figures(options, "cpu", before=before, after=after, growth=growth)
     sys.exit(growth > 0.05 or any(after[name] > before[name] for name in before if name != "megabytes"))
 
 

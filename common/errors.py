@@ -1,21 +1,22 @@
-"""The errors that users meet, each with a message that names what is wrong and the remedy."""
+"""The errors that users meet. Each message names what is wrong and the remedy."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class InputError(ValueError):
-    """Input that cannot be used: the message names it and the remedy."""
+    """Input that cannot be used."""
 
 
 class StorageError(OSError):
-    """A file that cannot be written: the message names it and the remedy; what it held before is still whole."""
+    """A file that cannot be written. What it held before is still intact."""
 
 
 class TrainingError(ArithmeticError):
-    """Training that cannot go on: the message names the place and what to try."""
+    """Training that cannot continue."""
 
 
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """Return "did you mean '…'?" with the valid name nearest to `name`."""
-    return f"did you mean {get_close_matches(str(name)[:100], list(valid), n=1, cutoff=0.0)[0]!r}?"
+def did_you_mean(name: object, valid: Iterable[str]) -> str:
+    """Return "did you mean '…'?" with the valid name closest to `name`."""
+    close = get_close_matches(str(name)[:100], list(valid), n=1, cutoff=0.0)
+    return f"did you mean {close[0]!r}?" if close else "there are none"

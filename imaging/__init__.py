@@ -1,1 +1,1 @@
-"""One image: decoding, cropping and fitting, photos."""
+"""One image: decoding, cropping and fitting, photos, and what a model expects of its input."""

@@ -42,11 +42,12 @@ class ResNet18(nn.Module):
         num_classes: number of classes.
     """
 
-    image_size = 224  # pixels a side, the paper's
+    input_size = 224  # pixels per side, as in the paper
     layers = {
-        "conv1": "64 maps, 7×7 convolutions of stride 2", "bn1": "batch normalization", "relu": "ReLU",
-        "maxpool": "3×3 max-pooling of stride 2", "layer1": "2 blocks of 64 maps", "layer2": "2 blocks of 128, halved",
-        "layer3": "2 blocks of 256, halved", "layer4": "2 blocks of 512, halved", "avgpool": "global average pooling",
+        "conv1": "64 feature maps, 7×7 convolutions of stride 2", "bn1": "batch normalization", "relu": "ReLU",
+        "maxpool": "3×3 max-pooling of stride 2", "layer1": "2 blocks of 64 feature maps",
+        "layer2": "2 blocks of 128, half the size", "layer3": "2 blocks of 256, half the size",
+        "layer4": "2 blocks of 512, half the size", "avgpool": "global average pooling",
         "fc": "fully connected: logits of the classes",
     }  # fmt: skip
 
@@ -67,7 +68,7 @@ class ResNet18(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return logits float (N, num_classes) of images float (N, in_channels, H, W); shapes below at 224."""
+        """Return logits float (N, num_classes) of images float (N, in_channels, H, W); shapes below are for 224."""
         x = self.relu(self.bn1(self.conv1(x)))  # (N, 64, 112, 112)
         x = self.maxpool(x)  # (N, 64, 56, 56)
         x = self.layer1(x)  # (N, 64, 56, 56)

@@ -1,11 +1,11 @@
-"""Figures, of arrays and histories alone. Classes are labelled by an image of theirs, so that no font is needed."""
+"""Figures, from arrays and histories alone. Classes are labelled by an image of theirs, so that no font is needed."""
 
-from plots.answers import confusion, mistakes, prediction, reliability, surest_mistakes
-from plots.data import augmented, exemplars, findings, samples
-from plots.inside import attention, filters_and_maps, plane
-from plots.runs import LiveCurves, curves, overlaid
+from plots.curves import LiveCurves, compared_curves, curves
+from plots.data import augmented, exemplars, issues, samples
+from plots.interpretation import feature_maps, grad_cam, plot_embedding
+from plots.predictions import confusion, errors, most_confident_errors, prediction, reliability
 
 __all__ = [
-    "LiveCurves", "attention", "augmented", "confusion", "curves", "exemplars", "filters_and_maps", "findings",
-    "mistakes", "overlaid", "plane", "prediction", "reliability", "samples", "surest_mistakes",
+    "LiveCurves", "augmented", "compared_curves", "confusion", "curves", "errors", "exemplars", "feature_maps",
+    "grad_cam", "issues", "most_confident_errors", "plot_embedding", "prediction", "reliability", "samples",
 ]  # fmt: skip

@@ -1,17 +1,17 @@
-"""Figures of the data: samples, augmentation, findings of the audit."""
+"""Figures of the data: samples, augmentation, issues of the audit."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from plots.style import class_name, new_figure, readable, show, styled
+from plots.style import class_name, file_title, new_figure, show, styled
 
 
 def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
-    """Return for each class its most typical image, uint8 (classes, H, W), to serve as its label.
+    """Return the most typical image of each class, uint8 (classes, H, W).
 
-    It is the nearest to the class's mean, both seen coarsely: strokes a pixel wide seldom meet.
+    It is the nearest to the class's mean at a coarse resolution, since strokes one pixel wide seldom overlap.
     """
     best = np.full((classes, *x.shape[1:]), 255, np.uint8)
     rows, columns = (np.linspace(0, side, 8).astype(int)[:-1] for side in x.shape[1:])
@@ -24,12 +24,12 @@ def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
 
 @styled
 def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int = 19) -> Figure:
-    """Draw for each class the mean of its images and a row of them, chosen at random.
+    """Draw a row per class: the mean of its images, then some of them, chosen at random.
 
     Args:
         x: uint8 (N, H, W).
         y: int64 (N,).
-        classes: names of the C classes; the row says the name, where a font has it, and how many images there are.
+        classes: names of the C classes; the row shows the name and the number of images.
     """
     rng = np.random.default_rng(0)
     figure, axes = new_figure(0.5 * per_class + 1.8, 0.5 * len(classes) + 0.2, len(classes), per_class + 1, bare=True)
@@ -47,7 +47,7 @@ def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int
 
 @styled
 def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
-    """Draw images beside what training makes of them.
+    """Draw images beside their augmented variants.
 
     Args:
         originals: float (R, S, S) in [0, 1], as a model sees them.
@@ -58,27 +58,27 @@ def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
     for axis_row, original, row in zip(axes, originals, variants, strict=True):
         for axis, image in zip(axis_row, [original, *row], strict=True):
             show(axis, image)
-    axes[0, 0].set_title("as it is", fontsize=9)
+    axes[0, 0].set_title("original", fontsize=9)
     axes[0, 1].set_title("augmented …", fontsize=9, loc="left")
     return figure
 
 
 @styled
-def findings(x: np.ndarray, found: Sequence[dict]) -> Figure | None:
-    """Draw the images of an audit's first findings, a row each; None where no image is concerned.
+def issues(x: np.ndarray, found: Sequence) -> Figure | None:
+    """Draw the images of an audit's first issues, one row per issue; None if no image is concerned.
 
     Args:
         x: uint8 (N, H, W), the images that were audited.
-        found: what `audit.audit` returns.
+        found: what `analysis.audit.audit` returns: title, indices and files of each.
     """
-    found = [one for one in found if one["indices"]][:12]
-    if not found:
+    shown = [issue for issue in found if issue.indices][:12]
+    if not shown:
         return None
-    columns = min(6, max(len(one["indices"]) for one in found))
-    figure, axes = new_figure(1.5 * columns + 3, 1.2 * len(found), len(found), columns, bare=True)
-    for row, one in zip(axes, found, strict=True):
-        for axis, i, file in zip(row, one["indices"], one["files"], strict=False):
-            show(axis, x[i], readable(file))
-        kind = one["kind"].replace(" in ", "\nin ")
-        row[0].text(-0.15, 0.5, kind, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
+    columns = min(6, max(len(issue.indices) for issue in shown))
+    figure, axes = new_figure(1.5 * columns + 3, 1.2 * len(shown), len(shown), columns, bare=True)
+    for row, issue in zip(axes, shown, strict=True):
+        for axis, i, file in zip(row, issue.indices, issue.files, strict=False):
+            show(axis, x[i], file_title(file))
+        title = issue.title.replace(" in ", "\nin ")
+        row[0].text(-0.15, 0.5, title, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
     return figure

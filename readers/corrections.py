@@ -1,7 +1,8 @@
-"""Labels that are wrong: a CSV file beside data.npz that says what they should be; the images stay as they are."""
+"""Corrections of wrong labels: a CSV file beside data.npz. The images stay as they are."""
 
 import csv
 import io
+import logging
 import os
 import re
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, did_you_mean
-from common.files import write_atomically
+from common.files import write_text
 
-COLUMNS, DROPPED = ["file", "given", "corrected"], "dropped"  # what stands for no class
+COLUMNS = ["file", "given", "corrected"]
+DROPPED = "dropped"  # the correction that stands for no class
+log = logging.getLogger("fit_char")
 
 
 def corrections_path(data_path: str | Path) -> Path:
@@ -19,15 +22,15 @@ def corrections_path(data_path: str | Path) -> Path:
     return Path(data_path).with_suffix(".corrections.csv")
 
 
-def note(images, data_path: str | Path, labels: dict[str, str | None]) -> Path:
-    """Note labels in the file of a data.npz and return its path; see `dataset.correct`.
+def add(images, data_path: str | Path, labels: dict[str, str | None]) -> Path:
+    """Add corrections to the file of a data.npz and return its path; see `dataset.correct`.
 
     Args:
         images: the CharDataset of its training images, without corrections.
     """
     path = corrections_path(data_path)
     if DROPPED in images.classes:
-        raise InputError(f"{data_path} has a class {DROPPED!r}, which here means no class: give it another name")
+        raise InputError(f"{data_path} has a class {DROPPED!r}, which here means no class: rename it")
     given = dict(zip(images.files.tolist(), images.y.tolist(), strict=True))
     rows = {row["file"]: row for row in _read(path)}
     for file, name in labels.items():
@@ -40,11 +43,11 @@ def note(images, data_path: str | Path, labels: dict[str, str | None]) -> Path:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows.values())
-    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    write_text(path, text.getvalue())
     return path
 
 
-def _read(path: Path) -> list[dict]:
+def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     try:
@@ -57,39 +60,52 @@ def _read(path: Path) -> list[dict]:
     return rows
 
 
-def applied(images, data_path: str | Path) -> tuple[np.ndarray, np.ndarray, list[dict]]:
-    """Return what the file makes of a CharDataset: labels int64 (N,), which to keep, bool (N,), the rows that apply."""
+def apply(images, data_path: str | Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, str]]]:
+    """Return the corrected labels int64 (N,) of a CharDataset, which images to keep, bool (N,), and the rows applied.
+
+    Raises:
+        InputError: a row whose class or given label does not fit the images.
+    """
     path = corrections_path(data_path)
     place = {file: i for i, file in enumerate(images.files.tolist())}
-    y, kept, known, unknown = images.y.copy(), np.ones(len(images), bool), [], 0
+    y, keep = images.y.copy(), np.ones(len(images), bool)
+    applied, unknown = [], 0
     for row in _read(path):
         i = place.get(row["file"])
         if i is None:
             unknown += 1
-        elif images.classes[images.y[i]] != row["given"]:
+            continue
+        given = images.classes[images.y[i]]
+        if given != row["given"]:
             raise InputError(
-                f"{path}: {row['file']} is given as {images.classes[images.y[i]]!r}, not {row['given']!r}: "
-                "correct or delete the line"
+                f"{path}: {row['file']} is given as {given!r}, not {row['given']!r}: correct or delete the line"
             )
-        elif row["corrected"] == DROPPED:
-            kept[i] = False
+        if row["corrected"] == DROPPED:
+            keep[i] = False
         elif row["corrected"] in images.classes:
             y[i] = images.classes.index(row["corrected"])
         else:
             raise InputError(f"{path}: {row['file']}: {did_you_mean(row['corrected'], [*images.classes, DROPPED])}")
-        known += [row] * (i is not None)
-    if known or unknown:
-        print(f"{path}: {len(known)} labels corrected or dropped, {unknown} lines of files that are not here")
-    return y, kept, known
+        applied.append(row)
+    if applied or unknown:
+        log.info("%s: %d labels corrected or dropped, %d lines of files that are not here", path, len(applied), unknown)
+    return y, keep, applied
 
 
-def swap(path: Path, former: str, now: str) -> None:
-    """Put the corrections of former images aside, since others' files may have their names; take those of now up."""
-    notes = corrections_path(path)
-    of_former, of_these = (
-        path.with_suffix(".corrections." + re.sub(r"\W+", "-", source) + ".csv") for source in (former, now)
-    )
-    for source, old, new in ((former, notes, of_former), (now, of_these, notes)):
-        if old.exists():
-            os.replace(old, new)
-            print(f"the corrections of {source}, {old}, are now {new}")
+def switch_source(data_path: Path, former: str, new: str) -> None:
+    """Put the former source's corrections aside, since files of another may share names; restore the new one's.
+
+    Args:
+        former, new: names of the sources.
+    """
+    present = corrections_path(data_path)
+    for source, old_path, new_path in (
+        (former, present, _put_aside(data_path, former)), (new, _put_aside(data_path, new), present),
+    ):  # fmt: skip
+        if old_path.exists():
+            os.replace(old_path, new_path)
+            log.info("the corrections of %s, %s, are now %s", source, old_path, new_path)
+
+
+def _put_aside(data_path: Path, source: str) -> Path:
+    return data_path.with_suffix(".corrections." + re.sub(r"\W+", "-", source) + ".csv")

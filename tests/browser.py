@@ -16,26 +16,36 @@ from urllib.request import urlopen
 
 import pytest
 
+from common import ROOMS
+from readers.drawn import read_skeletons
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
 SCREENSHOTS = ROOT / "record" / "browser"
 
 playwright = pytest.importorskip("playwright.sync_api")
-from readers import strokes  # noqa: E402
+
+
+def copy_product(folder: Path) -> None:
+    """Copy the modules of the top level, and the Python and text files of every room."""
+    for path in ROOT.glob("*.py"):
+        shutil.copy(path, folder)
+    for name in ("common", *ROOMS):
+        if (ROOT / name).is_dir():
+            (folder / name).mkdir()
+            for path in (*(ROOT / name).glob("*.py"), *(ROOT / name).glob("*.txt")):
+                shutil.copy(path, folder / name)
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """Serve a copy of the project, whose notebook has no output and trains for less time; return its address."""
+    """Serve a copy of the project, whose notebook has no output and trains for less time; give its address."""
     folder = tmp_path_factory.mktemp("lab")
-    for path in (*ROOT.glob("*.py"), *ROOT.glob("models/*.py"), *ROOT.glob("plots/*.py")):
-        (folder / path.relative_to(ROOT)).parent.mkdir(exist_ok=True)
-        shutil.copy(path, folder / path.relative_to(ROOT))
+    copy_product(folder)
     notebook = json.loads((ROOT / "fit_char.ipynb").read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             cell |= {"outputs": [], "execution_count": None}
-            cell["source"] = "".join(cell["source"]).replace("epochs = None", "epochs = 40")
+            cell["source"] = "".join(cell["source"]).replace("\nepochs = None", "\nepochs = 40")
     (folder / "fit_char.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     for name, values in {  # every cell is on the page, also those that are out of sight; nothing asks anything
         "notebook-extension/tracker": {"windowingMode": "none", "autoStartDefaultKernel": True},
@@ -70,7 +80,7 @@ def lab(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(lab):
-    """The page of the notebook, its cells all run."""
+    """Give the page of the notebook, all of whose cells have run."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
     assert browser, "no Chromium: on Debian and Ubuntu, apt install chromium"
@@ -95,8 +105,9 @@ def run_all(page, address: str):
     fit = page.locator(".jp-CodeCell", has_text="plots.LiveCurves")
     curves = fit.locator(".jp-OutputArea-output img")
     curves.wait_for(timeout=120_000)
-    last = page.locator(".jp-CodeCell", has_text="records.table(runs)")
-    seen, end = [], last.locator(".jp-OutputArea-output", has_text="checkpoint  ")
+    cells = page.locator(".jp-CodeCell")
+    table = page.locator(".jp-CodeCell", has_text="comparison.format_runs(runs)")
+    seen, end = [], table.locator(".jp-OutputArea-output", has_text="checkpoint  ")
     while not end.count():
         assert not page.get_by_text("Traceback (most recent call last)").count()
         source = curves.get_attribute("src")
@@ -105,11 +116,12 @@ def run_all(page, address: str):
             fit.screenshot(path=SCREENSHOTS / f"fit-{len(seen):02}.png")
         assert curves.count() == 1, "one figure that is redrawn"
         page.wait_for_timeout(300)
+    cells.last.locator(".jp-InputPrompt", has_text=f"[{cells.count()}]:").wait_for(timeout=60_000)
     page.curves_seen = seen
     return page
 
 
-def test_the_curves_are_redrawn_while_it_trains(page):
+def test_the_curves_are_redrawn_during_training(page):
     assert len(page.curves_seen) >= 2
     assert page.locator(".jp-CodeCell", has_text="plots.LiveCurves").locator("pre").count() <= 3  # no flood of lines
 
@@ -125,15 +137,25 @@ def test_every_cell_has_run_without_an_error(page):
             cell.screenshot(path=SCREENSHOTS / f"cell-{i:02}.png")
 
 
+def final_text(page, locator) -> str:
+    """Return the text of an element once it no longer changes: every stroke is followed by a prediction."""
+    locator.wait_for(timeout=20_000)
+    text, before = locator.inner_text(), None
+    while text != before:
+        page.wait_for_timeout(4000)
+        text, before = locator.inner_text(), text
+    return text
+
+
 @pytest.mark.parametrize("name", ["自", "志"])
-def test_a_drawn_character_is_read(page, name):
-    cell = page.locator(".jp-CodeCell", has_text="drawing.drawing_pad")
+def test_a_drawn_character_is_predicted(page, name):
+    cell = page.locator(".jp-CodeCell", has_text="drawing_pad(best")
     canvas = cell.locator("canvas").first
     cell.get_by_role("button", name="Clear").click()
     cell.get_by_text("Draw a character.").wait_for()
     canvas.scroll_into_view_if_needed()
     box = canvas.bounding_box()
-    for component in strokes._parse(strokes.SKELETONS)[name]:
+    for component in read_skeletons()[name]:
         for stroke in max(component, key=lambda way: way[0])[1]:
             points = [(box["x"] + 30 + 2.2 * x, box["y"] + 30 + 2.2 * y) for x, y in stroke.tolist()]
             page.mouse.move(*points[0])
@@ -141,8 +163,7 @@ def test_a_drawn_character_is_read(page, name):
             for point in points[1:]:
                 page.mouse.move(*point, steps=10)
             page.mouse.up()
-    cell.get_by_text(f"Read as {name} (class").wait_for(timeout=20_000)
-    page.wait_for_timeout(1000)
+    assert final_text(page, cell.get_by_text("Prediction: ")).startswith(f"Prediction: {name} (class")
     cell.screenshot(path=SCREENSHOTS / f"drawn-{name}.png")
     cell.get_by_role("button", name="Undo").click()
     cell.get_by_role("button", name="Add to my data").click()

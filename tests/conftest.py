@@ -1,9 +1,9 @@
 """What several tests share: small data sets, quick parameters, the real images where there are any."""
 
+import io
 import math
 import os
 import signal
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
+from config import Config
+from dataset import CharDataset
+from init import start_logging
+from readers.drawn import CHARACTERS, draw
+
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from config import Config  # noqa: E402
-from dataset import CharDataset  # noqa: E402
-from readers import strokes  # noqa: E402
-
 signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells make their background jobs ignore
 torch.set_num_threads(1)  # small steps gain nothing from more, and lose much where the machine is busy
 
@@ -25,14 +24,20 @@ torch.set_num_threads(1)  # small steps gain nothing from more, and lose much wh
 @pytest.fixture(scope="session")
 def drawn() -> CharDataset:
     """480 drawn characters, 40 of each."""
-    x, y = strokes.draw(per_class=40)
-    return CharDataset(x, y, classes=list(strokes.CHARACTERS), source="drawn for a test")
+    x, y = draw(per_class=40)
+    return CharDataset(x, y, classes=list(CHARACTERS), source="drawn for a test")
+
+
+@pytest.fixture(autouse=True)
+def console():
+    """Let the product's log lines reach standard output, where capsys reads them."""
+    start_logging()
 
 
 @pytest.fixture(autouse=True)
 def states_after_every_epoch(monkeypatch):
-    """However busy the disk is."""
-    monkeypatch.setattr("runs.resume.LONG", math.inf)
+    """Write a state after every epoch, however busy the disk is."""
+    monkeypatch.setattr("runs.resume.SLOW", math.inf)
 
 
 @pytest.fixture
@@ -78,6 +83,19 @@ def paper():
         return list(images)
 
     return make
+
+
+@pytest.fixture
+def drawable():
+    """Return a function that renders a figure, which raises no warning, and returns it; pyplot must keep none."""
+    from matplotlib import pyplot as plt
+
+    def rendered(figure):
+        figure.savefig(io.BytesIO(), format="png")
+        return figure
+
+    yield rendered
+    assert plt.get_fignums() == []
 
 
 @pytest.fixture(scope="session")

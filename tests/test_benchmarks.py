@@ -1,4 +1,4 @@
-"""Each benchmark runs for a moment, that it cannot rot. What it measures is not asserted."""
+"""Each benchmark runs for a moment, so that it keeps working. What it measures is not asserted."""
 
 import json
 import os
@@ -10,10 +10,16 @@ from conftest import ROOT
 
 
 def run(name: str, *options: object) -> str:
-    words = [sys.executable, str(ROOT / "benchmarks" / name), *map(str, options)]
-    done = subprocess.run(words, capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
+    """Return what a benchmark printed."""
+    words = [sys.executable, "-m", f"benchmarks.{name}", *map(str, options)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def read_json(path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -24,8 +30,8 @@ def images(raw, drawn):
 def test_speed(tmp_path):
     output = tmp_path / "speed.json"
     chosen = ["ours", "ours, augmented", "plain loop", "report"]
-    text = run("speed.py", "--images", 128, "--rounds", 1, "--device", "cpu", "--output", output, "--only", *chosen)
-    figures = json.loads(output.read_text())
+    text = run("speed", "--images", 128, "--rounds", 1, "--device", "cpu", "--output", output, "--only", *chosen)
+    figures = read_json(output)
     assert list(figures["images_per_second"]) == chosen and figures["environment"]["device_name"]
     assert text.count("images/s") == 4
 
@@ -33,8 +39,8 @@ def test_speed(tmp_path):
 def test_time_to_accuracy(tmp_path, images):
     output = tmp_path / "time.json"
     few = ["--seeds", 2, "--report-epochs", 1, "--device", "cpu", "--output", output]
-    text = run("time_to_accuracy.py", images, "--target", 0.05, *few)
-    figures = json.loads(output.read_text())
+    text = run("time_to_accuracy", images, "--target", 0.05, *few)
+    figures = read_json(output)
     assert len(figures["ours_seconds"]) == 2 and len(figures["report_seconds"]) == 3
     assert "times ours" in text
 
@@ -42,27 +48,27 @@ def test_time_to_accuracy(tmp_path, images):
 def test_costs(tmp_path):
     output = tmp_path / "costs.json"
     few = ["--images", 240, "--base", 240, "--epochs", 2, "--rounds", 1, "--records", 5]
-    text = run("costs.py", *few, "--output", output)
-    figures = json.loads(output.read_text())
+    text = run("costs", *few, "--output", output)
+    figures = read_json(output)
     assert [row["images"] for row in figures["growth"].values()] == [240, 960, 3840]
     assert min(figures["single"].values()) > 0 and "the bare model" in text
 
 
 def test_recipe(tmp_path, images):
     output = tmp_path / "recipe.json"
-    words = ["--folds", 2, "--set", "images_shown=200", "--output", output, "--only", "recipe", "no averaged weights"]
-    text = run("recipe.py", images, *words)
-    figures = json.loads(output.read_text(encoding="utf-8"))["variants"]
+    words = ["--folds", 2, "--set", "samples_seen=200", "--output", output, "--only", "recipe", "no averaged weights"]
+    text = run("recipe", images, *words)
+    figures = read_json(output)["variants"]
     assert list(figures) == ["recipe", "no averaged weights"] and len(figures["recipe"]["predicted"]) == 144
     assert "five shifts averaged" in text and text.count("fold 2 of 2") == 2
-    assert "fold 1 of 2" not in run("recipe.py", images, *words), "what is there is not run again"
+    assert "fold 1 of 2" not in run("recipe", images, *words), "what is there is not run again"
 
 
 def test_recipe_of_drawn_characters(tmp_path, images):
     output = tmp_path / "drawn.json"
-    words = ["--drawn", "--folds", 2, "--set", "images_shown=200", "--output", output, "--only", "recipe", "no shift"]
-    assert "no shift" in run("recipe.py", images, *words)
-    figures = json.loads(output.read_text(encoding="utf-8"))["variants"]
+    words = ["--drawn", "--folds", 2, "--set", "samples_seen=200", "--output", output, "--only", "recipe", "no shift"]
+    assert "no shift" in run("recipe", images, *words)
+    figures = read_json(output)["variants"]
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
@@ -71,19 +77,18 @@ def test_held_out(tmp_path, raw, drawn):
     for part, kept in ("train", slice(12)), ("test", slice(12, 16)):
         raw({str(k): drawn.x[one][kept] for k, one in enumerate(few)}, f"images/{part}")
     words = ["--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", output]
-    text = run("held_out.py", tmp_path / "images", *words)
-    runs = json.loads(output.read_text(encoding="utf-8"))["runs"]
-    assert [one["n"] for one in runs] == [12, 12] and "2 seeds: mean" in text
+    text = run("held_out", tmp_path / "images", *words)
+    assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
 
 
 def test_photos(tmp_path):
     output = tmp_path / "photos.json"
-    text = run("photos.py", "--epochs", 1, "--count", 1, "--output", output)
-    assert json.loads(output.read_text())["accuracy"]["clean images"]["n"] == 12 and "photos as they are" in text
+    text = run("photos", "--epochs", 1, "--count", 1, "--output", output)
+    assert read_json(output)["accuracy"]["clean images"]["n"] == 12 and "photos as they are" in text
 
 
 def test_gpu(tmp_path, images):
-    run("gpu.py", images, "--device", "cpu", "--quick", "--output", tmp_path / "gpu")
-    summary = json.loads((tmp_path / "gpu" / "summary.json").read_text(encoding="utf-8"))
+    run("gpu", images, "--device", "cpu", "--quick", "--output", tmp_path / "gpu")
+    summary = read_json(tmp_path / "gpu" / "summary.json")
     assert summary["matrix_rate"] > 0 and summary["LeNet, where the data are"]["streamed"] > 0
     assert summary["ResNet18, batches of 64"]["part of the matrix rate"] > 0 and summary["LeNet"]["ours"] > 0

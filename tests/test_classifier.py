@@ -1,19 +1,24 @@
+"""CNNClassifier: what fit, evaluate, predict, save and load promise."""
+
 import csv
 import json
-import os
+import random
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import norm
 from torch import nn
 from torchvision import transforms
 
+import dataset
 import models
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset, split
-from training.trainer import one_cycle
+from init import prepare
+from readers.drawn import CHARACTERS, draw
+from training.optimizer import learning_rate
 
 
 def weights(classifier) -> dict:
@@ -42,8 +47,8 @@ def halves(drawn):
 @pytest.mark.parametrize("recipe", ["default", "report"])
 def test_a_model_overfits_eight_images(drawn, quick, model, recipe):
     config = quick(
-        model=model, recipe=recipe, epochs={"LeNet": 120, "ResNet18": 40}[model], batch_size=8, learning_rate=0.002,
-        image_size=32, label_smoothing=0, weight_average=0, rotation=0, scale=0, shear=0, shift=0, elastic=0,
+        model=model, recipe=recipe, epochs={"LeNet": 120, "ResNet18": 30}[model], batch_size=8, learning_rate=0.002,
+        input_size=32, label_smoothing=0, ema_decay=0, rotation=0, scale=0, shear=0, shift=0, elastic=0,
         record_path=None, save_path=None,
     )  # fmt: skip
     eight = drawn.subset(range(0, 480, 60))
@@ -75,14 +80,27 @@ def test_the_same_seed_gives_the_same_weights(halves, quick, threads, recipe, re
     assert [{**row, "seconds": 0} for row in history] == [{**row, "seconds": 0} for row in again]
 
 
-@pytest.mark.parametrize("warmup", [0.0, 0.2, 0.9])
-@pytest.mark.parametrize("steps", [1, 2, 5, 1000])
-def test_one_cycle_rises_and_falls(steps, warmup):
-    rates = [one_cycle(step, steps, warmup) for step in range(steps + 1)]
-    assert all(0 <= rate <= 1 for rate in rates) and rates[-1] == pytest.approx(0)
-    peak = int(np.argmax(rates))
-    assert rates[: peak + 1] == sorted(rates[: peak + 1]) and rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert abs(peak - warmup * steps) <= 1 and (steps < 10 or max(rates) > 0.999)
+def test_random_numbers_of_the_user_are_kept(halves, quick):
+    def seed():
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+
+    def draw_numbers():
+        return random.random(), np.random.rand(), torch.rand(()).item()
+
+    seed()
+    CNNClassifier(quick(epochs=1), halves[0].classes).fit(*halves)
+    found = draw_numbers()
+    seed()
+    assert found == draw_numbers()
+
+
+def test_a_new_classifier_leaves_the_random_numbers_alone(drawn, quick):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    CNNClassifier(quick(), drawn.classes)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_fitting_again_starts_afresh(halves, quick):
@@ -93,11 +111,12 @@ def test_fitting_again_starts_afresh(halves, quick):
     assert same(first, weights(classifier)) and len(classifier.history_) == 1
 
 
-def test_history_has_a_dict_an_epoch_and_the_best_epochs_weights_are_restored(halves, quick):
+def test_history_has_a_dict_per_epoch_and_the_best_epochs_weights_are_restored(halves, quick):
     seen = []
     classifier = CNNClassifier(quick(epochs=5, learning_rate=0.01, schedule="constant"), halves[0].classes)
 
     def callback(history, folder):
+        assert history is classifier.history_
         seen.append((len(history), folder))
 
     history = classifier.fit(*halves, callbacks=[callback])
@@ -114,6 +133,27 @@ def test_history_has_a_dict_an_epoch_and_the_best_epochs_weights_are_restored(ha
     assert seen == [(n, classifier.record_.folder) for n in (1, 2, 3, 4, 5)]
 
 
+def test_callbacks_of_the_user_come_in_order_after_the_record(halves, quick):
+    seen = []
+
+    def first(history, folder):
+        with open(folder / "history.csv", encoding="utf-8") as file:
+            seen.append(("first", len(list(csv.DictReader(file)))))
+
+    def second(history, folder):
+        seen.append(("second", len(history)))
+
+    CNNClassifier(quick(), halves[0].classes).fit(*halves, callbacks=[first, second])
+    assert seen == [("first", 1), ("second", 1), ("first", 2), ("second", 2)]
+
+
+def test_the_learning_rate_is_the_schedules(halves, quick):
+    config = quick(epochs=3, batch_size=100)  # four steps per epoch
+    history = CNNClassifier(config, halves[0].classes).fit(*halves)
+    expected = [learning_rate(config, step, 12) for step in (3, 7, 11)]
+    assert [row["learning_rate"] for row in history] == pytest.approx(expected)
+
+
 def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
     halves[0].corrections = [{"file": "1/3", "given": "博", "corrected": "学"}]
     classifier = CNNClassifier(quick(), halves[0].classes)
@@ -126,6 +166,8 @@ def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
     about = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
     assert about["corrections"] == halves[0].corrections != []
     assert (about["train_images"], about["val_images"]) == (len(halves[0]), len(halves[1]))
+    assert (about["epochs"], about["input_size"], about["source"]) == (2, 32, "drawn for a test")
+    assert asdict(classifier.backend).items() <= about.items()
     assert len(about["train_fingerprint"]) == 16 and about["train_fingerprint"] != about["val_fingerprint"]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["best_epoch"] == classifier.best_epoch_ and metrics["validation"]["n"] == len(halves[1])
@@ -137,8 +179,19 @@ def test_a_run_leaves_its_record_and_its_checkpoint(halves, quick, tmp_path):
 
 def test_nothing_is_written_where_no_path_is_given(halves, quick, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    CNNClassifier(quick(record_path=None, save_path=None, epochs=1), halves[0].classes).fit(*halves)
-    assert list(tmp_path.iterdir()) == []
+    classifier, seen = CNNClassifier(quick(record_path=None, save_path=None, epochs=1), halves[0].classes), []
+    classifier.fit(*halves, callbacks=[lambda history, folder: seen.append((len(history), folder))])
+    assert list(tmp_path.iterdir()) == [] and seen == [(1, None)]
+    assert classifier.record_ is None and classifier.checkpoint_ is None
+
+
+def test_paths_of_any_script(halves, tmp_path):
+    """Spaces, quotes, Chinese characters, and as many letters as a file's name may have."""
+    folder = tmp_path / "用户 'a\"b" / ("名" * 60)
+    paths = {"record_path": str(folder / "record"), "save_path": str(folder / ("存" * 60 + ".ckpt"))}
+    classifier = CNNClassifier(Config(epochs=1, device="cpu", **paths), halves[0].classes)
+    classifier.fit(*halves)
+    assert CNNClassifier.load(classifier.checkpoint_, device="cpu").best_epoch_ == 1
 
 
 def test_without_validation_images_the_last_epoch_is_kept(drawn, quick):
@@ -149,8 +202,11 @@ def test_without_validation_images_the_last_epoch_is_kept(drawn, quick):
 
 def test_a_last_batch_of_one_image_does_not_stop_batch_normalization(drawn, quick):
     for recipe in ("default", "report"):
-        config = quick(model="ResNet18", recipe=recipe, image_size=32, epochs=1, batch_size=8)
-        CNNClassifier(config, drawn.classes).fit(drawn.subset(range(0, 340, 20)))
+        config = quick(
+            model="ResNet18", recipe=recipe, input_size=32, epochs=1, batch_size=8, record_path=None, save_path=None
+        )
+        (row,) = CNNClassifier(config, drawn.classes).fit(drawn.subset(range(0, 340, 20)))
+        assert row["train_n"] == 16
 
 
 def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick, tmp_path):
@@ -165,24 +221,8 @@ def test_a_dataset_with_a_transform_is_taken_as_it_comes(halves, quick, tmp_path
     for trained in (classifier, CNNClassifier.load(tmp_path / "transformed.ckpt", device="cpu")):
         np.testing.assert_array_equal(trained.predict(val), report.predict(halves[1]))
         assert error(trained.predict, halves[1].x) == (
-            "these weights have learnt what a transform made of their images: give a CharDataset with the same one"
+            "this model was trained on images that a transform made: give a CharDataset with the same transform"
         )
-
-
-def test_what_cublas_reads_is_set_before_its_first_use(drawn, quick, monkeypatch):
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
-    CNNClassifier(quick(), drawn.classes)
-    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
-    CNNClassifier(quick(deterministic="on"), drawn.classes)
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-
-
-def test_a_new_classifier_leaves_the_random_numbers_alone(drawn, quick):
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    CNNClassifier(quick(), drawn.classes)
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_a_model_of_ones_own_is_named_in_one_place(halves, quick, monkeypatch):
@@ -211,10 +251,11 @@ def test_a_run_starts_from_the_weights_of_another(halves, quick, tmp_path, capsy
     first.save(path)
     second = CNNClassifier(quick(epochs=1, init_from=str(path), learning_rate=1e-9), halves[0].classes)
     second.fit(*halves)
-    assert "has learnt other images" not in capsys.readouterr().out and second.trained_on(halves[0])
+    assert "was trained on other images" not in capsys.readouterr().out and second.trained_on(halves[0])
     other = CNNClassifier(quick(epochs=1, init_from=str(path)), halves[0].classes)
     other.fit(halves[0].subset(range(100)), halves[1])
-    assert f"{path} has learnt other images than these: some of the validation" in capsys.readouterr().out
+    line = f"{path} was trained on other images: some of the validation images may be among them.\n"
+    assert line in capsys.readouterr().out
     assert not other.trained_on(halves[0])
     for a, b in zip(weights(first).values(), weights(second).values(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=0)
@@ -222,13 +263,14 @@ def test_a_run_starts_from_the_weights_of_another(halves, quick, tmp_path, capsy
 
 def test_what_does_not_fit_is_named(halves, quick, tmp_path):
     path, classes = tmp_path / "start.ckpt", halves[0].classes
-    CNNClassifier(quick(), classes).save(path)
     others = halves[0].classes[:-1] + ["他"]
-    for changes, names, message in (
-        ({"model": "ResNet18", "image_size": 32}, classes, "model LeNet, this run ResNet18"),
-        ({}, others, f"classes {classes}, this run {others}"),
-        ({"pipeline": "per_image"}, classes, "pipeline resident, this run per_image"),
+    for saved, changes, names, message in (
+        ({}, {"model": "ResNet18", "input_size": 32}, classes, "model LeNet, this run ResNet18"),
+        ({}, {}, others, f"classes {classes}, this run {others}"),
+        ({}, {"pipeline": "per_image"}, classes, "pipeline resident, this run per_image"),
+        ({"model": "ResNet18"}, {"model": "ResNet18", "input_size": 32}, classes, "input_size 64, this run 32"),
     ):
+        CNNClassifier(quick(**saved), classes).save(path)
         images = CharDataset(halves[0].x, halves[0].y, classes=names)
         classifier = CNNClassifier(quick(init_from=str(path), **changes), names)
         assert error(classifier.fit, images) == f"init_from {path} has {message}: they must be the same"
@@ -239,21 +281,11 @@ def test_what_does_not_fit_is_named(halves, quick, tmp_path):
 
 @pytest.mark.parametrize("model", ["LeNet", "ResNet18"])
 def test_evaluate_changes_nothing(drawn, quick, model):
-    classifier = CNNClassifier(quick(model=model, image_size=32), drawn.classes)
-    before = weights(classifier)
-    assert classifier.evaluate(drawn) == classifier.evaluate(drawn)
-    classifier.predict(drawn)
+    classifier = CNNClassifier(quick(model=model, input_size=32), drawn.classes)
+    before, images = weights(classifier), drawn.subset(range(0, 480, 3))
+    assert classifier.evaluate(images) == classifier.evaluate(images)
+    classifier.predict(images)
     assert same(before, weights(classifier))
-
-
-def test_evaluate_gives_wilsons_interval(drawn, quick):
-    classifier = CNNClassifier(quick(), drawn.classes)
-    result = classifier.evaluate(drawn)
-    p, n, z = result["accuracy"], result["n"], norm.ppf(0.975)
-    half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    assert result["interval"] == pytest.approx((centre - half, centre + half))
-    assert n == 480 and p == (classifier.predict(drawn) == drawn.y).mean()
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +330,7 @@ def test_predictions_have_the_promised_form(drawn, quick, pipeline):
     assert classifier.predict(drawn.x[0]).shape == (1,) and classifier.predict(drawn.x[:0]).shape == (0,)
 
 
-def test_arrays_that_torch_cannot_share_are_taken_too(drawn, quick):
+def test_arrays_that_torch_cannot_share_are_predicted_too(drawn, quick):
     classifier, x = CNNClassifier(quick(), drawn.classes), drawn.x[:4].copy()
     expected = classifier.predict_proba(x)
     np.testing.assert_array_equal(classifier.predict_proba(x[::-1])[::-1], expected)
@@ -306,34 +338,58 @@ def test_arrays_that_torch_cannot_share_are_taken_too(drawn, quick):
     np.testing.assert_array_equal(classifier.predict_proba(x), expected)
 
 
+def test_a_memory_map_is_trained_on_and_predicted_as_an_array_is(halves, quick, tmp_path):
+    x, y = halves[0].x, halves[0].y
+    np.save(tmp_path / "x.npy", x)
+    stored = np.load(tmp_path / "x.npy", mmap_mode="r")
+    results = []
+    for array in (x, stored):
+        images = CharDataset(array, y, classes=halves[0].classes).subset(range(0, len(y), 2))
+        classifier = CNNClassifier(quick(epochs=1, record_path=None, save_path=None), images.classes)
+        classifier.fit(images)
+        results.append((weights(classifier), classifier.predict_proba(images)))
+    assert same(results[0][0], results[1][0])
+    np.testing.assert_array_equal(results[0][1], results[1][1])
+
+
 def test_images_of_any_size_and_polarity_are_prepared_as_in_training(drawn, quick):
     classifier = CNNClassifier(quick(), drawn.classes)
     x = drawn.x[:20]
-    np.testing.assert_array_equal(classifier.prepared(255 - x), classifier.prepared(x))
+    np.testing.assert_array_equal(classifier.model_input(255 - x), classifier.model_input(x))
     large = x.repeat(3, 1).repeat(3, 2)
-    assert np.abs(classifier.prepared(large) - classifier.prepared(x)).mean() < 0.05
+    assert np.abs(classifier.model_input(large) - classifier.model_input(x)).mean() < 0.05
     wide = np.pad(x, ((0, 0), (0, 0), (14, 14)), constant_values=255)
-    assert classifier.prepared(wide).shape == (20, 32, 32)
+    assert classifier.model_input(wide).shape == (20, 32, 32)
+
+
+def test_the_input_spec_is_measured_on_the_training_images(drawn, quick):
+    classifier = CNNClassifier(quick(epochs=1, stored_size=20), drawn.classes)
+    spec = classifier.input_spec_
+    assert (spec.input_size, spec.source_shape, spec.style) == (32, (20, 20), None)
+    images = CharDataset(drawn.x[:, 2:], drawn.y, classes=drawn.classes)
+    images.cropped = True
+    classifier.fit(images)
+    spec = classifier.input_spec_
+    assert (spec.input_size, spec.source_shape, spec.cropped, spec.transformed) == (32, (26, 28), True, False)
+    assert spec.style["dark"] and classifier.match_style(drawn.x[0].repeat(4, 0).repeat(4, 1)).shape == (26, 28)
 
 
 def test_bad_images_are_named_with_the_remedy(drawn, quick):
     classifier = CNNClassifier(quick(), drawn.classes)
     assert error(classifier.predict, drawn.x / 255) == (
-        "images must be uint8, 0 to 255, not float64: values in [0, 1] take (x * 255).astype('uint8')"
+        "images must be uint8, 0 to 255, not float64: convert values in [0, 1] with (x * 255).astype('uint8')"
     )
     assert error(classifier.predict, drawn.x[0, 0]) == (
-        "images must be (N, H, W) or (H, W), not (28,): make them grey first"
+        "images must be (N, H, W) or (H, W), not (28,): convert them to grey first"
     )
     assert error(classifier.predict, np.zeros((2, 28, 28, 3), np.uint8)) == (
-        "images must be (N, H, W) or (H, W), not (2, 28, 28, 3): make them grey first"
+        "images must be (N, H, W) or (H, W), not (2, 28, 28, 3): convert them to grey first"
     )
-    assert error(classifier.evaluate, drawn.subset([])) == ("there are no images to work on (source: drawn for a test)")
+    assert error(classifier.evaluate, drawn.subset([])) == "there are no images (source: drawn for a test)"
     other = CharDataset(drawn.x[:40], drawn.y[:40], classes=["a", "b"])
-    assert (
-        error(classifier.fit, other) == f"the images are of the classes ['a', 'b'], the classifier of {drawn.classes}"
-    )
-    assert error(CNNClassifier, quick(image_size=64), drawn.classes) == (
-        "LeNet takes images of 32×32 pixels, not 64: leave image_size out, or take another model"
+    assert error(classifier.fit, other) == (f"the images have the classes ['a', 'b'], the classifier {drawn.classes}")
+    assert error(CNNClassifier, quick(input_size=64), drawn.classes) == (
+        "LeNet takes images of 32×32 pixels, not 64: leave input_size out, or use another model"
     )
     assert error(CNNClassifier, quick(), ["a", "a"]) == (
         "a classifier needs two or more classes of different names, not ['a', 'a']"
@@ -347,20 +403,16 @@ def test_bad_images_are_named_with_the_remedy(drawn, quick):
 
 
 def test_the_default_recipe_learns_drawn_characters(quick):
-    from readers import strokes
-
-    x, y = strokes.draw(per_class=150)
-    train, val = split(CharDataset(x, y, classes=list(strokes.CHARACTERS)), 0.2)
+    x, y = draw(per_class=150)
+    train, val = split(CharDataset(x, y, classes=list(CHARACTERS)), 0.2)
     classifier = CNNClassifier(quick(epochs=30), train.classes)
     classifier.fit(train, val)
     assert classifier.evaluate(val)["accuracy"] > 0.8
 
 
-def test_the_default_recipe_reads_the_labs_images(real_images, quick, tmp_path):
-    from dataset import load_npz, prepare
-
+def test_the_default_recipe_learns_the_labs_images(real_images, quick, tmp_path):
     config = quick(epochs=6, raw_data_path=str(real_images), data_path=str(tmp_path / "data.npz"))
-    train, val = split(load_npz(prepare(config)))
+    train, val = split(dataset.load(prepare(config)))
     classifier = CNNClassifier(config, train.classes)
     classifier.fit(train, val)
     assert classifier.evaluate(val)["accuracy"] > 0.96

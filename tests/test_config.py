@@ -1,10 +1,12 @@
 import json
+from dataclasses import asdict, fields
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from common.errors import InputError
-from config import RECIPES, Config
+from config import ALIASES, RECIPES, Config
 
 REPORT = {
     "batch_size": 64, "data_path": "./data/data.npz", "epoches": 100, "hash_id": "301efa36", "learning_rate": 0.001,
@@ -26,17 +28,38 @@ def test_the_recipe_fills_what_is_not_set():
     assert all(set(recipe) == set(RECIPES["report"]) for recipe in RECIPES.values())
 
 
-def test_small_data_sets_are_gone_through_more_often():
-    assert [Config(images_shown=1000, batch_size=10).epochs_for(n) for n in (3, 10, 30, 1000)] == [100, 100, 34, 20]
+def test_small_data_sets_get_more_epochs():
+    assert [Config(samples_seen=1000, batch_size=10).epochs_for(n) for n in (3, 10, 30, 1000)] == [100, 100, 34, 20]
     assert Config(epochs=7).epochs_for(10) == 7
 
 
 def test_a_config_of_its_own_json_is_the_same(tmp_path):
-    from dataclasses import asdict
-
     config = Config(model="ResNet18", learning_rate=1e-3, rotation=5)
     (tmp_path / "config.json").write_text(json.dumps(asdict(config)), encoding="utf-8")
     assert Config.load(tmp_path / "config.json") == config
+
+
+@pytest.mark.parametrize("old, new", ALIASES.items())
+def test_earlier_names_are_read(old, new):
+    value = {"samples_seen": 5000, "ema_decay": 0.5, "epochs": 7}.get(new, 32)
+    assert getattr(Config.from_dict({old: value}), new) == value
+    assert error(**{old: value, new: value}) == f"{old!r} is the former name of {new!r}: give only {new!r}"
+    assert error(**{new: value, old: value}) == f"{old!r} is the former name of {new!r}: give only {new!r}"
+
+
+def test_earlier_names_are_no_longer_fields():
+    names = {one.name for one in fields(Config)}
+    assert set(ALIASES.values()) <= names and not set(ALIASES) & names
+
+
+def test_the_config_of_an_earlier_version_gives_the_same_run_as_todays_names():
+    with open(ROOT / "tests/files/config.json", encoding="utf-8") as file:
+        earlier = json.load(file)
+    assert set(earlier) & set(ALIASES)
+    config = Config.from_dict(earlier)
+    assert {name: getattr(config, ALIASES.get(name, name)) for name in earlier if name != "hash_id"} == {
+        name: value for name, value in earlier.items() if name != "hash_id"
+    }
 
 
 def test_the_reports_dict_loads(tmp_path):
@@ -56,8 +79,6 @@ def test_the_reports_dict_loads(tmp_path):
     ],
 )
 def test_the_reports_three_runs_are_here(name, model, batch_size, epochs, learning_rate, mode):
-    from conftest import ROOT
-
     config = Config.load(ROOT / f"configs/{name}.json")
     assert (config.hash_id, config.model, config.batch_size, config.epochs) == (name, model, batch_size, epochs)
     assert (config.learning_rate, config.mode, config.random_seed) == (learning_rate, mode, 42)
@@ -65,15 +86,17 @@ def test_the_reports_three_runs_are_here(name, model, batch_size, epochs, learni
 
 
 def test_hash_id_is_of_what_determines_the_result():
-    assert Config().hash_id == "f8720070" and len(Config().hash_id) == 8
+    assert Config().hash_id == "a6cd31f0"
     paths = {"raw_data_path": "a", "data_path": "b", "record_path": None, "save_path": "c", "init_from": "d"}
     assert Config(**paths, device="cpu", mode="test").hash_id == Config().hash_id
+    assert "hash_id" not in Config().identity() and Config().identity()["samples_seen"] == 1_004_400
     assert len({Config(**change).hash_id for change in ({}, {"epochs": 3}, {"random_seed": 1}, {"rotation": 1})}) == 4
     assert Config(learning_rate=1).hash_id == Config(learning_rate=1.0).hash_id
 
 
 def test_bad_values_are_named_with_the_remedy():
     assert error(lerning_rate=1) == "unknown key 'lerning_rate': did you mean 'learning_rate'?"
+    assert error(**{"a" * 200: 1}).startswith(f"unknown key '{'a' * 99}: did you mean ")
     assert error(mode="tests") == (
         "unknown mode 'tests': did you mean 'test'? It is one of train, test, train_and_test."
     )
@@ -83,8 +106,10 @@ def test_bad_values_are_named_with_the_remedy():
     assert error(learning_rate=float("nan")) == "learning_rate must be between 1e-09 and 10.0, not nan"
     assert error(batch_size="64") == "batch_size must be int, not '64' (str)"
     assert error(batch_size=True) == "batch_size must be int, not True (bool)"
+    assert error(epochs="3") == "epochs must be int, not '3' (str)"
     assert error(model=None) == "model must be str, not None (NoneType)"
     assert error(save_path=3) == "save_path must be str, not 3 (int)"
+    assert error(save_path="a\0b") == "save_path must not contain the character NUL"
     assert error(recipe="report", hash_id="xyz").startswith("hash_id must be 8 hex digits, not 'xyz'")
 
 
@@ -93,7 +118,7 @@ def test_a_numpy_float_is_a_float():
     assert type(config.learning_rate) is float and config.hash_id == Config(learning_rate=0.01).hash_id
 
 
-def test_the_reports_pipeline_augments_nothing():
+def test_the_pipeline_of_the_report_does_not_augment():
     assert not Config(pipeline="per_image").augments and Config().augments
     with pytest.raises(InputError, match="^the pipeline per_image does not augment: set rotation, scale, .* to 0, or"):
         Config(pipeline="per_image", shift=0.1)
@@ -110,5 +135,7 @@ def test_a_bad_file_is_named(tmp_path):
         with pytest.raises(InputError) as caught:
             Config.load(path)
         assert str(caught.value).startswith(message)
+    with pytest.raises(InputError, match="cannot be read: "):
+        Config.load(tmp_path)
     with pytest.raises(InputError, match="nothing.json does not exist: the runs of the report are in configs/"):
         Config.load(tmp_path / "nothing.json")

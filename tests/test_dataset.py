@@ -1,13 +1,20 @@
+import hashlib
+
 import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-import dataset as data
+import dataset
+from classifier import CNNClassifier
 from common.errors import InputError
+from common.files import fingerprint
 from config import Config
-from dataset import CharDataset, load_npz, prepare, split
+from dataset import CharDataset, as_dataset, leak_groups, load, split
+from imaging.fitting import fit_image
+from imaging.input_spec import InputSpec
+from init import prepare
 
 
 def error(call, *args, **options) -> str:
@@ -27,13 +34,91 @@ def saved(path, **arrays):
 def test_an_item_is_an_image_and_its_label(drawn):
     image, label = drawn[41]
     assert (image.shape, image.dtype, label) == ((1, 28, 28), torch.uint8, 1) and len(drawn) == 480
+    image.zero_()
+    assert drawn.array[41].any()  # an item is a copy
     images, labels = next(iter(DataLoader(drawn, batch_size=5)))
     assert images.shape == (5, 1, 28, 28) and labels.dtype == torch.int64
+
+
+def test_names_are_numbers_unless_they_are_given():
+    images = CharDataset(np.zeros((3, 8, 8), np.uint8), [0, 2, 1])
+    assert images.classes == ["0", "1", "2"] and images.files.tolist() == ["0", "1", "2"] and images.source == ""
+    assert (images.cropped, images.corrections, images.y.dtype) == (False, [], np.int64)
+    assert CharDataset(images.x[:0], np.zeros(0, int)).classes == []
 
 
 def test_a_subset_is_of_indices_or_of_a_mask(drawn):
     assert set(drawn.subset(drawn.y == 3).y) == {3} and drawn.subset([5, 4]).files.tolist() == ["5", "4"]
     assert len(drawn.subset([])) == 0
+    nested = drawn.subset(range(1, 480, 2)).subset([0, 100, 100])
+    assert nested.indices.tolist() == [1, 201, 201] and nested.y.tolist() == [0, 5, 5] and len(nested) == 3
+    np.testing.assert_array_equal(nested.x, drawn.x[[1, 201, 201]])
+    np.testing.assert_array_equal(nested[1][0][0], drawn.x[201])
+    assert nested.shape == (3, 28, 28) and nested.classes == drawn.classes and nested.source == drawn.source
+
+
+def test_subsets_and_splits_share_the_array_of_images(drawn):
+    train, val = split(drawn, 0.2)
+    for other in (drawn.subset([3, 4]), drawn.with_transform(lambda image: image), train, val, val.subset([0])):
+        assert np.shares_memory(other.array, drawn.array) and other.array.shape == drawn.array.shape
+    x = np.zeros((3, 8, 8), np.uint8)
+    assert np.shares_memory(CharDataset(x, [0, 1, 1]).array, x)
+
+
+def test_x_is_the_array_itself_if_all_images_are_meant(drawn):
+    assert drawn.x is drawn.array and drawn.subset(range(480)).x is drawn.array
+    for indices in (range(479, -1, -1), [*range(479), 0], range(240)):
+        other = drawn.subset(indices)
+        assert not np.shares_memory(other.x, drawn.array)
+        np.testing.assert_array_equal(other.x, drawn.array[list(indices)])
+
+
+def test_chunks_and_images_are_the_images_in_order(drawn, monkeypatch):
+    monkeypatch.setattr(dataset, "CHUNK", 7)
+    few = drawn.subset(range(40, 0, -2))
+    chunks = list(few.chunks())
+    assert [len(chunk) for chunk in chunks] == [7, 7, 6]
+    np.testing.assert_array_equal(np.concatenate(chunks), few.x)
+    assert not any(np.shares_memory(chunk, drawn.array) for chunk in chunks)
+    np.testing.assert_array_equal(np.stack(list(few.images())), few.x)
+
+
+def test_the_fingerprint_is_of_images_labels_and_classes_whatever_the_chunks(drawn, monkeypatch):
+    few = drawn.subset(range(0, 480, 5))
+    expected = fingerprint(few.x, few.y, np.array(few.classes))
+    assert few.fingerprint() == expected and len(expected) == 16
+    monkeypatch.setattr(dataset, "CHUNK", 7)
+    assert few.fingerprint() == expected
+    copied = CharDataset(few.x, few.y, classes=few.classes, source="other", files=few.files)
+    assert copied.fingerprint() == expected  # wherever the images come from
+    for other in (few.subset(range(95)), few.subset([1, 0, *range(2, 96)]), drawn,
+                  CharDataset(few.x, (few.y + 1) % 12, classes=few.classes),
+                  CharDataset(few.x, few.y, classes=few.classes[::-1])):  # fmt: skip
+        assert other.fingerprint() != expected
+    assert drawn.subset([]).fingerprint() == fingerprint(drawn.x[:0], drawn.y[:0], np.array(drawn.classes))
+    whole = hashlib.sha256(b"(480, 28, 28)uint8" + drawn.x.tobytes() + b"(480,)int64" + drawn.y.tobytes())
+    whole.update(b"(12,)<U1" + np.array(drawn.classes).tobytes())
+    assert drawn.fingerprint() == whole.hexdigest()[:16]
+
+
+def test_a_read_only_memory_map_is_used_as_it_is(drawn, tmp_path, quick):
+    """Training on it raises no warning either: warnings are errors."""
+    few = drawn.subset(range(0, 480, 4))
+    np.save(tmp_path / "x.npy", few.x)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    assert isinstance(x, np.memmap) and not x.flags.writeable
+    images = CharDataset(x, few.y, classes=few.classes)
+    train, val = split(images, 0.2)
+    for part in (images, train, val):
+        assert np.shares_memory(part.array, x) and not part.array.flags.writeable
+    assert images[3][0].dtype == torch.uint8 and images.fingerprint() == few.fingerprint()
+    config = quick(epochs=1, batch_size=32)
+    history = CNNClassifier(config, images.classes).fit(train, val)
+    expected = CNNClassifier(config, few.classes).fit(*split(few, 0.2))
+    for row in (*history, *expected):
+        del row["seconds"]
+    assert history == expected
+    np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), few.x)
 
 
 def test_a_torchvision_transform_gets_a_pil_image(drawn):
@@ -41,106 +126,93 @@ def test_a_torchvision_transform_gets_a_pil_image(drawn):
     images, _ = next(iter(DataLoader(resized, batch_size=5)))
     assert images.shape == (5, 1, 32, 32) and images.dtype == torch.float32
     assert images.min() >= 0 and images.max() == 1
+    assert drawn.with_transform(lambda image: (image.mode, image.size))[0] == (("L", (28, 28)), 0)
+    assert drawn.transform is None
 
 
 def test_arrays_that_do_not_fit_are_named():
     x, y = np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 1])
     assert error(CharDataset, x[0], y) == "x must be uint8 (N, H, W), not uint8 (8, 8)"
     assert error(CharDataset, x / 255, y) == "x must be uint8 (N, H, W), not float64 (3, 8, 8)"
-    assert error(CharDataset, x, y[:2]) == "x holds 3 images and y 2 labels: they must be as many"
+    assert error(CharDataset, x, y[:2]) == "x holds 3 images and y 2 labels: give one label per image"
     assert error(CharDataset, x, y * 0.5) == "y must be integers (N,), not float64 (3,)"
     assert error(CharDataset, x, y, classes=["a"]) == "y has labels from 0 to 1: with 1 classes they must be 0 to 0"
-    assert error(CharDataset, x, y, files=["a"]) == "files must be names (N,), as many as images, not (1,)"
+    assert error(CharDataset, x, y - 1) == "y has labels from -1 to 0: with 1 classes they must be 0 to 0"
+    assert error(CharDataset, x, y, files=["a"]) == "files must be names (N,), one per image, not (1,)"
 
 
-# ---------------------------------------------------------------------------------------------- npz
+def test_fitted_images_have_the_size_of_the_models_training_images(drawn):
+    few = drawn.subset([5, 300])
+    assert few.fitted(InputSpec(32, (28, 28))) is few and len(few.subset([]).fitted(InputSpec(32, (20, 24)))) == 0
+    for cropped in (False, True):
+        other = few.fitted(InputSpec(32, (20, 24), cropped))
+        assert other.shape == (2, 20, 24) and other.files.tolist() == ["5", "300"] and other.y.tolist() == [0, 7]
+        for ours, image in zip(other.x, few.x, strict=True):
+            np.testing.assert_array_equal(ours, fit_image(image, 20, 24, cropped))
+    assert few.shape == (2, 28, 28)
+
+
+def test_arrays_to_predict_become_a_dataset(drawn):
+    assert as_dataset(drawn, ["a", "b"]) is drawn
+    for x, shape in ((drawn.x[:3], (3, 28, 28)), (drawn.x[0], (1, 28, 28)), (drawn.x[:0], (0, 28, 28))):
+        images = as_dataset(x, ["a", "b"])
+        assert images.shape == shape and images.classes == ["a", "b"] and not images.y.any()
+    assert error(as_dataset, drawn.x[:3] / 255, ["a", "b"]) == (
+        "images must be uint8, 0 to 255, not float64: convert values in [0, 1] with (x * 255).astype('uint8')"
+    )
+    for shape in ((8,), (2, 3, 8, 8), (2, 0, 8)):
+        assert error(as_dataset, np.zeros(shape, np.uint8), ["a", "b"]) == (
+            f"images must be (N, H, W) or (H, W), not {shape}: convert them to grey first"
+        )
+
+
+# ---------------------------------------------------------------------------------------------- load
+
+
+def test_our_own_npz_loads_with_all_that_it_holds(drawn, tmp_path):
+    path = saved(
+        tmp_path / "data.npz", x=drawn.x[:80], y=drawn.y[:80], classes=["博", "学"], source="a test", cropped=True,
+        files=[f"1/{i}.bmp" for i in range(80)], x_test=drawn.x[:2], y_test=[0, 1], files_test=["test/1/a", "test/2/b"],
+    )  # fmt: skip
+    train, test = load(path), load(path, "test")
+    np.testing.assert_array_equal(train.x, drawn.x[:80])
+    assert train.classes == test.classes == ["博", "学"] and train.source == "a test" and train.cropped and test.cropped
+    assert train.files[7] == "1/7.bmp" and test.files.tolist() == ["test/1/a", "test/2/b"] and test.y.tolist() == [0, 1]
 
 
 def test_keras_layout_loads(tmp_path):
     x, y = np.arange(2 * 9, dtype=np.uint8).reshape(2, 3, 3), np.array([0, 2])
     path = saved(tmp_path / "mnist.npz", x_train=x, y_train=y, x_test=x[:1], y_test=y[1:])
-    train, test = load_npz(path), load_npz(path, "test")
+    train, test = load(path), load(path, "test")
     np.testing.assert_array_equal(train.x, x)
     assert train.classes == test.classes == ["0", "1", "2"] and test.y.tolist() == [2]
 
 
 def test_a_part_is_train_or_test(tmp_path, drawn):
     path = saved(tmp_path / "data.npz", x=drawn.x, y=drawn.y)
-    assert error(load_npz, path, "Test") == "unknown part 'Test': it is 'train' or 'test'"
+    assert error(load, path, "Test") == "unknown part 'Test': it is 'train' or 'test'"
     path = saved(tmp_path / "data.npz", x=drawn.x, y=np.array(drawn.classes)[drawn.y])
-    assert error(load_npz, path).endswith("data.npz: y must be integers (N,), not <U1 (480,)")
+    assert error(load, path) == f"{path}: y must be integers (N,), not <U1 (480,)"
 
 
 def test_a_file_without_test_images_has_an_empty_test_part(tmp_path):
     path = saved(tmp_path / "a.npz", x=np.zeros((2, 8, 8), np.uint8), y=[0, 1], classes=["a", "b"])
-    assert len(load_npz(path, "test")) == 0 and load_npz(path, "test").classes == ["a", "b"]
-
-
-@pytest.mark.parametrize("dtype, factor", [(np.float32, 1 / 255), (np.float64, 1), (np.int32, 1), (np.uint16, 1)])
-@pytest.mark.parametrize("shape", [(2, 8, 8), (2, 1, 8, 8), (2, 8, 8, 1)])
-def test_other_dtypes_and_a_channel_become_uint8(tmp_path, dtype, factor, shape):
-    x = np.random.default_rng(0).integers(0, 256, (2, 8, 8))
-    path = saved(tmp_path / "a.npz", x=(x * factor).astype(dtype).reshape(shape), y=[[0], [1]])
-    np.testing.assert_array_equal(load_npz(path).x, x)
+    assert len(load(path, "test")) == 0 and load(path, "test").classes == ["a", "b"]
 
 
 def test_bad_files_are_named_with_what_is_wrong(tmp_path):
+    """See also tests/readers/test_npz.py."""
     x, y, path = np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), tmp_path / "a.npz"
-    bad = np.zeros((2, 8, 8))
-    bad[0, 0, 0] = np.nan
     for arrays, message in (
         ({"x": x}, "it has no 'y', only x"),
-        ({"x": x, "y": y[:1]}, "x holds 2 images and y 1 labels: they must be as many"),
+        ({"x": x, "y": y[:1]}, "x holds 2 images and y 1 labels: give one label per image"),
         ({"x": x, "y": y + 5, "classes": ["a", "b"]}, "y has labels from 5 to 6: with 2 classes they must be 0 to 1"),
         ({"x": x, "y": y - 1, "classes": ["a", "b"]}, "y has labels from -1 to 0: with 2 classes they must be 0 to 1"),
-        ({"x": bad, "y": y}, "x holds values that are not finite (NaN or infinity): mend or drop those images"),
-        ({"x": bad[1:] - 1, "y": y[:1]}, "x holds values from -1.0 to 0.0: they must be 0 to 255, or 0 to 1 as floats"),
         ({"x": np.zeros((2, 8, 8, 3), np.uint8), "y": y}, "x must be uint8 (N, H, W), not uint8 (2, 8, 8, 3)"),
-        ({"x": x, "y": y, "files": ["a"]}, "files must be names (N,), as many as images, not (1,)"),
+        ({"x": x, "y": y, "files": ["a"]}, "files must be names (N,), one per image, not (1,)"),
     ):
-        assert error(load_npz, saved(path, **arrays)) == f"{path}: {message}"
-    np.savez(path, x=np.array([x, None], dtype=object), y=y)
-    assert error(load_npz, path) == f"{path}: 'x.npy' holds Python objects, which only pickle could read"
-    no_text = np.full(2, 0x110000, np.uint32).view("U1")  # there are fewer characters
-    assert "is not a readable npz of plain arrays: " in error(load_npz, saved(path, x=x, y=y, files=no_text))
-    path.write_bytes(path.read_bytes()[:50])
-    assert error(load_npz, path).startswith(f"{path} is not a readable npz of plain arrays: ")
-    np.save(tmp_path / "a.npy", x)
-    assert "is not a readable npz" in error(load_npz, tmp_path / "a.npy")
-    assert error(load_npz, tmp_path / "b.npz") == f"{tmp_path / 'b.npz'} does not exist: make it with dataset.prepare"
-
-
-# ---------------------------------------------------------------------------------------------- prepare
-
-
-def test_without_images_characters_are_drawn_and_called_synthetic(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(data.strokes, "draw", lambda size, real=data.strokes.draw: real(per_class=3, size=size))
-    images = load_npz(prepare(Config()))
-    assert images.classes == list("博学笃志切问近思自由无用") and len(images) == 36
-    assert images.source.startswith("synthetic") and "synthetic" in capsys.readouterr().out
-    prepare(Config())
-    assert "is up to date" in capsys.readouterr().out
-
-
-def test_raw_images_replace_drawn_ones(tmp_path, monkeypatch, raw, paper):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(data.strokes, "draw", lambda size, real=data.strokes.draw: real(per_class=3, size=size))
-    prepare(Config())
-    raw({"a": paper(2), "b": paper(2, 1)}, "data/raw")
-    assert load_npz(prepare(Config())).classes == ["a", "b"]
-
-
-def test_an_npz_of_the_users_is_used_as_it_is(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    path = saved(tmp_path / "mine.npz", x=np.zeros((2, 8, 8), np.uint8), y=[0, 1])
-    assert load_npz(prepare(Config(data_path=str(path)))).classes == ["0", "1"]
-    assert "is used as it is" in capsys.readouterr().out
-
-
-def test_a_folder_that_was_named_must_be_there(tmp_path):
-    config = Config(raw_data_path=str(tmp_path / "none"), data_path=str(tmp_path / "data.npz"))
-    assert "does not exist" in error(prepare, config)
+        assert error(load, saved(path, **arrays)) == f"{path}: {message}"
+    assert error(load, tmp_path / "b.npz") == f"{tmp_path / 'b.npz'} does not exist: make it with init.prepare"
 
 
 # ---------------------------------------------------------------------------------------------- split
@@ -154,6 +226,10 @@ def test_split_is_seeded_and_stratified(drawn):
     assert sorted([*train.files, *val.files]) == sorted(drawn.files)
 
 
+def test_the_split_of_a_seed_is_the_same_on_every_machine(drawn):
+    assert split(drawn, 0.1)[1].indices[:12].tolist() == [0, 20, 26, 33, 40, 45, 51, 55, 80, 91, 96, 100]
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_no_identical_images_on_two_sides(drawn, seed):
     rng = np.random.default_rng(seed)
@@ -165,6 +241,14 @@ def test_no_identical_images_on_two_sides(drawn, seed):
     assert len(train) + len(val) == 780 and abs(len(val) - 156) < 20
 
 
+def test_leak_groups_are_of_identical_images():
+    x = np.arange(6, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
+    x[4] = x[1]
+    images = CharDataset(x, np.zeros(6, int))
+    assert leak_groups(images).tolist() == [0, 1, 2, 3, 1, 5]
+    assert leak_groups(images.subset([4, 2, 1])).tolist() == [0, 1, 0]
+
+
 def test_small_classes_stand_on_both_sides():
     x = np.arange(6, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
     for seed in range(10):
@@ -174,10 +258,11 @@ def test_small_classes_stand_on_both_sides():
     message = "class '0' has 1 different images: a split needs at least two of each class"
     assert error(split, CharDataset(x, np.array([0, 0, 1, 1, 1, 1]))) == message
     assert error(split, CharDataset(x, np.zeros(6, int)), 1.5) == "val_fraction must be between 0 and 1, not 1.5"
+    assert error(split, CharDataset(x, np.zeros(6, int)), 0) == "val_fraction must be between 0 and 1, not 0"
 
 
 def test_the_labs_split_does_not_leak(real_images, tmp_path):
-    images = load_npz(prepare(Config(raw_data_path=str(real_images), data_path=str(tmp_path / "data.npz"))))
+    images = load(prepare(Config(raw_data_path=str(real_images), data_path=str(tmp_path / "data.npz"))))
     train, val = split(images)
     assert (len(train), len(val)) == (6696, 744) and np.bincount(val.y).tolist() == [62] * 12
     assert not {image.tobytes() for image in train.x} & {image.tobytes() for image in val.x}

@@ -1,75 +1,108 @@
 import io
-import random
+import json
+import logging
 import shutil
-import zipfile
+import weakref
+from collections import Counter
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 from PIL import Image
+from tqdm import tqdm
 
-from common.errors import InputError
-from common.files import write_atomically
-from dataset import load_npz
-from imaging import pixels
-from imaging.pixels import border, fit_image
-from init import natural_key, pick_device, preprocess, read_image, set_seed
+from common.errors import InputError, StorageError
+from config import Config
+from dataset import load
+from imaging.decoding import IMAGE_SUFFIXES
+from init import format_summary, pick_device, prepare, preprocess, start_logging
+from readers import open_source
+from readers.drawn import DrawnSource
+from readers.source import Sample, Source
 
 
-def made(raw, tmp_path, size=28) -> dict:
+def made(path, tmp_path, size=28) -> dict:
     """Preprocess, and return the arrays."""
-    preprocess(raw, tmp_path / "out/data.npz", size)
+    preprocess(open_source(path), tmp_path / "out/data.npz", size)
     with np.load(tmp_path / "out/data.npz", allow_pickle=False) as npz:
         return dict(npz)
 
 
-def encoded(image: Image.Image, kind: str) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind)
-    return file.getvalue()
-
-
-def error(raw, tmp_path) -> str:
+def error(path, tmp_path) -> str:
     with pytest.raises(InputError) as caught:
-        preprocess(raw, tmp_path / "out/data.npz")
+        preprocess(open_source(path), tmp_path / "out/data.npz")
     assert not (tmp_path / "out/data.npz").exists()
     return str(caught.value)
 
 
-def test_set_seed_seeds_all_three():
-    def draw():
-        set_seed(3)
-        return random.random(), np.random.rand(), torch.rand(1).item()
+@pytest.fixture
+def few_drawn(monkeypatch):
+    """Let 3 images of each character be drawn, instead of 620."""
+    monkeypatch.setattr("readers.drawn.PER_CLASS", 3)
 
-    assert draw() == draw()
+
+# ---------------------------------------------------------------------------------------------- logging and devices
+
+
+def test_log_lines_are_plain_lines_on_standard_output(capsys):
+    log = start_logging()
+    assert log is logging.getLogger("fit_char") is start_logging("INFO")
+    log.info("%s is up to date.", "data.npz")
+    log.warning("two\nlines")
+    log.debug("not this")
+    assert capsys.readouterr() == ("data.npz is up to date.\ntwo\nlines\n", "")
+
+
+def test_starting_twice_prints_no_line_twice(capsys):
+    for _ in range(3):
+        log = start_logging()
+    log.info("once")
+    assert capsys.readouterr().out == "once\n"
+
+
+def test_a_root_logger_of_the_user_does_not_repeat_the_lines(capsys):
+    seen = logging.StreamHandler(io.StringIO())
+    logging.getLogger().addHandler(seen)
+    try:
+        start_logging().info("once")
+    finally:
+        logging.getLogger().removeHandler(seen)
+    assert capsys.readouterr().out == "once\n" and seen.stream.getvalue() == ""
+
+
+def test_a_level_silences_what_is_below_it(capsys):
+    log = start_logging("ERROR")
+    log.info("an info")
+    log.warning("a warning")
+    log.error("an error")
+    assert capsys.readouterr().out == "an error\n"
+    start_logging(logging.DEBUG).debug("a detail")
+    assert capsys.readouterr().out == "a detail\n"
+
+
+def test_lines_do_not_break_a_progress_bar(capsys):
+    with tqdm(total=2, file=io.StringIO()) as bar:
+        bar.update()
+        start_logging().info("a line")
+    assert capsys.readouterr().out == "a line\n"
 
 
 def test_pick_device():
     assert pick_device("cpu") == torch.device("cpu")
     expected = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     assert pick_device("auto").type == expected
-    with pytest.raises(InputError) as caught:
-        pick_device("cuba")
-    assert str(caught.value) == "unknown device 'cuba': did you mean 'cuda'?"
-    with pytest.raises(InputError, match="device 'cuda:99' is not on this machine: use device='auto'"):
+    for name in ("cuba", "cuba:1"):
+        with pytest.raises(InputError) as caught:
+            pick_device(name)
+        assert str(caught.value) == f"unknown device {name!r}: did you mean 'cuda'?"
+    with pytest.raises(InputError, match="^unknown device 'cpu:x': did you mean 'cpu'?"):
+        pick_device("cpu:x")
+    with pytest.raises(InputError, match="^device 'cuda:99' is not on this machine: use device='auto'$"):
         pick_device("cuda:99")
 
 
-def test_write_atomically_leaves_the_former_file_when_writing_fails(tmp_path):
-    path = tmp_path / "file"
-    write_atomically(path, lambda file: file.write(b"former"))
-
-    def fail(file):
-        file.write(b"half")
-        raise OSError("disk full")
-
-    with pytest.raises(OSError, match="disk full"):
-        write_atomically(path, fail)
-    assert path.read_bytes() == b"former" and list(tmp_path.iterdir()) == [path]
-
-
-def test_natural_order():
-    assert sorted(["11", "1", "2", "10", "b2", "b10"], key=natural_key) == ["1", "2", "10", "11", "b2", "b10"]
+# ---------------------------------------------------------------------------------------------- preprocess
 
 
 def test_npz_is_as_promised(raw, paper, tmp_path):
@@ -80,19 +113,17 @@ def test_npz_is_as_promised(raw, paper, tmp_path):
     assert data["classes"].tolist() == ["1", "2", "10"]
     assert data["files"].tolist()[:3] == ["1/1.bmp", "1/2.bmp", "2/1.bmp"]
     np.testing.assert_array_equal(data["x"][0], images["1"][0])
-    assert "raw" in str(data["source"])
+    assert str(data["source"]) == "raw (raw images)" and not data["cropped"]
+    assert set(data) == {"x", "y", "classes", "source", "files", "cropped", "summary"}
+    assert json.loads(str(data["summary"]))["images"] == {"1": 2, "2": 2, "10": 2}
 
 
-@pytest.mark.parametrize("extra", ["", "train/"])
-def test_a_zip_is_as_good_as_a_folder(raw, paper, tmp_path, extra):
+def test_a_zip_is_as_good_as_a_folder(raw, paper, tmp_path):
     folder = raw({"a": paper(2), "b": paper(3, 1)})
-    with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
-        for path in sorted(folder.rglob("*")):
-            archive.write(path, extra + path.relative_to(folder).as_posix())
-        archive.writestr("__MACOSX/a/._1.bmp", b"not an image")
-    data = made(tmp_path / "raw.zip", tmp_path)
-    assert data["x"].shape == (5, 28, 28) and data["classes"].tolist() == ["a", "b"]
-    assert data["files"][0] == "a/1.bmp"
+    shutil.make_archive(str(tmp_path / "raw"), "zip", folder)
+    data, other = made(folder, tmp_path), made(tmp_path / "raw.zip", tmp_path)
+    for key in ("x", "y", "classes", "files"):
+        np.testing.assert_array_equal(data[key], other[key])
 
 
 def test_train_and_test_folders_become_two_parts(raw, paper, tmp_path, capsys):
@@ -101,77 +132,100 @@ def test_train_and_test_folders_become_two_parts(raw, paper, tmp_path, capsys):
     assert len(data["x"]) == 5 and data["y_test"].tolist() == [0, 1]
     assert "test images: 2" in capsys.readouterr().out
     assert data["files"].tolist()[0] == "a/1.bmp" and data["files_test"].tolist() == ["test/a/1.bmp", "test/b/1.bmp"]
+    np.testing.assert_array_equal(data["x_test"][1], paper(1, 7)[0])
 
 
-def test_train_and_test_in_one_folder_of_a_zip(raw, paper, tmp_path):
-    for part in ("train", "test"):
-        raw({"1": paper(2), "2": paper(2, 1)}, f"raw/all/{part}")
-    (tmp_path / "raw/all/classes.txt").write_text("博\n学\n", encoding="utf-8")
-    path = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "raw")
-    for raw_data_path, name in ((path, "zip.npz"), (tmp_path / "raw/all", "folder.npz")):
-        preprocess(raw_data_path, tmp_path / name)
-        data = np.load(tmp_path / name)
-        assert data["classes"].tolist() == ["博", "学"]
-        assert data["files"].tolist() == ["1/1.bmp", "1/2.bmp", "2/1.bmp", "2/2.bmp"] and len(data["x_test"]) == 4
+@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
+def test_formats(raw, paper, tmp_path, suffix):
+    x = made(raw({"a": paper(2), "b": paper(2)}, suffix=suffix), tmp_path)["x"]
+    assert abs(x.astype(int) - np.stack(paper(2) * 2)).mean() < 6  # lossy formats are near
 
 
-def test_classes_txt_gives_the_characters(raw, paper, tmp_path):
-    folder = raw({"1": paper(2), "2": paper(2, 1), "10": paper(2, 2)})
-    (folder / "classes.txt").write_text("博\n学\n笃\n", encoding="utf-8")
-    assert made(folder, tmp_path)["classes"].tolist() == ["博", "学", "笃"]
-    (folder / "classes.txt").write_text("博\n学\n", encoding="utf-8")
-    with pytest.raises(InputError, match="classes.txt names 2 different classes for 3 folders: write a name a line"):
-        preprocess(folder, tmp_path / "other.npz")
-    (folder / "classes.txt").write_bytes("博\n学\n笃\n".encode("gbk"))
-    with pytest.raises(InputError, match="classes.txt is not UTF-8: save it again in that encoding"):
-        preprocess(folder, tmp_path / "other.npz")
+class Grey(Source):
+    """A source that is neither a file nor a folder: images of one grey level each, of two sizes."""
+
+    name, classes = "grey levels", ["dark", "light"]
+
+    def __init__(self, count: int = 6, version: int = 0):
+        super().__init__()
+        self.count, self.version = count, version
+
+    def stamp(self):
+        return self.version
+
+    def sizes(self):
+        return Counter({(28, 28): self.count + 1, (30, 10): self.count})
+
+    def __len__(self):
+        return 2 * self.count + 1
+
+    def __iter__(self):
+        self.modes = Counter({"L": 2 * self.count})
+        self.skipped = [("last", "it cannot be read")]
+        for i in range(2 * self.count):
+            shape = (10, 30) if i % 2 else (28, 28)
+            yield Sample(np.full(shape, 10 * i, np.uint8), i % 2, f"number {i}", "test" if i >= 8 else "train")
 
 
-@pytest.mark.parametrize("kind", ["BMP", "PNG", "JPEG", "GIF", "TIFF", "WEBP"])
-def test_formats(raw, paper, tmp_path, kind):
-    image = Image.fromarray(paper(1)[0])
-    data = encoded(image, kind) if kind != "WEBP" else encoded(image.convert("RGB"), kind)
-    x = made(raw({"a": [data, data], "b": paper(2)}, suffix="." + kind.lower()), tmp_path)["x"]
-    assert abs(x[0].astype(int) - np.asarray(image)).mean() < 6  # lossy formats are near
+def test_any_source_is_streamed_into_the_file(tmp_path, capsys):
+    source = Grey()
+    summary = preprocess(source, tmp_path / "data.npz", 20)
+    train, test = load(tmp_path / "data.npz"), load(tmp_path / "data.npz", "test")
+    assert train.shape == (8, 20, 20) and test.shape == (4, 20, 20)
+    assert train.x[:, 0, 0].tolist() == [0, 10, 20, 30, 40, 50, 60, 70] and (train.x == train.x[:, :1, :1]).all()
+    assert train.y.tolist() == [0, 1] * 4 and test.y.tolist() == [0, 1] * 2
+    assert train.files[1] == "number 1" and test.files.tolist() == [f"number {i}" for i in range(8, 12)]
+    assert train.source == "grey levels" and train.classes == ["dark", "light"] and not train.cropped
+    assert summary["images"] == {"dark": 4, "light": 4} and summary["test_images"] == 4
+    assert summary["sizes"] == {"28×28": 7, "30×10": 6} and summary["modes"] == {"L": 12}
+    assert summary["skipped"] == [("last", "it cannot be read")]
+    text = capsys.readouterr().out
+    assert text == format_summary(summary) + "\n" and "8 images of 2 classes from grey levels" in text
+    made = (tmp_path / "data.npz").stat().st_mtime_ns
+    again = preprocess(Grey(), tmp_path / "data.npz", 20)
+    assert json.dumps(again) == json.dumps(summary) and (tmp_path / "data.npz").stat().st_mtime_ns == made
+    assert preprocess(Grey(version=1), tmp_path / "data.npz", 20)["fingerprint"] != summary["fingerprint"]
 
 
-def test_modes(raw, paper, tmp_path):
-    """The same character in every mode gives the same pixels."""
-    grey = Image.fromarray(paper(1)[0])
-    clear = Image.new("RGBA", grey.size)  # black ink on nothing
-    clear.putalpha(grey.point(lambda value: 255 - value))
-    chalk = Image.new("RGBA", grey.size, (255, 255, 255, 0))  # white ink on nothing
-    chalk.putalpha(grey.point(lambda value: 255 - value))
-    card = Image.new("RGBA", grey.size, (255, 255, 255, 0))  # a card of white paper on nothing
-    card.paste(grey.crop((2, 2, 26, 26)).convert("RGBA"), (2, 2))
-    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    images = [grey, *map(grey.convert, ("1", "RGB", "RGBA", "P", "LA")), clear, card, deep]
-    x = made(
-        raw({"a": [encoded(i, "PNG") for i in images], "b": [encoded(chalk, "PNG")] * 2}, suffix=".png"), tmp_path
-    )["x"]
-    for image in x[:-2]:
-        np.testing.assert_array_equal(image, np.asarray(grey))
-    np.testing.assert_array_equal(x[-1], 255 - np.asarray(grey))
+def test_images_of_a_source_are_not_kept(tmp_path):
+    class Counted(Grey):
+        def __iter__(self):
+            for i in range(2 * self.count):
+                image = np.full((28, 28), i, np.uint8)
+                references.append(weakref.ref(image))
+                yield Sample(image, i % 2, str(i))
+                alive.append(sum(reference() is not None for reference in references))
+
+    references: list[weakref.ref] = []
+    alive: list[int] = []
+    assert preprocess(Counted(20), tmp_path / "data.npz")["images"] == {"dark": 20, "light": 20}
+    assert len(alive) == 40 and max(alive) <= 2
 
 
-def test_other_sizes_keep_their_aspect_and_background():
-    tall = np.full((60, 20), 200, np.uint8)
-    tall[10:50, 8:12] = 10
-    small = fit_image(tall, 28, 28)
-    assert small.shape == (28, 28) and small.dtype == np.uint8
-    assert (small[:, :8] == 200).all() and (small[:, -8:] == 200).all()  # the background goes on
-    ink = small < 105
-    height, width = ink.any(1).sum(), ink.any(0).sum()
-    assert 17 <= height <= 20 and 1 <= width <= 3  # 40 and 4 pixels of 60
-    cropped = fit_image(tall, 28, 28, crop=True) < 105
-    assert 22 <= cropped.any(1).sum() <= 24 and 1 <= cropped.any(0).sum() <= 3  # 40 and 4 pixels of 48
-    blank = np.full((50, 40), 200, np.uint8)
-    assert (fit_image(blank, 28, 28, crop=True) == 200).all()
-    same = np.full((28, 28), 255, np.uint8)
-    same[10:18, 12:14] = 0
-    assert 22 <= (fit_image(same, 28, 28, crop=True) < 128).any(1).sum() <= 24  # what has the size already, too
-    same = np.zeros((28, 28), np.uint8)
-    assert fit_image(same, 28, 28) is same
+def test_a_raw_npz_is_a_source(tmp_path, drawn):
+    x, y = drawn.x[::20], drawn.y[::20]
+    np.savez(tmp_path / "raw.npz", x_train=x, y_train=y, x_test=x[:3], y_test=y[:3])
+    summary = preprocess(open_source(tmp_path / "raw.npz"), tmp_path / "data.npz", 28)
+    train, test = load(tmp_path / "data.npz"), load(tmp_path / "data.npz", "test")
+    np.testing.assert_array_equal(train.x, x)
+    np.testing.assert_array_equal(test.x, x[:3])
+    assert train.files.tolist() == [str(i) for i in range(24)] and test.files.tolist() == ["test/0", "test/1", "test/2"]
+    assert train.source == summary["source"] == "raw.npz" and train.y.tolist() == y.tolist()
+    assert preprocess(open_source(tmp_path / "data.npz"), tmp_path / "again.npz", 32)["sizes"] == {"28×28": 27}
+    assert load(tmp_path / "again.npz").shape == (24, 32, 32)
+    assert load(tmp_path / "again.npz", "test").files.tolist() == ["test/0", "test/1", "test/2"]
+
+
+def test_an_npz_of_cropped_images_stays_cropped(tmp_path, paper):
+    np.savez(tmp_path / "raw.npz", x=np.stack(paper(4)), y=[0, 0, 1, 1], cropped=True)
+    assert preprocess(open_source(tmp_path / "raw.npz"), tmp_path / "data.npz")["cropped"]
+    assert load(tmp_path / "data.npz").cropped
+
+
+def test_drawn_characters_are_a_source(tmp_path, few_drawn):
+    summary = preprocess(DrawnSource(20), tmp_path / "data.npz", 20)
+    assert summary["images"] == dict.fromkeys("博学笃志切问近思自由无用", 3)
+    assert load(tmp_path / "data.npz").shape == (36, 20, 20)
 
 
 def test_the_summary_tells_all(raw, paper, tmp_path, capsys):
@@ -180,33 +234,44 @@ def test_the_summary_tells_all(raw, paper, tmp_path, capsys):
     (folder / "b/notes.txt").write_text("mine")
     (folder / "b/deeper").mkdir()
     Image.fromarray(images[3]).save(folder / "b/deeper/1.png")
-    summary = preprocess(folder, tmp_path / "data.npz")
+    summary = preprocess(open_source(folder), tmp_path / "data.npz")
     text = capsys.readouterr().out
     assert summary["images"] == {"a": 3, "b": 2}
     assert summary["identical"] == [["a/1.bmp", "a/2.bmp"], ["a/3.bmp", "b/1.bmp"]]
     assert summary["identical_across_classes"] == [["a/3.bmp", "b/1.bmp"]]
     assert [name for name, _ in summary["skipped"]] == ["b/3.bmp", "b/deeper/1.png", "b/notes.txt"]
     for line in (
-        "images a class: a 3, b 2",
-        "sizes: 28×28 (5)",
-        "modes: L (5)",
-        "skipped: 3 files",
-        "b/3.bmp: ValueError: not an image, whatever its name",
-        "identical images: 2 groups (4 files), 1 across classes",
+        "5 images of 2 classes from raw (raw images)",
+        "  images per class: a 3, b 2",
+        "  sizes: 28×28 (5)",
+        "  modes: L (5)",
+        "  skipped: 3 files",
+        "    b/3.bmp: ValueError: not an image, whatever its name",
+        "  identical images: 2 groups (4 files), 1 across classes",
+        "    a/3.bmp = b/1.bmp",
     ):
-        assert line in text
+        assert line in text.splitlines()
 
 
-def test_what_changed_is_made_anew_and_what_did_not_is_kept(raw, paper, tmp_path, capsys):
+def test_a_summary_of_many_sizes_names_the_six_most_frequent(tmp_path):
+    class Sizes(Grey):
+        def sizes(self):
+            return Counter({(28, 28): 9} | {(10, k): 8 - k for k in range(1, 8)})
+
+    text = format_summary(preprocess(Sizes(), tmp_path / "data.npz"))
+    assert "  sizes: 28×28 (9), 10×1 (7), 10×2 (6), 10×3 (5), 10×4 (4), 10×5 (3) and 2 others" in text.splitlines()
+
+
+def test_what_changed_is_made_again_and_what_did_not_is_kept(raw, paper, tmp_path, capsys):
     folder, npz = raw({"a": paper(2), "b": paper(2, 1)}), tmp_path / "data.npz"
-    preprocess(folder, npz)
+    preprocess(open_source(folder), npz)
     first = npz.stat().st_mtime_ns
-    preprocess(folder, npz)
-    assert npz.stat().st_mtime_ns == first and "is up to date" in capsys.readouterr().out
+    preprocess(open_source(folder), npz)
+    assert npz.stat().st_mtime_ns == first and f"{npz} is up to date.\n4 images of" in capsys.readouterr().out
     Image.fromarray(paper(1, 5)[0]).save(folder / "a/3.bmp")
-    assert preprocess(folder, npz)["images"]["a"] == 3
-    assert "made from other images or settings" in capsys.readouterr().out
-    preprocess(folder, npz, size=32)
+    assert preprocess(open_source(folder), npz)["images"]["a"] == 3
+    assert "was made from other images or settings: it is made again." in capsys.readouterr().out
+    preprocess(open_source(folder), npz, size=32)
     with np.load(npz) as data:
         assert data["x"].shape == (5, 32, 32)
 
@@ -216,65 +281,28 @@ def test_a_file_of_the_users_is_not_overwritten(raw, paper, tmp_path):
     for arrays in ({"mine": np.arange(3)}, {"x": np.zeros(3), "summary": "{}"}, {"summary": "[1]"}):
         np.savez(npz, **arrays)
         former = npz.read_bytes()
-        with pytest.raises(InputError, match="was not made by this program and is not overwritten"):
-            preprocess(folder, npz)
+        with pytest.raises(InputError) as caught:
+            preprocess(open_source(folder), npz)
+        assert str(caught.value) == (
+            f"{npz} was not made by this program and is not overwritten: move it or set another data_path"
+        )
         assert npz.read_bytes() == former
 
 
 def test_bad_folders_are_named_with_the_remedy(raw, paper, tmp_path):
     assert error(tmp_path / "none", tmp_path) == (
-        f"raw_data_path {str(tmp_path / 'none')!r} does not exist: give a folder with one sub-folder a class, or a .zip"
+        f"{tmp_path / 'none'} does not exist: give a folder with one sub-folder per class, a .zip of one, or an .npz"
     )
-    (tmp_path / "empty").mkdir()
-    assert error(tmp_path / "empty", tmp_path).startswith(
-        f"{tmp_path / 'empty'} holds no image: put one sub-folder a class in it"
-    )
-    remedy = "each class needs at least two, one to train on and one to validate; add some or remove the folder"
+    remedy = "each class needs at least two, one to train on and one to validate; add some or remove the class"
     folder = raw({"a": paper(2), "b": []}, "no_image")
-    assert error(folder, tmp_path) == f"class 'b' in {folder} has no image that can be read: {remedy}"
+    assert error(folder, tmp_path) == f"class 'b' of no_image (raw images) has no image that can be read: {remedy}"
     folder = raw({"a": paper(2), "b": paper(1)}, "one_image")
-    assert error(folder, tmp_path) == f"class 'b' in {folder} has only one image: {remedy}"
+    assert error(folder, tmp_path) == f"class 'b' of one_image (raw images) has only one image: {remedy}"
+    raw({"a": paper(2), "b": paper(1)}, "parts/train")
+    folder = raw({"a": paper(2), "b": paper(2)}, "parts/test").parent
+    assert error(folder, tmp_path) == f"class 'b' of parts (raw images) has only one image: {remedy}"
     folder = raw({"a": [*paper(1), b"x", b"y"], "b": [*paper(1), b"z"]}, "damaged")
     assert error(folder, tmp_path).startswith(f"3 of the 5 images in {folder} cannot be read, the first a/2.bmp")
-    (tmp_path / "file.zip").write_bytes(b"not a zip")
-    assert "neither a folder nor a readable .zip" in error(tmp_path / "file.zip", tmp_path)
-    raw({"a": paper(2)}, "deep/one")
-    raw({"a": paper(2)}, "deep/two")
-    assert "does not have one sub-folder a class" in error(tmp_path / "deep", tmp_path)
-
-
-def test_a_truncated_image_among_good_ones_is_skipped_and_listed(raw, paper, tmp_path):
-    png = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (28, 28), np.uint8)), "PNG")
-    folder = raw(
-        {"a": [*(encoded(Image.fromarray(i), "PNG") for i in paper(3)), png[:300]], "b": [png] * 2}, suffix=".png"
-    )
-    summary = preprocess(folder, tmp_path / "data.npz")
-    assert summary["images"] == {"a": 3, "b": 2} and summary["skipped"][0][0] == "a/4.png"
-
-
-def test_too_many_pixels_are_skipped(raw, paper, tmp_path, monkeypatch):
-    monkeypatch.setattr(pixels, "MAX_PIXELS", 1000)
-    large = [np.zeros((40, 40), np.uint8), np.zeros((1, 20_000), np.uint8)]
-    summary = preprocess(raw({"a": [*paper(2), *large], "b": paper(2)}), tmp_path / "data.npz")
-    assert summary["skipped"] == [
-        ("a/3.bmp", "ValueError: 40×40 pixels: there may be 1,000, and 10,000 a side"),
-        ("a/4.bmp", "ValueError: 20000×1 pixels: there may be 1,000, and 10,000 a side"),
-    ]
-
-
-def test_read_image(paper, tmp_path):
-    Image.fromarray(paper(1)[0]).save(tmp_path / "我的 '字'.png")
-    np.testing.assert_array_equal(read_image(tmp_path / "我的 '字'.png"), paper(1)[0])
-    with pytest.raises(InputError, match="none.png cannot be read as an image"):
-        read_image(tmp_path / "none.png")
-
-
-def test_the_labs_images(real_images, tmp_path):
-    summary = preprocess(real_images, tmp_path / "data.npz")
-    assert list(summary["images"]) == [str(k) for k in range(1, 13)] and set(summary["images"].values()) == {620}
-    assert summary["sizes"] == {"28×28": 7440} and summary["modes"] == {"1": 7440} and not summary["skipped"]
-    assert len(summary["identical"]) == 85 and sum(map(len, summary["identical"])) == 204
-    assert summary["identical_across_classes"] == [["1/428.bmp", "2/608.bmp"]]
 
 
 def test_images_of_many_sizes_are_cropped_to_their_ink(raw, tmp_path, capsys):
@@ -283,18 +311,73 @@ def test_images_of_many_sizes_are_cropped_to_their_ink(raw, tmp_path, capsys):
     bar[2:22, 4:8] = 0
     tight = [np.pad(bar, k, constant_values=255) for k in range(4)]
     loose = [np.pad(bar, 20 + k, constant_values=255) for k in range(4)]
-    summary = preprocess(raw({"a": tight, "b": loose}), tmp_path / "data.npz", 20)
-    images = load_npz(tmp_path / "data.npz")
-    assert images.cropped and summary["cropped"] and "cropped to the ink" in capsys.readouterr().out
+    summary = preprocess(open_source(raw({"a": tight, "b": loose})), tmp_path / "data.npz", 20)
+    images = load(tmp_path / "data.npz")
+    assert images.cropped and summary["cropped"]
+    assert "  cropped to the ink, since the sizes differ" in capsys.readouterr().out.splitlines()
     assert (images.x == images.x[0]).all()
     fixed = raw({"a": tight[:1] * 2 + loose[3:], "b": tight[:1] * 2}, name="fixed")
-    assert not preprocess(fixed, tmp_path / "fixed.npz", 20)["cropped"]
-    assert not load_npz(tmp_path / "fixed.npz").cropped
+    assert not preprocess(open_source(fixed), tmp_path / "fixed.npz", 20)["cropped"]
+    assert not load(tmp_path / "fixed.npz").cropped
 
 
-def test_the_paper_of_a_transparent_image_is_its_commonest_grey(tmp_path):
-    picture = np.full((20, 20, 4), 255, np.uint8)
-    picture[4:16, 4:16, :3] = np.random.default_rng(0).integers(0, 200, (12, 12, 1))  # ink, more than paper
-    picture[:3, :, 3] = picture[:, :3, 3] = picture[-3:, :, 3] = picture[:, -3:, 3] = 0
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    assert (border(read_image(tmp_path / "a.png")) == 255).all()
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="file.data.npz cannot be written .*: free some space or choose another"):
+        preprocess(Grey(), tmp_path / "file/data.npz")
+
+
+def test_the_labs_images(real_images, tmp_path):
+    summary = preprocess(open_source(real_images), tmp_path / "data.npz")
+    assert list(summary["images"]) == [str(k) for k in range(1, 13)] and set(summary["images"].values()) == {620}
+    assert summary["sizes"] == {"28×28": 7440} and summary["modes"] == {"1": 7440} and not summary["skipped"]
+    assert len(summary["identical"]) == 85 and sum(map(len, summary["identical"])) == 204
+    assert summary["identical_across_classes"] == [["1/428.bmp", "2/608.bmp"]]
+
+
+# ---------------------------------------------------------------------------------------------- prepare
+
+
+def test_without_images_characters_are_drawn_and_called_synthetic(tmp_path, monkeypatch, capsys, few_drawn):
+    monkeypatch.chdir(tmp_path)
+    images = load(prepare(Config()))
+    assert images.classes == list("博学笃志切问近思自由无用") and len(images) == 36
+    assert images.source.startswith("synthetic") and "from synthetic handwriting" in capsys.readouterr().out
+    prepare(Config())
+    assert "is up to date" in capsys.readouterr().out
+    assert load(prepare(Config(stored_size=20))).shape == (36, 20, 20)
+
+
+def test_raw_images_replace_drawn_ones(tmp_path, monkeypatch, raw, paper, few_drawn):
+    monkeypatch.chdir(tmp_path)
+    prepare(Config())
+    raw({"a": paper(2), "b": paper(2, 1)}, "data/raw")
+    assert load(prepare(Config())).classes == ["a", "b"]
+
+
+def test_an_npz_of_the_users_is_used_as_it_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    np.savez(tmp_path / "mine.npz", x=np.zeros((2, 8, 8), np.uint8), y=[0, 1])
+    former = (tmp_path / "mine.npz").read_bytes()
+    assert load(prepare(Config(data_path="mine.npz"))).classes == ["0", "1"]
+    assert capsys.readouterr().out == "mine.npz is used as it is: there are no images in ./data/raw.\n"
+    assert (tmp_path / "mine.npz").read_bytes() == former
+
+
+def test_a_raw_npz_is_prepared(tmp_path, drawn):
+    np.savez(tmp_path / "raw.npz", x=drawn.x[:80], y=drawn.y[:80])
+    config = Config(raw_data_path=str(tmp_path / "raw.npz"), data_path=str(tmp_path / "data.npz"), stored_size=32)
+    assert load(prepare(config)).shape == (80, 32, 32) and load(tmp_path / "data.npz").source == "raw.npz"
+
+
+def test_a_folder_that_was_named_must_be_there(tmp_path):
+    config = Config(raw_data_path=str(tmp_path / "none"), data_path=str(tmp_path / "data.npz"))
+    with pytest.raises(InputError, match="none does not exist: give a folder with one sub-folder per class"):
+        prepare(config)
+
+
+def test_a_data_npz_of_an_earlier_version_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "tests/files/data.npz", tmp_path / "data.npz")
+    images = load(prepare(Config(data_path="data.npz")))
+    assert len(images.classes) == 2 and len(images) == len(load(ROOT / "tests/files/data.npz"))

@@ -1,13 +1,37 @@
 import numpy as np
 import pytest
 
-from metrics import accuracy, calibration_error, fit_temperature, in_words, mcnemar, per_class
+from metrics import (
+    accuracy,
+    calibration_bins,
+    calibration_error,
+    fit_temperature,
+    format_accuracy,
+    format_epoch,
+    mcnemar,
+    per_class,
+)
 
 
 def test_accuracy_has_wilsons_interval():
     result = accuracy(81, 263)  # Newcombe, Statistics in Medicine 17, 1998, table I: 0.2553 to 0.3662
     assert np.round(result["interval"], 4).tolist() == [0.2553, 0.3662]
-    assert in_words(accuracy(744, 744)) == "100.00% (99.49% to 100.00%, n = 744)"
+    assert format_accuracy(accuracy(744, 744)) == "100.00% (99.49% to 100.00%, n = 744)"
+
+
+def test_an_epoch_is_formatted_with_and_without_validation():
+    row = {"train_loss": 0.25, "train_accuracy": 0.5, "train_low": 0.4, "train_high": 0.6, "train_n": 100, "val_n": 0}
+    text = "loss 0.2500  accuracy 50.00% (40.00% to 60.00%, n = 100)"
+    assert format_epoch(row) == text
+    row |= {"val_loss": 0.125, "val_accuracy": 1.0, "val_low": 0.9, "val_high": 1.0, "val_n": 20}
+    assert format_epoch(row) == text + "  val loss 0.1250  val accuracy 100.00% (90.00% to 100.00%, n = 20)"
+
+
+def test_calibration_bins_leave_out_empty_ones():
+    probabilities = np.array([[1.0, 0.0], [0.98, 0.02], [0.4, 0.6]])
+    confidence, bin_accuracy, count = calibration_bins(probabilities, np.array([0, 1, 1]), bins=10)
+    np.testing.assert_allclose(confidence, [0.6, 0.99])
+    assert bin_accuracy.tolist() == [1.0, 0.5] and count.tolist() == [1, 2]
 
 
 def test_calibration_error_is_the_mean_gap():
@@ -17,7 +41,7 @@ def test_calibration_error_is_the_mean_gap():
     assert calibration_error(np.eye(2), np.array([0, 1])) == 0
 
 
-def test_the_temperature_undoes_what_logits_were_multiplied_with():
+def test_the_temperature_is_what_logits_were_multiplied_with():
     rng = np.random.default_rng(0)
     logits = rng.normal(size=(20_000, 4)) * 2
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
@@ -26,18 +50,19 @@ def test_the_temperature_undoes_what_logits_were_multiplied_with():
     assert fit_temperature(logits / 2, y) == pytest.approx(0.5, rel=0.05)
 
 
-def test_a_set_without_a_mistake_does_not_ask_for_certainty():
+def test_a_set_without_errors_does_not_ask_for_certainty():
     logits = np.eye(12)[np.arange(744) % 12] * 5
     temperature = fit_temperature(logits, np.arange(744) % 12)
     confidence = 1 / (1 + 11 * np.exp(-5 / temperature))
     assert 0.97 < confidence < 0.999
 
 
-def test_mcnemar_takes_like_and_like():
+def test_mcnemar_compares_indices_with_indices_and_names_with_names():
     indices, names = np.array([0, 1]), np.array(["a", "b"])
     for wrong in ((indices, names, indices), (indices, indices, np.array([0, 1, 1]))):
-        with pytest.raises(ValueError, match="^mcnemar compares arrays .* of the same length, all of indices or"):
+        with pytest.raises(ValueError) as caught:
             mcnemar(*wrong)
+        assert str(caught.value) == ("mcnemar compares arrays (N,) of the same length, all of indices or all of names")
     assert mcnemar(names, names, names[::-1])["only_first"] == 2
 
 
@@ -48,13 +73,15 @@ def test_per_class_by_hand():
     assert result["b"]["precision"] == 0.5 and result["c"]["recall"] == 0 and result["d"]["support"] == 0
 
 
-def test_mcnemar_asks_the_discordant_images_alone():
+def test_mcnemar_counts_the_discordant_images_only():
     y = np.zeros(100, int)
     first, second = y.copy(), y.copy()
-    first[:2], second[2:12] = 1, 1  # 10 and 2 images are read rightly by one alone
+    first[:2], second[2:12] = 1, 1  # only one of them classifies 10 and 2 images correctly
     result = mcnemar(y, first, second, ("A", "B"))
     assert (result["only_first"], result["only_second"]) == (10, 2)
     assert result["p"] == pytest.approx(2 * (1 + 12 + 66) / 2**12)  # two-sided, binomial
-    assert result["verdict"].startswith("of 100 images, A alone reads 10 rightly, B alone 2: A is better")
+    assert result["verdict"] == (
+        "of 100 images, only A classifies 10 correctly and only B 2: A is better (McNemar's exact test, p = 0.039)"
+    )
     assert mcnemar(y, second, first, ("B", "A"))["verdict"].count("A is better") == 1
-    assert "that shows no difference (McNemar's exact test, p = 1)" in mcnemar(y, first, first)["verdict"]
+    assert "no significant difference (McNemar's exact test, p = 1)" in mcnemar(y, first, first)["verdict"]

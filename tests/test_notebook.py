@@ -9,7 +9,7 @@ import pytest
 from conftest import ROOT
 
 from classifier import CNNClassifier
-from init import natural_key
+from readers.folder import natural_key
 
 NOTEBOOK = ROOT / "fit_char.ipynb"
 
@@ -42,12 +42,12 @@ def test_train_and_test_then_test_alone(execute, tmp_path):
     accuracy = re.search(r"accuracy    ([\d.]+%) \(", trained)[1]
     assert "480 images of 12 classes" in trained and str(tmp_path / "save/LeNet_best.ckpt") in trained
     assert "no earlier run was tested on these images" in trained
-    assert "C3: 16 maps, 5×5, each of all of S2's" in trained
+    assert "C3: 16 feature maps, 5×5, each sees all of S2" in trained
     (folder,) = (tmp_path / "record").iterdir()
     assert {"curves.png", "audit.json", "predictions.csv"} <= {path.name for path in folder.iterdir()}
-    assert "have learnt other images" not in trained
+    assert "trained on other images" not in trained
     tested = execute(mode="test", check_labels=True, epochs=1)
-    assert "of 48 images, this run alone reads 0 rightly" in tested and "fold 5 of 5: " in tested
+    assert "of 48 images, only this run classifies 0 correctly" in tested and "fold 5 of 5: " in tested
     assert re.search(r"accuracy    ([\d.]+%) \(", tested)[1] == accuracy
     assert len(list((tmp_path / "record").iterdir())) == 1  # testing leaves no record of a run
 
@@ -56,8 +56,8 @@ def test_train_alone(execute, raw, drawn, tmp_path):
     parts = {f"train/{k}": drawn.x[drawn.y == k] for k in range(3)}
     parts |= {f"test/{k}": drawn.x[drawn.y == k][:5] for k in range(3)}
     options = {"raw_data_path": str(raw(parts, "parts")), "own_image": str(tmp_path / "parts/test/2/1.bmp")}
-    text = execute(mode="train", model="ResNet18", raw_size=32, image_size=32, epochs=1, **options)
-    assert "108 images to train on, 12 to validate, 15 to test" in text and "judged on 15 images" in text
+    text = execute(mode="train", model="ResNet18", stored_size=32, input_size=32, epochs=1, **options)
+    assert "108 images to train on, 12 to validate, 15 to test" in text and "15 of which are among the training" in text
     assert "identical in train and test: 15" in text
     assert "accuracy on held-out images" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
 
@@ -96,7 +96,7 @@ def test_a_run_of_the_report(execute, tmp_path):
         "epoches": 1, "record_path": str(tmp_path / "record"), "save_path": str(tmp_path / "save\\report.ckpt"),
     }  # fmt: skip
     (tmp_path / "run.json").write_text(json.dumps(run))
-    assert "run 8a7e8d55: LeNet, batches of 32" in execute(config_path=str(tmp_path / "run.json"))
+    assert "run 8a7e8d55: LeNet, batch size 32" in execute(config_path=str(tmp_path / "run.json"))
     assert (tmp_path / "save/report.ckpt").exists()
 
 

@@ -1,1 +1,1 @@
-"""One training run, without any file."""
+"""One training run: trainer, loader, augmentation, optimizer, backend. It knows no file."""

@@ -1,7 +1,8 @@
-"""Training: a run's steps, from a batch to new weights and their average."""
+"""Trainer: the epochs and steps of a run. It knows no file: records, progress and checkpoints are its callbacks."""
 
 import math
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from threading import Event
 
 import torch
@@ -9,126 +10,197 @@ from torch import nn
 from torch.nn import functional
 
 from common.errors import TrainingError
+from common.seeds import preserve_random_state, set_seed
 from config import Config
 from metrics import accuracy
-from training.backend import averaging, joined_parameters
+from training.backend import Backend, deterministic, keep_freed_memory
+from training.evaluation import predict_logits, score
+from training.interrupt import deferred_interrupt
+from training.optimizer import flatten_parameters, learning_rate, make_ema, make_optimizer
 
 
-def one_cycle(step: int, steps: int, warmup: float) -> float:
-    """Return the learning rate of a step, 0 ≤ step ≤ steps, as a fraction of its peak.
+class Trainer:
+    """Train a model, epoch by epoch, and end with the weights of its best epoch.
 
-    Half a cosine rises from 1/25 over the first `warmup` of the steps, another falls to 0 over the rest: Smith and
-    Topin, "Super-convergence", arXiv 1708.07120.
-    """
-    rise = warmup * steps
-    start, end, part = (0.04, 1.0, step / rise) if step < rise else (1.0, 0.0, (step - rise) / (steps - rise))
-    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
-
-
-class Training:
-    """The steps of a run.
+    The best epoch has the highest validation accuracy, then the lowest loss. Without a validation set it is the last.
 
     Args:
         config: the run's parameters.
         model: on its device; its parameters become views of one tensor.
-        uses: what `compute.choose` gave.
-        steps: of the whole run.
+        backend: what `select_backend` gave.
+        train_loader: batches (images, labels) on the device, a new order in each iteration.
+        val_loader: batches of validation images, or None.
+        epochs: of the whole run.
 
     Attributes:
-        averaged: the model of averaged weights.
-        taken: how many steps have been taken.
+        history: list of dicts, one per epoch; see `CNNClassifier.fit`.
+        best: the best epoch so far, a dict of score, epoch, metrics, state_dict; or None.
+        global_step: number of steps taken.
+        ema_model: the model of averaged weights, which is validated.
+        finished: whether `run` has ended for good, rather than by an interrupt.
     """
 
-    def __init__(self, config: Config, model: nn.Module, uses: dict[str, bool], steps: int):
-        self.config, self.model, self.uses, self.steps, self.taken = config, model, uses, steps, 0
-        weights = joined_parameters(model)
+    def __init__(
+        self, config: Config, model: nn.Module, backend: Backend, train_loader, val_loader=None, epochs: int = 1
+    ):
+        self.config, self.model, self.backend, self.epochs = config, model, backend, epochs
+        self.train_loader, self.val_loader = train_loader, val_loader
+        self.history: list[dict] = []
+        self.best: dict | None = None
+        self.global_step, self.finished = 0, False
+        weights = flatten_parameters(model)
         self.device = weights.device
-        self.optimizer = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer](
-            [weights], config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-        self.averaged, self._average = averaging(model, weights, config.weight_average)
-        mode = "reduce-overhead" if self.device.type == "cuda" else None  # CUDA graphs: all kernels launched at once
-        self._forward = torch.compile(model, mode=mode, dynamic=False) if uses["compile"] else model
+        self.optimizer = make_optimizer(config, weights)
+        self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
+        self._forward = backend.training_forward(model, self.device)
+        self._callbacks: dict[str, list[Callable[[Trainer], object]]] = {"epoch_end": [], "run_end": []}
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next step."""
-        peak = self.config.learning_rate
-        constant = self.config.schedule == "constant"
-        return peak if constant else peak * one_cycle(self.taken, self.steps, self.config.warmup)
+    def add_callback(self, event: str, callback: "Callable[[Trainer], object]") -> None:
+        """Let `callback(trainer)` be called at an event, after the callbacks that were added before.
 
-    def step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Take a step; return the loss and how many images were read rightly, on the device.
+        Args:
+            event: "epoch_end", or "run_end": after the last epoch, an interrupt or a TrainingError, with the best
+                weights loaded.
+        """
+        self._callbacks[event].append(callback)
+
+    def _call(self, event: str) -> None:
+        for callback in self._callbacks[event]:
+            callback(self)
+
+    def run(self) -> list[dict]:
+        """Train until the last epoch or an interrupt, load the best weights into the model, and return the history.
+
+        Raises:
+            TrainingError: the loss is not finite. The epochs before are kept, and the run is finished: it would fail
+                again.
+        """
+        repeatable = self.device.type == "cuda" and self.config.deterministic == "on"
+        if self.device.type == "cpu":
+            keep_freed_memory()
+        failure = None
+        with preserve_random_state(self.device), deterministic(repeatable), deferred_interrupt() as interrupt:
+            try:
+                while len(self.history) < self.epochs and not interrupt.is_set():
+                    self._run_epoch(interrupt)
+            except TrainingError as error:
+                failure = error
+            finally:
+                self.model.load_state_dict(self.best["state_dict"] if self.best else self.ema_model.state_dict())
+            self.finished = failure is not None or len(self.history) == self.epochs
+            if self.history or failure is None:
+                self._call("run_end")
+        if failure is not None:
+            raise failure
+        return self.history
+
+    def _run_epoch(self, interrupt: Event) -> None:
+        start, epoch = time.perf_counter(), len(self.history) + 1
+        set_seed(self.config.random_seed * 100_003 + epoch)  # an epoch's batches depend on seed and epoch alone
+        trained = self.train_epoch(self.train_loader, interrupt)
+        if interrupt.is_set():
+            return
+        validated = score(*predict_logits(self.ema_model, self.val_loader)) if self.val_loader else None
+        row = {"epoch": epoch} | _columns("train", trained) | _columns("val", validated)
+        row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
+        self.history.append(row | {"seconds": time.perf_counter() - start})
+        self.best = update_best(self.best, epoch, validated, self.ema_model)
+        self._call("epoch_end")
+
+    def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take one step; return the loss and the number of correct predictions, on the device.
 
         Args:
             images: float (B, 1, S, S).
             labels: int64 (B,).
         """
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.uses["bfloat16"]):
-            logits = self._forward(images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
+            logits = self._forward(images)  # (B, C)
             loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one
+        self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one tensor
         loss.backward()
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
-        self._average(self.taken)
-        self.taken += 1
+        self._update_ema(self.global_step)
+        self.global_step += 1
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
-    def epoch(self, batches: Iterable, interrupted: Event) -> dict:
-        """Take a step a batch, until interrupted; return loss and `metrics.accuracy`, which stay on the device so long.
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return learning_rate(self.config, self.global_step, self.epochs * len(self.train_loader))
+
+    def train_epoch(self, loader: Iterable, interrupt: Event) -> dict:
+        """Take one step per batch until interrupted; return the loss and `metrics.accuracy`.
+
+        They stay on the device until the end of the epoch.
 
         Raises:
-            TrainingError: a loss that is not finite.
+            TrainingError: the loss is not finite.
         """
         self.model.train()
-        losses, counts, correct, first = [], [], torch.zeros((), device=self.device), self.taken
-        for images, labels in batches:
-            loss, right = self.step(images, labels)
+        losses, counts, correct = [], [], torch.zeros((), device=self.device)
+        for images, labels in loader:
+            loss, batch_correct = self.train_step(images, labels)
             losses.append(loss)
             counts.append(len(labels))
-            correct += right
-            if interrupted.is_set():
+            correct += batch_correct
+            if interrupt.is_set():
                 break
-        losses, counts = torch.stack(losses).cpu(), torch.tensor(counts)
-        if not losses.isfinite().all():
-            batch = int((~losses.isfinite()).nonzero()[0])
-            self.taken = first + batch
-            place = (
-                f"epoch {first // len(losses) + 1}: the loss is {losses[batch]} in batch {batch + 1} of {len(losses)}"
-            )
-            lower = self.config.learning_rate / 10
-            raise TrainingError(
-                f"{place}, at a learning rate of {self.learning_rate:.2g}: try learning_rate={lower:.1g}, or "
-                "precision='float32'"
-            )
-        return {"loss": float(losses @ counts.float() / counts.sum())} | accuracy(int(correct), int(counts.sum()))
+        epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)
+        self._check_finite(epoch_losses)
+        loss_sum = epoch_losses @ sizes.float()
+        return {"loss": float(loss_sum / sizes.sum())} | accuracy(int(correct), int(sizes.sum()))
 
-    def state(self) -> dict:
-        """Return all that the next step depends on, but for the random numbers of the batches."""
-        parts = {"model": self.model, "averaged": self.averaged, "optimizer": self.optimizer}
-        return {name: part.state_dict() for name, part in parts.items()} | {"taken": self.taken}
+    def _check_finite(self, losses: torch.Tensor) -> None:
+        """Raise TrainingError if a loss of this epoch, float (steps,), is not finite."""
+        if losses.isfinite().all():
+            return
+        batch = int((~losses.isfinite()).nonzero()[0])
+        step = self.global_step - len(losses) + batch
+        rate = learning_rate(self.config, step, self.epochs * len(self.train_loader))
+        raise TrainingError(
+            f"epoch {len(self.history) + 1}: the loss is {losses[batch]} in batch {batch + 1} of {len(losses)}, at a "
+            f"learning rate of {rate:.2g}: try learning_rate={self.config.learning_rate / 10:.1g}, or "
+            "precision='float32'"
+        )
 
-    def restore(self, state: dict) -> None:
-        """Go on from a `state`."""
-        self.model.load_state_dict(state["model"])
-        self.averaged.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.taken = state["taken"]
+    def state_dict(self) -> dict:
+        """Return all that the next epoch depends on, except for random numbers, which depend on seed and epoch."""
+        parts = {"model": self.model, "ema": self.ema_model, "optimizer": self.optimizer}
+        states = {name: part.state_dict() for name, part in parts.items()}
+        return {"history": self.history, "best": self.best, "training": states | {"global_step": self.global_step}}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Continue from a `state_dict`."""
+        training = state["training"]
+        self.model.load_state_dict(training["model"])
+        self.ema_model.load_state_dict(training["ema"])
+        self.optimizer.load_state_dict(training["optimizer"])
+        self.global_step, self.history, self.best = training["global_step"], state["history"], state["best"]
 
 
-def better(best: dict | None, epoch: int, checked: dict | None, model: nn.Module) -> dict:
-    """Return the best epoch so far, which may be this one, of this model."""
-    score = [checked["accuracy"], -checked["loss"]] if checked else [epoch]
-    if best and score <= best["score"]:
+def _columns(part: str, result: dict | None) -> dict:
+    """Return a score as columns of the history, named after the part of the data that it is of."""
+    if result is None:
+        return {f"{part}_{key}": None for key in ("loss", "accuracy", "low", "high")} | {f"{part}_n": 0}
+    low, high = result["interval"]
+    values = {"loss": result["loss"], "accuracy": result["accuracy"], "low": low, "high": high, "n": result["n"]}
+    return {f"{part}_{key}": value for key, value in values.items()}
+
+
+def update_best(best: dict | None, epoch: int, validated: dict | None, model: nn.Module) -> dict:
+    """Return the best epoch so far, which may be this one, with a copy of the model's weights."""
+    result = [validated["accuracy"], -validated["loss"]] if validated else [epoch]
+    if best is not None and result <= best["score"]:
         return best
     weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    return {"score": score, "epoch": epoch, "metrics": checked, "state_dict": weights}
+    return {"score": result, "epoch": epoch, "metrics": validated, "state_dict": weights}
 
 
-def learns_nothing(config: Config, history: list[dict], classes: int) -> bool:
-    """Return, once, five epochs after the warm-up, whether the training loss has not moved from chance."""
-    rise = config.warmup * config.epochs_for(history[0]["train_n"]) if config.schedule == "one_cycle" else 0
-    if len(history) != 5 + math.ceil(rise):
+def stuck_at_chance(config: Config, history: list[dict], classes: int) -> bool:
+    """Return, once, five epochs after the warm-up, whether the training loss has not fallen below chance."""
+    warmup = config.warmup * config.epochs_for(history[0]["train_n"]) if config.schedule == "one_cycle" else 0
+    if len(history) != 5 + math.ceil(warmup):
         return False
     return min(row["train_loss"] for row in history) > 0.98 * math.log(classes)

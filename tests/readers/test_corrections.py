@@ -3,8 +3,9 @@ import pytest
 
 from common.errors import InputError
 from config import Config
-from dataset import correct, load_npz, prepare, split
-from readers.corrections import corrections_path
+from dataset import correct, load, split
+from init import prepare
+from readers.corrections import corrections_path, switch_source
 
 
 def error(call, *args) -> str:
@@ -22,18 +23,18 @@ def npz(tmp_path, drawn):
 
 
 def test_corrections_are_applied_by_every_later_load(npz, capsys):
-    before, raw = load_npz(npz), npz.read_bytes()
+    before, raw = load(npz), npz.read_bytes()
     path = correct(npz, {"博/0": "学", "志/13": None})
     assert path == corrections_path(npz) == npz.with_name("data.corrections.csv") and npz.read_bytes() == raw
     assert path.read_text(encoding="utf-8") == "file,given,corrected\n博/0,博,学\n志/13,志,dropped\n"
-    after = load_npz(npz)
+    after = load(npz)
     assert "2 labels corrected or dropped" in capsys.readouterr().out
     assert len(after) == len(before) - 1 and "志/13" not in after.files and after.y[0] == 1
     assert after.corrections[0] == {"file": "博/0", "given": "博", "corrected": "学"}
     assert split(after, 0.3)[0].corrections == after.corrections
-    assert load_npz(npz, corrected=False).y[0] == 0
+    assert load(npz, corrected=False).y[0] == 0
     correct(npz, {"博/0": "用"})  # a second thought replaces the first
-    assert load_npz(npz).y[0] == 11 and len(load_npz(npz)) == len(before) - 1
+    assert load(npz).y[0] == 11 and len(load(npz)) == len(before) - 1
 
 
 def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
@@ -42,21 +43,21 @@ def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
         raw({"a": paper(4, len(name)), "b": paper(4, len(name) + 9)}, name)
     one, other = (Config(raw_data_path=str(tmp_path / name), data_path=data) for name in ("one", "other"))
     correct(prepare(one), {"a/1.bmp": "b"})
-    assert len(load_npz(prepare(other)).corrections) == 0 and "the corrections of one" in capsys.readouterr().out
+    assert len(load(prepare(other)).corrections) == 0
+    aside = tmp_path / "data.corrections.one-raw-images-.csv"
+    assert f"the corrections of one (raw images), {corrections_path(data)}, are now {aside}" in capsys.readouterr().out
     correct(data, {"a/2.bmp": None})
-    assert [row["file"] for row in load_npz(prepare(one)).corrections] == ["a/1.bmp"]
-    assert [row["file"] for row in load_npz(prepare(other)).corrections] == ["a/2.bmp"]
+    assert [row["file"] for row in load(prepare(one)).corrections] == ["a/1.bmp"]
+    assert [row["file"] for row in load(prepare(other)).corrections] == ["a/2.bmp"]
 
 
 def test_corrections_that_do_not_fit_are_named(npz, capsys):
     assert error(correct, npz, {"博/00": "学"}).endswith("has no training image '博/00': did you mean '博/0'?")
     assert "has no class '学学': did you mean '学'?" in error(correct, npz, {"博/0": "学学"})
-    images = load_npz(npz)
+    images = load(npz)
     other = npz.with_name("other.npz")
     np.savez(other, x=images.x, y=images.y, classes=np.array(["dropped", *images.classes[1:]]))
-    assert error(correct, other, {"0": "学"}).endswith(
-        "a class 'dropped', which here means no class: give it another name"
-    )
+    assert error(correct, other, {"0": "学"}).endswith("a class 'dropped', which here means no class: rename it")
     path = corrections_path(npz)
     for text, message in (
         ("file,given,corrected\n博/0,用,学\n", "博/0 is given as '博', not '用': correct or delete the line"),
@@ -65,9 +66,37 @@ def test_corrections_that_do_not_fit_are_named(npz, capsys):
         ("file,given,corrected\n博/0,博\n", "a value of each in every line"),
     ):
         path.write_text(text, encoding="utf-8")
-        assert message in error(load_npz, npz)
+        assert message in error(load, npz)
     path.write_bytes("file,given,corrected\n博/0,博,学\n".encode("gbk"))
-    assert "is not a readable CSV file" in error(load_npz, npz)
+    assert "is not a readable CSV file" in error(load, npz)
     path.write_text("file,given,corrected\nelsewhere/1,博,学\n", encoding="utf-8")
-    assert load_npz(npz).corrections == []
+    assert load(npz).corrections == []
     assert "0 labels corrected or dropped, 1 lines of files that are not here" in capsys.readouterr().out
+
+
+def test_a_correction_is_taken_back_by_deleting_its_line(npz):
+    path = correct(npz, {"博/0": "学", "志/13": None})
+    lines = path.read_text(encoding="utf-8").splitlines()
+    path.write_text("\ufeff" + "\r\n".join(lines[:2]), encoding="utf-8")  # as a spreadsheet on Windows saves it
+    images = load(npz)
+    assert images.y[0] == 1 and "志/13" in images.files and len(images.corrections) == 1
+
+
+def test_test_images_are_not_corrected(tmp_path, drawn):
+    few = drawn.subset(range(0, 480, 40))
+    files = np.array(list("abcdefghijkl"))
+    np.savez(tmp_path / "data.npz", x=few.x, y=few.y, files=files, x_test=few.x, y_test=few.y, files_test=files)
+    correct(tmp_path / "data.npz", {"a": "5", "b": None})
+    assert load(tmp_path / "data.npz").y[0] == 5 and load(tmp_path / "data.npz", "test").y.tolist() == few.y.tolist()
+    assert len(load(tmp_path / "data.npz", "test")) == 12 and load(tmp_path / "data.npz", "test").corrections == []
+
+
+def test_switching_the_source_leaves_other_files_alone(tmp_path, capsys):
+    data = tmp_path / "data.npz"
+    switch_source(data, "a", "b")  # none has corrections
+    assert list(tmp_path.iterdir()) == [] and capsys.readouterr().out == ""
+    corrections_path(data).write_text("of a")
+    switch_source(data, "a/1 (raw)", "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["data.corrections.a-1-raw-.csv"]
+    switch_source(data, "b", "a/1 (raw)")
+    assert corrections_path(data).read_text() == "of a" and len(list(tmp_path.iterdir())) == 1

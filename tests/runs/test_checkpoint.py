@@ -1,13 +1,28 @@
+"""Checkpoints run nothing when read, describe themselves, and are read in every format there has been."""
+
+import json
+import lzma
 import os
 import pickle
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
+from conftest import ROOT
 
 from classifier import CNNClassifier
 from common.errors import InputError
-from runs import checkpoint as checkpoints
+from config import Config
+from dataset import load
+from runs import checkpoint
+from runs.resume import STATE_SCHEMA
+
+FILES = ROOT / "tests" / "files"
+FORMER_PARAMETERS = {
+    "samples_seen": "images_shown", "ema_decay": "weight_average", "stored_size": "raw_size",
+    "input_size": "image_size",
+}  # fmt: skip
 
 
 def error(path) -> str:
@@ -23,44 +38,145 @@ def saved(drawn, quick, tmp_path):
     return classifier, tmp_path / "a.ckpt"
 
 
+def format_1(content: dict) -> dict:
+    """Return the content of a checkpoint as format 1 had it."""
+    former = {key: value for key, value in content.items() if key != "input_spec"} | {"format": 1}
+    spec = dict(content["input_spec"])
+    former |= {"image_size": spec.pop("input_size")} | spec
+    former["config"] = {FORMER_PARAMETERS.get(key, key): value for key, value in content["config"].items()}
+    return former
+
+
+# ---------------------------------------------------------------------------------------------- writing and reading
+
+
 @pytest.mark.parametrize("model", ["LeNet", "ResNet18"])
 @pytest.mark.parametrize("pipeline", ["resident", "per_image"])
 def test_save_then_load_gives_identical_predictions(drawn, quick, tmp_path, model, pipeline):
-    classifier = CNNClassifier(quick(model=model, pipeline=pipeline, image_size=32), drawn.classes)
-    classifier.source_shape = list(drawn.x.shape[1:])
+    classifier = CNNClassifier(quick(model=model, pipeline=pipeline, input_size=32), drawn.classes)
     classifier.save(tmp_path / "a.ckpt")
     loaded = CNNClassifier.load(tmp_path / "a.ckpt", device="cpu")
     x = drawn.x[::20]
     np.testing.assert_array_equal(loaded.predict_proba(x), classifier.predict_proba(x))
-    assert loaded.classes_ == drawn.classes and loaded.image_size == 32 and loaded.config == classifier.config
-
-
-def test_a_checkpoint_from_before_temperatures_means_one(saved):
-    _, path = saved
-    content = torch.load(path, weights_only=True)
-    del content["temperature"]
-    torch.save(content, path)
-    assert CNNClassifier.load(path, device="cpu").temperature_ == 1
+    assert loaded.classes_ == drawn.classes and loaded.config == classifier.config
+    assert loaded.input_spec_ == classifier.input_spec_ and loaded.input_spec_.input_size == 32
+    assert loaded.checkpoint_ == tmp_path / "a.ckpt"
 
 
 def test_a_checkpoint_describes_itself(saved):
     _, path = saved
     content = torch.load(path, weights_only=True)
-    assert set(content) == {"format", "versions", *checkpoints.CONTENT}
+    assert set(content) == {"format", "versions", *checkpoint.SCHEMA} and content["format"] == 2
     assert content["classes"] == list("博学笃志切问近思自由无用") and content["model"] == "LeNet"
+    assert content["input_spec"] == {
+        "input_size": 32, "source_shape": [28, 28], "cropped": False, "transformed": False, "style": None,
+    }  # fmt: skip
+
+
+def test_a_checkpoint_is_the_same_however_the_model_was_trained(drawn, quick, tmp_path):
+    """Averaged, channels-last and fused, or not: the file holds plain contiguous weights of the model's own names."""
+    files = []
+    for options in ({}, {"channels_last": "off", "fused": "off", "ema_decay": 0.0, "precision": "float32"}):
+        path = tmp_path / f"{len(files)}.ckpt"
+        classifier = CNNClassifier(quick(epochs=1, **options), drawn.classes)
+        classifier.fit(drawn)
+        classifier.save(path)
+        files.append(torch.load(path, weights_only=True)["state_dict"])
+    assert list(files[0]) == list(files[1])
+    for state in files:
+        assert all(tensor.is_contiguous() and tensor.device.type == "cpu" for tensor in state.values())
+
+
+# ---------------------------------------------------------------------------------------------- earlier formats
+
+
+def test_files_of_format_1_are_still_read(tmp_path):
+    """They were written when the format was new; what they gave then, they give now."""
+    for name in ("LeNet_best.ckpt", "LeNet_last.ckpt"):
+        (tmp_path / name).write_bytes(lzma.decompress((FILES / f"{name}.xz").read_bytes()))
+    images = load(FILES / "data.npz")
+    assert images.classes == ["博", "学"] and len(images) == 4 and images.files[0] == "1/0"
+    classifier = CNNClassifier.load(tmp_path / "LeNet_best.ckpt", device="cpu")
+    expected = json.loads((FILES / "expected.json").read_text(encoding="utf-8"))
+    np.testing.assert_allclose(classifier.predict_proba(images), expected["probabilities"], atol=1e-4)
+    assert (classifier.input_spec_.input_size, classifier.input_spec_.source_shape) == (32, (28, 28))
+    assert (classifier.config.samples_seen, classifier.config.ema_decay) == (1_004_400, 0.99)
+    assert Config.load(FILES / "config.json").model == "LeNet"
+    state = checkpoint.read(tmp_path / "LeNet_last.ckpt", STATE_SCHEMA)
+    assert state["finished"] and len(state["history"]) == 1
+    assert set(state["training"]) == {"model", "ema", "optimizer", "global_step"}
+
+
+def test_a_checkpoint_of_format_1_gives_what_it_gave(drawn, quick, tmp_path):
+    classifier = CNNClassifier(quick(epochs=1, ema_decay=0.5, stored_size=20), drawn.classes)
+    classifier.fit(drawn)
+    classifier.temperature_ = 0.5
+    classifier.save(path := tmp_path / "a.ckpt")
+    content = torch.load(path, weights_only=True)
+    former = format_1(content)
+    assert {"image_size", "source_shape", "style", "cropped", "transformed", "temperature"} <= former.keys()
+    assert FORMER_PARAMETERS.keys().isdisjoint(former["config"]) and former["style"]["stroke"] > 0
+    torch.save(former, path)
+    loaded = CNNClassifier.load(path, device="cpu")
+    assert loaded.config == classifier.config and loaded.input_spec_ == classifier.input_spec_
+    assert (loaded.temperature_, loaded.best_epoch_) == (0.5, 1) and loaded.trained_on(drawn)
+    x = drawn.x[::20]
+    np.testing.assert_array_equal(loaded.predict_proba(x), classifier.predict_proba(x))
+    loaded.save(path)
+    again = torch.load(path, weights_only=True)
+    assert again.keys() == content.keys() and again["format"] == 2
+    assert again["input_spec"] == content["input_spec"]
+
+
+def test_the_first_files_lacked_some_values(saved, tmp_path):
+    _, path = saved
+    former = format_1(torch.load(path, weights_only=True))
+    for key in checkpoint.FORMAT_1_DEFAULTS:
+        del former[key]
+    torch.save(former, path)
+    loaded = CNNClassifier.load(path, device="cpu")
+    assert loaded.temperature_ == 1 and loaded.input_spec_.style is None
+    assert not loaded.input_spec_.cropped and not loaded.input_spec_.transformed
+    with pytest.raises(InputError) as caught:
+        loaded.match_style(np.full((28, 28), 255, np.uint8))
+    assert str(caught.value) == (
+        "this checkpoint does not know the style of its training images: fit again, or use predict alone"
+    )
+
+
+@pytest.mark.parametrize("key, value", [("image_size", 5), ("source_shape", [28]), ("style", {"dark": True}),
+                                        ("cropped", 1), ("transformed", None)])  # fmt: skip
+def test_bad_values_of_format_1_are_refused(saved, key, value):
+    _, path = saved
+    former = format_1(torch.load(path, weights_only=True)) | {key: value}
+    torch.save(former, path)
+    assert error(path) == f"{path} is not a usable checkpoint: its input_spec makes no sense"
+
+
+# ---------------------------------------------------------------------------------------------- bad files
 
 
 def test_bad_files_are_refused(saved, tmp_path):
     classifier, path = saved
     content = torch.load(path, weights_only=True)
+    spec = content["input_spec"]
     for change, message in (
-        ({"format": 99}, f"{path} has format 99, newer than 1: update this program"),
-        ({"classes": None}, f"{path} is not a whole checkpoint: classes is NoneType"),
+        ({"format": 99}, f"{path} has format 99, newer than 2: update this program"),
+        ({"classes": None}, f"{path} is not a complete checkpoint: classes is NoneType"),
+        ({"temperature": 0.0}, f"{path} is not a usable checkpoint: its temperature makes no sense"),
+        ({"input_spec": spec | {"input_size": 9}}, f"{path} is not a usable checkpoint: its input_spec makes no sense"),
+        ({"input_spec": {}}, f"{path} is not a usable checkpoint: its input_spec makes no sense"),
+        ({"model": "LeNe"}, f"{path}: unknown model 'LeNe': did you mean 'LeNet'?"),
         ({"classes": ["a", "b"]}, f"{path} does not hold the weights of a LeNet: "),
         ({"state_dict": {}}, f"{path} does not hold the weights of a LeNet: "),
     ):
+        if "model" in change:
+            change = {"config": content["config"] | change}
         torch.save(content | change, path)
         assert error(path).startswith(message)
+    del content["temperature"]  # only the first files of format 1 may lack it
+    torch.save(content, path)
+    assert error(path) == f"{path} is not a complete checkpoint: temperature is NoneType"
     torch.save([1, 2], path)
     assert error(path) == f"{path} is not a checkpoint of this program"
     classifier.save(path)
@@ -84,42 +200,59 @@ class Attack:
 @pytest.mark.parametrize(
     "write", [torch.save, lambda content, path: path.write_bytes(pickle.dumps(content, protocol=2))]
 )
-def test_pickled_code_is_refused_and_does_not_run(tmp_path, write):
+@pytest.mark.parametrize("version", [1, 2])
+def test_pickled_code_is_refused_and_does_not_run(tmp_path, write, version):
     path, trace = tmp_path / "a.ckpt", tmp_path / "it_ran"
-    write({"format": 1, "state_dict": Attack(trace)}, path)
-    says = error(path)
+    write({"format": version, "state_dict": Attack(trace)}, path)
+    message = error(path)
     if write is torch.save:
-        assert "(posix mkdir): it is refused, nothing in it was run" in says
+        assert "(posix mkdir): it is refused, nothing in it was run" in message
     else:
-        assert says.startswith(f"{path} is damaged or not a checkpoint: ")
+        assert message.startswith(f"{path} is damaged or not a checkpoint: ")
     assert not trace.exists()
+
+
+# ---------------------------------------------------------------------------------------------- the best checkpoint
+
+
+def make_checkpoint(accuracy: float, run: str, **changes) -> dict:
+    content = {"model": "LeNet", "in_channels": 1, "classes": ["a", "b"], "config": asdict(Config()), "epoch": 1}
+    content["input_spec"] = CNNClassifier(Config(device="cpu"), ["a", "b"]).input_spec_.as_dict()
+    content["metrics"] = {"accuracy": accuracy, "loss": 0.1, "n": 10, "interval": [0.0, 1.0]}
+    content |= {"temperature": 1.0, "run": {"name": run, "train": "t", "val": "v"}, "state_dict": {}}
+    return content | changes
 
 
 def published(tmp_path, accuracy: float, run: str, **changes):
     own = tmp_path / f"best.{run}.ckpt"
-    run = {"name": run, "train": "t", "val": "v"}
-    content = {"model": "LeNet", "classes": ["a", "b"], "run": run, "epoch": 1}
-    content["metrics"] = {"accuracy": accuracy, "loss": 0.1, "n": 10, "interval": [0.0, 1.0]}
-    content |= {"in_channels": 1, "image_size": 32, "source_shape": [28, 28], "config": {}, "state_dict": {}}
-    checkpoints.write(own, content | changes)
-    return checkpoints.publish(own, tmp_path / "best.ckpt")
+    checkpoint.write(own, make_checkpoint(accuracy, run, **changes))
+    return checkpoint.publish(own, tmp_path / "best.ckpt")
 
 
 def test_a_worse_result_never_replaces_a_better_one(tmp_path, capsys):
     best = tmp_path / "best.ckpt"
     assert published(tmp_path, 0.8, "first") == best and published(tmp_path, 0.9, "second") == best
     assert not capsys.readouterr().out
-    assert published(tmp_path, 0.7, "third") == tmp_path / "best.third.ckpt"
-    assert "keeps the better weights of second; this run's are in" in capsys.readouterr().out
-    assert checkpoints.read(best)["metrics"]["accuracy"] == 0.9
+    own = tmp_path / "best.third.ckpt"
+    assert published(tmp_path, 0.7, "third") == own and own.exists()
+    assert capsys.readouterr().out == f"{best} keeps the better weights of second; this run's are in {own}.\n"
+    assert checkpoint.read(best)["metrics"]["accuracy"] == 0.9
+
+
+def test_a_better_result_of_format_1_is_kept_too(tmp_path):
+    best = tmp_path / "best.ckpt"
+    torch.save(format_1(make_checkpoint(0.9, "earlier")), best)
+    assert published(tmp_path, 0.8, "worse") == tmp_path / "best.worse.ckpt"
+    assert published(tmp_path, 0.95, "better") == best and checkpoint.read(best)["run"]["name"] == "better"
 
 
 def test_what_is_of_other_classes_or_unreadable_is_put_aside(tmp_path, capsys):
-    best = tmp_path / "best.ckpt"
+    best, aside = tmp_path / "best.ckpt", tmp_path / "best.first.ckpt"
     published(tmp_path, 0.9, "first")
     assert published(tmp_path, 0.5, "second", classes=["c", "d"]) == best
-    assert checkpoints.read(tmp_path / "best.first.ckpt")["classes"] == ["a", "b"]
-    assert "was not of this model and these images: it is now" in capsys.readouterr().out
+    assert checkpoint.read(aside)["classes"] == ["a", "b"]
+    assert capsys.readouterr().out == f"{best} was of another model or other images: it is now {aside}.\n"
     best.write_bytes(b"mine")
     assert published(tmp_path, 0.5, "third") == best
     assert (tmp_path / "best.earlier.ckpt").read_bytes() == b"mine"
+    assert f"{best} is damaged or not a checkpoint: " in capsys.readouterr().out

@@ -1,34 +1,56 @@
+"""A run's record is on disk as soon as there is anything to say, in a folder of its own."""
+
 import csv
 import json
+import logging
+import re
 
 import numpy as np
+import pytest
 import torch
 
+import runs.record
 from classifier import CNNClassifier
+from common.errors import StorageError
 from common.files import fingerprint
 from config import Config
-from dataset import CharDataset
-from runs.record import RunRecord, compare, earlier_predictions, environment, read_history, read_runs, table
+from dataset import split
+from runs.record import RunRecord, environment
+
+LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)  (.*)")
+log = logging.getLogger("fit_char")
+
+
+def logged(folder) -> list[str]:
+    """Return the lines of log.txt without their times, each of which has one."""
+    lines = (folder / "log.txt").read_text(encoding="utf-8").splitlines()
+    return [LINE.fullmatch(line)[2] for line in lines]
+
+
+def read_json(path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_a_row_is_on_disk_as_soon_as_its_epoch_ends(tmp_path):
-    record = RunRecord(tmp_path, Config(), {"device": "cpu"})
+    record = RunRecord.create(tmp_path, Config(), {"device": "cpu"})
     for epoch in (1, 2):
-        record.epoch({"epoch": epoch, "val_loss": None, "seconds": 0.5})
+        record.log_epoch({"epoch": epoch, "val_loss": None, "seconds": 0.5})
         with open(record.folder / "history.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows] == ["1", "2"][:epoch]
     record.log("学而不思")
     assert (record.folder / "log.txt").read_text(encoding="utf-8").endswith("  学而不思\n")
+    assert logged(record.folder) == ["学而不思"]
 
 
 def test_two_runs_of_one_second_have_folders_of_their_own(tmp_path):
-    folders = {RunRecord(tmp_path, Config(), {}).folder for _ in range(5)}
+    folders = {RunRecord.create(tmp_path, Config(), {}).folder for _ in range(5)}
     assert len(folders) == 5
-    assert all(json.loads((f / "config.json").read_text())["hash_id"] == Config().hash_id for f in folders)
+    assert all(read_json(folder / "config.json")["hash_id"] == Config().hash_id for folder in folders)
+    assert all(f"_LeNet_{Config().hash_id}" in folder.name for folder in folders)
 
 
-def test_environment_says_what_a_run_runs_on():
+def test_environment_says_what_a_run_runs_on(monkeypatch):
     about = environment(torch.device("cpu"))
     assert (
         about["packages"]["torch"] == torch.__version__.split("+")[0] or about["packages"]["torch"] == torch.__version__
@@ -36,85 +58,92 @@ def test_environment_says_what_a_run_runs_on():
     assert about["device"] == "cpu" and about["device_name"] and about["threads"] >= 1
     json.dumps(about)
 
+    def missing(*arguments, **options):
+        raise FileNotFoundError("git")
 
-def test_runs_are_read_newest_first_and_unfinished_ones_left_out(tmp_path):
-    about = {"device": "cpu", "source": "a test", "epochs": 7, "val_fingerprint": "a"}
-    finished = RunRecord(tmp_path, Config(), about)
-    RunRecord(tmp_path, Config(epochs=1), about)
-    result = {"accuracy": 0.9, "n": 10, "interval": (0.6, 0.98)}
-    finished.metrics(best_epoch=3, seconds=2.0, validation=result)
-    finished.metrics(test=result | {"accuracy": 0.8, "fingerprint": "b"})
-    (run,) = read_runs(tmp_path)
-    assert (run["run"], run["accuracy"], run["low"], run["n"]) == (finished.folder.name, 0.8, 0.6, 10)
-    assert "80.00% (60.00% to 98.00%, n = 10)" in table([run])
-    assert len(table(read_runs(None)).splitlines()) == 1
+    monkeypatch.setattr(runs.record.subprocess, "run", missing)
+    assert environment(torch.device("cpu"))["git_revision"] is None
 
 
-def test_runs_are_sorted_and_the_best_on_its_images_is_marked(tmp_path, capsys):
-    for k, (accuracy, images) in enumerate(((0.9, "a"), (0.8, "a"), (0.95, "b"), (None, "c"), (0.7, "b"))):
-        about = {"device": "cpu", "source": "a test", "epochs": 7, "val_fingerprint": images}
-        record = RunRecord(tmp_path, Config(random_seed=k), about)
-        result = accuracy and {"accuracy": accuracy, "n": 10, "interval": (0.6, 0.98)}
-        record.metrics(best_epoch=1, seconds=10.0 - k, validation=result)
-    (tmp_path / "no record").mkdir()
-    (tmp_path / "no record" / "metrics.json").write_text("[]")
-    runs = read_runs(tmp_path, sort="accuracy")
-    assert [run["random_seed"] for run in runs] == [2, 0, 1, 4, 3]
-    assert [run["random_seed"] for run in runs if run["best"]] == [2, 0]
-    assert "no record is not the record of a run and is left out" in capsys.readouterr().out
-    assert [run["random_seed"] for run in read_runs(tmp_path, sort="seconds")] == [0, 1, 2, 3, 4]
-    text = table(runs).splitlines()
-    assert len(text) == 6 and [line[0] for line in text[1:]] == list("**   ") and "not validated" in text[5]
+def test_the_lines_of_a_run_are_logged_with_times_while_it_runs(drawn, quick):
+    log.info("before the run")
+
+    def callback(history, folder):
+        log.info("after %d", len(history))
+        assert logged(folder)[-1] == f"after {len(history)}", "it is on disk at once"
+
+    classifier = CNNClassifier(quick(), drawn.classes)
+    classifier.fit(*split(drawn, 0.2), callbacks=[callback])
+    folder = classifier.record_.folder
+    lines = logged(folder)
+    log.warning("after the run")
+    assert logged(folder) == lines
+    last = f"epoch {classifier.best_epoch_} is the best: its weights are kept"
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "after 1", "epoch 2/2", "after 2", last]
+    scores = r"loss \d.\d{4}  accuracy .*  val loss \d.\d{4}  val accuracy .*"
+    assert re.fullmatch(rf"epoch 2/2  {scores}  \d+\.\d s", lines[2])
 
 
-def test_two_runs_are_compared(tmp_path, drawn):
-    result, folders = {"accuracy": 0.9, "n": 480, "interval": (0.6, 0.98)}, []
-    for k, images in enumerate((drawn, drawn, drawn.subset(range(9)))):
-        record = RunRecord(tmp_path, Config(random_seed=k), {})
-        wrong = np.arange(len(images)) < 20 * k
-        record.test(result, images, np.eye(12)[(images.y + wrong) % 12])
-        folders.append(record.folder)
-    text = compare(folders[0], folders[1]).splitlines()
-    assert text[0].endswith(" differ in random_seed 0 and 1")
-    assert f"{folders[0].name} alone reads 20 rightly" in text[1] and f"{folders[0].name} is better" in text[1]
-    assert "not tested on the same images" in compare(folders[0], folders[2])
-    assert "differ in no parameter" in compare(folders[0], folders[0])
-    assert "not tested on the same" in compare(folders[0], RunRecord(tmp_path, Config(), {}).folder)
+def test_a_record_is_closed_when_a_run_fails(drawn, quick):
+    class Stop(Exception):
+        pass
+
+    def callback(history, folder):
+        raise Stop
+
+    handlers = list(log.handlers)
+    classifier = CNNClassifier(quick(), drawn.classes)
+    with pytest.raises(Stop):
+        classifier.fit(drawn, callbacks=[callback])
+    assert log.handlers == handlers
+    lines = logged(classifier.record_.folder)
+    log.warning("of no run")
+    assert logged(classifier.record_.folder) == lines and len(lines) == 1
 
 
-def test_a_history_is_read_as_it_was_written(tmp_path):
-    record = RunRecord(tmp_path, Config(), {})
-    rows = [{"epoch": 1, "val_loss": None, "seconds": 0.5}, {"epoch": 2, "val_loss": 0.25, "seconds": 0.5}]
+def test_lines_are_logged_between_start_and_stop(tmp_path, capsys):
+    record, other = (RunRecord.create(tmp_path, Config(), {}) for _ in range(2))
+    log.info("neither")
+    record.start_logging()
+    log.info("one: %s", "学")
+    other.start_logging()
+    log.warning("both")
+    record.stop_logging()
+    log.info("other")
+    other.stop_logging()
+    log.info("none")
+    assert logged(record.folder) == ["one: 学", "both"] and logged(other.folder) == ["both", "other"]
+    assert capsys.readouterr().out == "neither\none: 学\nboth\nother\nnone\n", "the console gets no times"
+
+
+def test_a_reopened_record_forgets_later_epochs(tmp_path):
+    record = RunRecord.create(tmp_path, Config(), {})
+    rows = [{"epoch": epoch, "seconds": 0.5} for epoch in (1, 2, 3)]
     for row in rows:
-        record.epoch(row)
-    assert read_history(record.folder) == rows
+        record.log_epoch(row)
+    (record.folder / ".metrics.json.0.part").write_text("{")
+    again = RunRecord.reopen(record.folder, rows[:2])
+    assert (again.folder / "history.csv").read_text() == "epoch,seconds\n1,0.5\n2,0.5\n"
+    assert logged(again.folder) == ["continuing after epoch 2"] and not list(again.folder.glob(".*"))
 
 
-def test_the_newest_earlier_run_on_the_same_images_is_found(tmp_path, drawn):
-    result, folders = {"accuracy": 0.9, "n": 10, "interval": (0.6, 0.98)}, []
-    for images in (drawn, drawn, drawn.subset(range(10)), drawn):
-        about = {"device": "cpu", "source": "a test", "epochs": 7}
-        record = RunRecord(tmp_path, Config(), about)
-        record.metrics(best_epoch=1, seconds=1.0, validation=None)
-        shift = len(folders)
-        record.test(result, images, np.eye(12)[(images.y + shift) % 12])
-        folders.append(record.folder)
-    name, predicted = earlier_predictions(tmp_path, drawn, but=folders[3])
-    assert name == folders[1].name
-    np.testing.assert_array_equal(predicted, (drawn.y + 1) % 12)
-    assert earlier_predictions(tmp_path, drawn.subset([1])) is None and earlier_predictions(None, drawn) is None
-    renamed = CharDataset(drawn.x, drawn.y, classes=range(1, 13))  # other answers, on the same images
-    assert earlier_predictions(tmp_path, renamed) is None
-    metrics = json.loads((folders[0] / "metrics.json").read_text())
-    assert metrics["test"]["fingerprint"] == fingerprint(drawn.x, drawn.y, np.array(drawn.classes))
-
-
-def test_tested_and_validated_runs_on_the_same_images_are_ranked_together(drawn, quick, tmp_path):
-    train, val = drawn.subset(range(0, 480, 2)), drawn.subset(range(1, 480, 10))
-    for epochs in (1, 2):
-        classifier = CNNClassifier(quick(epochs=epochs), drawn.classes)
-        classifier.fit(train, val)
-    classifier.record_.test(classifier.evaluate(val) | {"accuracy": 1.0}, val, classifier.predict_proba(val))
-    assert [(run["accuracy"] == 1, run["best"]) for run in read_runs(tmp_path / "record", "accuracy")] == [
-        (True, True), (False, False),
+def test_metrics_and_predictions_are_written(tmp_path, drawn):
+    record, images = RunRecord.create(tmp_path, Config(), {}), drawn.subset([0, 100, 479])
+    record.update_metrics(best_epoch=3, validation=None)
+    probabilities = np.full((3, 12), 0.02, np.float32)
+    probabilities[range(3), [0, 1, 11]] = 0.78
+    record.write_predictions({"accuracy": 2 / 3, "n": 3, "interval": (0.2, 0.9)}, images, probabilities)
+    assert (record.folder / "predictions.csv").read_text(encoding="utf-8").splitlines() == [
+        "file,given,predicted,probability", "0,博,博,0.780000", "100,笃,学,0.780000", "479,用,用,0.780000",
     ]  # fmt: skip
+    metrics = read_json(record.folder / "metrics.json")
+    assert metrics["best_epoch"] == 3 and metrics["validation"] is None and metrics["test"]["n"] == 3
+    assert metrics["test"]["fingerprint"] == fingerprint(images.x, images.y, np.array(images.classes))
+    record.write("audit.json", [{"files": ["学"]}])
+    assert '"学"' in (record.folder / "audit.json").read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match=r"file.record.*cannot be written \(.*\): free some space or choose another"):
+        RunRecord.create(tmp_path / "file" / "record", Config(), {})

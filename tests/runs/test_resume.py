@@ -1,22 +1,17 @@
-"""A stopped run goes on as if nothing had been; other runs keep their files to themselves."""
+"""A stopped run continues as if nothing had happened; other runs keep their files to themselves."""
 
 import contextlib
 import csv
 import json
-import os
-import signal
-import threading
 
-import numpy as np
 import pytest
 import torch
 
+import runs.resume
 from classifier import CNNClassifier
-from common.errors import StorageError, TrainingError
-from config import Config
+from common.errors import StorageError
 from dataset import split
-from runs.record import read_runs
-from runs.resume import LastState, postponed_interrupt
+from runs.resume import StateFile
 
 
 @pytest.fixture
@@ -48,13 +43,13 @@ def fitted(config, halves, stop=None) -> CNNClassifier:
     return classifier
 
 
-def timeless(history) -> list[dict]:
+def without_seconds(history) -> list[dict]:
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 @pytest.mark.parametrize("recipe", ["default", "report"])
-def test_a_stopped_run_goes_on_as_if_nothing_had_been(halves, quick, tmp_path, capsys, recipe):
-    options = {"recipe": recipe, "epochs": 5, "batch_size": 64, "learning_rate": 0.01}
+def test_a_stopped_run_continues_as_if_nothing_had_happened(halves, quick, tmp_path, capsys, recipe):
+    options = {"recipe": recipe, "epochs": 4, "batch_size": 64, "learning_rate": 0.01}
     whole = fitted(quick(**options, save_path=str(tmp_path / "whole/best.ckpt")), halves)
     stopped = fitted(quick(**options), halves, stop=2)
     folder = stopped.record_.folder
@@ -62,25 +57,80 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_been(halves, quick, tmp_path, c
         file.write("3,of an epoch whose end was not reached\n")
     capsys.readouterr()
     resumed = fitted(quick(**options), halves)
-    assert f"going on after epoch 2 of {folder.name}" in capsys.readouterr().out
-    assert timeless(resumed.history_) == timeless(whole.history_)
+    line = f"{tmp_path / 'save/LeNet_last.ckpt'}: continuing after epoch 2 of {folder.name}\n"
+    assert line in capsys.readouterr().out
+    assert without_seconds(resumed.history_) == without_seconds(whole.history_)
     assert same(resumed.model.state_dict(), whole.model.state_dict())
     assert (resumed.best_epoch_, resumed.metrics_) == (whole.best_epoch_, whole.metrics_)
     kept, other = (torch.load(c.checkpoint_, weights_only=True) for c in (resumed, whole))
     assert same(kept["state_dict"], other["state_dict"]) and kept["metrics"] == other["metrics"]
     assert resumed.record_.folder == folder and len(list((tmp_path / "record").iterdir())) == 2
     with open(folder / "history.csv", encoding="utf-8") as file:
-        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4", "5"]
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
     assert json.loads((folder / "metrics.json").read_text())["best_epoch"] == whole.best_epoch_
-    fitted(quick(**options), halves)  # a finished run is not gone on with
-    assert "going on" not in capsys.readouterr().out
+    assert (folder / "log.txt").read_text(encoding="utf-8").count("  continuing after epoch 2\n") == 1
+    fitted(quick(**options), halves)  # a finished run is not continued
+    assert "continuing" not in capsys.readouterr().out
 
 
-def test_what_differs_starts_afresh_and_says_why(halves, quick, tmp_path, capsys):
+FORMER_NAMES = {
+    "samples_seen": "images_shown", "ema_decay": "weight_average", "stored_size": "raw_size",
+    "input_size": "image_size", "input size": "image size", "ema": "averaged", "global_step": "taken",
+}  # fmt: skip
+
+
+def format_1(state: dict) -> dict:
+    """Return a state as format 1 had it."""
+    former = state | {"format": 1}
+    for part in ("identity", "training"):
+        former[part] = {FORMER_NAMES.get(key, key): value for key, value in state[part].items()}
+    return former
+
+
+@pytest.mark.parametrize("changes", [{}, {"recipe": "report"}])
+def test_a_state_of_format_1_continues_bit_for_bit(halves, quick, tmp_path, capsys, changes):
+    options = {"epochs": 3, "batch_size": 64, "learning_rate": 0.01} | changes
+    small = halves[0].subset(range(0, 384, 3)), halves[1].subset(range(0, 96, 3))
+    whole = fitted(quick(**options, save_path=str(tmp_path / "whole/best.ckpt")), small)
+    stopped = fitted(quick(**options), small, stop=2)
+    path = tmp_path / f"save/{stopped.config.model}_last.ckpt"
+    former = format_1(torch.load(path, weights_only=True))
+    assert set(former["training"]) == {"model", "averaged", "optimizer", "taken"}
+    assert {"images_shown", "weight_average", "raw_size", "image_size", "image size"} <= former["identity"].keys()
+    assert not {"samples_seen", "ema_decay", "stored_size", "input_size", "input size"} & former["identity"].keys()
+    torch.save(former, path)
+    capsys.readouterr()
+    resumed = fitted(quick(**options), small)
+    name = stopped.record_.folder.name
+    assert f"{path}: continuing after epoch 2 of {name}\n" in capsys.readouterr().out
+    assert without_seconds(resumed.history_) == without_seconds(whole.history_)
+    assert same(resumed.model.state_dict(), whole.model.state_dict())
+    kept, other = (torch.load(c.checkpoint_, weights_only=True) for c in (resumed, whole))
+    assert same(kept["state_dict"], other["state_dict"]) and kept["epoch"] == other["epoch"]
+    assert resumed.record_.folder == stopped.record_.folder
+    state = torch.load(path, weights_only=True)
+    assert (state["format"], state["finished"]) == (2, True) and "ema" in state["training"]
+
+
+def test_a_state_of_format_1_and_other_parameters_is_described_in_present_names(halves, quick, tmp_path, capsys):
+    fitted(quick(epochs=3), halves, stop=1)
+    path = tmp_path / "save/LeNet_last.ckpt"
+    torch.save(format_1(torch.load(path, weights_only=True)), path)
+    before = path.read_bytes()
+    fitted(quick(epochs=3, ema_decay=0.5), halves)
+    why = "unfinished after epoch 1: it has ema_decay 0.99, now 0.5. This run starts from the beginning"
+    assert f"{path} holds another run, {why}" in capsys.readouterr().out
+    assert path.read_bytes() == before
+
+
+def test_what_differs_starts_from_the_beginning_and_says_why(halves, quick, tmp_path, capsys):
     fitted(quick(epochs=4), halves, stop=2)
     other = fitted(quick(epochs=5), halves)
-    said = capsys.readouterr().out
-    assert "unfinished after epoch 2: it has epochs 4, now 5. This run starts from the beginning" in said
+    path = tmp_path / "save/LeNet_last.ckpt"
+    assert (
+        f"{path} holds another run, unfinished after epoch 2: it has epochs 4, now 5. This run starts from the "
+        "beginning; set the same parameters again to continue that one, or delete the file.\n"
+    ) in capsys.readouterr().out
     assert len(other.history_) == 5
     assert [path.name for path in (tmp_path / "save").glob("*LeNet_last*") if "lock" not in path.name] == [
         "LeNet_last.ckpt"
@@ -89,21 +139,21 @@ def test_what_differs_starts_afresh_and_says_why(halves, quick, tmp_path, capsys
     fitted(quick(epochs=4), (halves[0].subset(range(100)), halves[1]), stop=1)
     assert "it has train '" in capsys.readouterr().out
     fitted(quick(epochs=4, resume=False), halves, stop=1)
-    assert "going on" not in capsys.readouterr().out
+    assert "continuing" not in capsys.readouterr().out
     fitted(quick(epochs=4), halves)  # the first is still there
-    assert "going on after epoch 2" in capsys.readouterr().out
+    assert "continuing after epoch 2" in capsys.readouterr().out
 
 
-def test_a_state_that_takes_long_is_written_in_a_tenth_of_the_time(halves, quick, monkeypatch):
+def test_a_slow_state_is_written_in_a_tenth_of_the_time(halves, quick, monkeypatch):
     written, now = [], [100.0]
 
     def write(self, **content):
         written.append(len(content["history"]))
         now[0] += 2.0
 
-    monkeypatch.setattr("runs.resume.LONG", 1.0)
-    monkeypatch.setattr(LastState, "write", write)
-    monkeypatch.setattr("runs.resume.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr(runs.resume, "SLOW", 1.0)
+    monkeypatch.setattr(StateFile, "write", write)
+    monkeypatch.setattr(runs.resume.time, "perf_counter", lambda: now[0])
 
     def an_epoch_takes_6_seconds(history, folder):
         now[0] += 6.0
@@ -113,15 +163,26 @@ def test_a_state_that_takes_long_is_written_in_a_tenth_of_the_time(halves, quick
 
 
 def test_two_live_runs_have_a_file_each(tmp_path):
-    first, second = (LastState(tmp_path / "best.ckpt", "LeNet", name, {"a": 1}, True) for name in ("x", "y"))
+    first, second = (StateFile(tmp_path / "best.ckpt", "LeNet", name, {"a": 1}, True) for name in ("x", "y"))
     assert (first.path.name, second.path.name) == ("LeNet_last.ckpt", "LeNet_last.y.ckpt")
     for state in (first, second):
-        state.own |= {"run": {}, "record": None}
-        state.write(history=[{}], best={}, training={})
+        state.write(run={}, record=None, history=[{}], best={}, training={})
         state.close()
-    again = [LastState(tmp_path / "best.ckpt", "LeNet", "z", {"a": 1}, True) for _ in range(3)]
+    again = [StateFile(tmp_path / "best.ckpt", "LeNet", "z", {"a": 1}, True) for _ in range(3)]
     assert [state.path.name for state in again] == ["LeNet_last.ckpt", "LeNet_last.y.ckpt", "LeNet_last.z.ckpt"]
     assert [state.content is None for state in again] == [False, False, True]
+    for state in again:
+        state.close()
+
+
+def test_a_live_run_of_the_same_parameters_is_left_alone(tmp_path, capsys):
+    first = StateFile(tmp_path / "best.ckpt", "LeNet", "x", {"a": 1}, True)
+    first.write(run={}, record=None, history=[{}], best={}, training={})
+    second = StateFile(tmp_path / "best.ckpt", "LeNet", "y", {"a": 1}, True)
+    assert second.content is None
+    assert "unfinished after epoch 1: it is still running. This run starts" in capsys.readouterr().out
+    for state in (first, second):
+        state.close()
 
 
 def test_a_run_that_cannot_begin_lets_the_next_one_have_its_file(halves, quick, tmp_path):
@@ -138,99 +199,10 @@ def test_a_save_folder_that_cannot_be_is_named(halves, quick, tmp_path):
         fitted(quick(save_path=str(tmp_path / "file/best.ckpt"), record_path=None), halves)
 
 
-def test_a_damaged_state_is_said_and_left(halves, quick, tmp_path, capsys):
+def test_a_damaged_state_is_named_and_left(halves, quick, tmp_path, capsys):
     (tmp_path / "save").mkdir()
-    (tmp_path / "save/LeNet_last.ckpt").write_bytes(b"not a state")
+    (path := tmp_path / "save/LeNet_last.ckpt").write_bytes(b"not a state")
     fitted(quick(), halves)
-    assert "; it is left as it is" in capsys.readouterr().out
-    assert (tmp_path / "save/LeNet_last.ckpt").read_bytes() == b"not a state"
-
-
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_an_interrupt_ends_the_fit_at_the_next_batch(halves, quick, tmp_path, capsys, epoch, monkeypatch):
-    """The best weights so far are there, one sentence is printed, and the next call goes on."""
-    config = quick(epochs=4, batch_size=64, learning_rate=0.01)
-    whole = fitted(quick(epochs=4, batch_size=64, learning_rate=0.01, save_path=str(tmp_path / "w/b.ckpt")), halves)
-    from training.trainer import Training
-
-    step, taken = Training.step, []
-
-    def interrupting(self, *batch):
-        taken.append(1)
-        if len(taken) == 6 * (epoch - 1) + 3:
-            os.kill(os.getpid(), signal.SIGINT)
-        return step(self, *batch)
-
-    monkeypatch.setattr(Training, "step", interrupting)
-    classifier = fitted(config, halves)
-    monkeypatch.undo()
-    assert len(taken) == 6 * (epoch - 1) + 3, "it stops after the batch"
-    assert f"Interrupted in epoch {epoch}: the best weights so far are kept. Run again" in capsys.readouterr().out
-    assert [run["epochs"] for run in read_runs(config.record_path)] == [4] * (1 + (epoch > 1)), (
-        "one without an epoch is none"
-    )
-    assert len(classifier.history_) == epoch - 1 and classifier.evaluate(halves[1])["n"] == len(halves[1])
-    assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    again = fitted(config, halves)
-    assert timeless(again.history_) == timeless(whole.history_)
-    assert same(again.model.state_dict(), whole.model.state_dict())
-
-
-def test_a_second_interrupt_acts_at_once():
-    with pytest.raises(KeyboardInterrupt), postponed_interrupt() as interrupted:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert interrupted.is_set()
-        os.kill(os.getpid(), signal.SIGINT)
-    found = []
-
-    def elsewhere():
-        with postponed_interrupt() as event:  # only the main thread may handle signals
-            found.append(event.is_set())
-
-    thread = threading.Thread(target=elsewhere)
-    thread.start()
-    thread.join()
-    assert found == [False]
-
-
-def test_a_loss_that_is_not_finite_stops_the_run(halves, quick, tmp_path, monkeypatch):
-    from training.trainer import Training
-
-    step, taken = Training.step, []
-
-    def breaking(self, images, labels):
-        taken.append(1)
-        return step(self, images * float("nan") if len(taken) == 9 else images, labels)
-
-    monkeypatch.setattr(Training, "step", breaking)
-    classifier = CNNClassifier(quick(epochs=4, batch_size=64, learning_rate=0.02), halves[0].classes)
-    with pytest.raises(TrainingError) as caught:
-        classifier.fit(*halves)
-    assert str(caught.value).startswith("epoch 2: the loss is nan in batch 3 of 6, at a learning rate of 0.0")
-    assert "try learning_rate=0.002, or precision='float32'" in str(caught.value)
-    assert classifier.best_epoch_ == 1 and np.isfinite(classifier.predict_proba(halves[1])).all()
-    loaded = CNNClassifier.load(tmp_path / "save/LeNet_best.ckpt", device="cpu")
-    assert loaded.best_epoch_ == 1
-
-
-def test_a_run_that_learns_nothing_says_so(halves, quick, capsys):
-    fitted(quick(epochs=6, recipe="report", learning_rate=1e-9), halves)
-    said = capsys.readouterr().out
-    assert said.count("no better than chance after 5 epochs") == 1 and "try another learning_rate" in said
-    fitted(Config(epochs=12, batch_size=32, learning_rate=0.01, device="cpu", record_path=None, save_path=None), halves)
-    assert "chance" not in capsys.readouterr().out
-
-
-def test_random_numbers_of_the_user_are_kept(halves, quick):
-    import random
-
-    random.seed(1)
-    np.random.seed(1)
-    torch.manual_seed(1)
-    fitted(quick(), halves)
-    found = random.random(), np.random.rand(), torch.rand(()).item()
-    random.seed(1)
-    np.random.seed(1)
-    torch.manual_seed(1)
-    assert found == (random.random(), np.random.rand(), torch.rand(()).item())
+    out = capsys.readouterr().out
+    assert f"{path} is damaged or not a checkpoint: " in out and "; it is left as it is\n" in out
+    assert path.read_bytes() == b"not a state"

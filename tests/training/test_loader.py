@@ -1,88 +1,127 @@
+"""Loaders give every image once, in an order that depends on torch's generator alone."""
+
+import numpy as np
+import pytest
 import torch
-from torch.nn import functional
+from torch.utils.data import DataLoader
+from torchvision import transforms
 
 from config import Config
-from training.loader import backgrounds, ink, prepared, warp
+from dataset import CharDataset
+from imaging.ink import backgrounds
+from imaging.input_spec import InputSpec
+from training.augmentation import resample
+from training.loader import EVALUATION_BATCH, PerImageLoader, ResidentLoader, has_singleton_batch, make_loader
 
-
-def test_ink_is_the_distance_from_the_background(drawn):
-    x = torch.from_numpy(drawn.x[:20])
-
-    def inked(images):
-        return ink(images, backgrounds(images))
-
-    assert torch.equal(inked(x), 255 - x) and torch.equal(inked(255 - x), 255 - x)
-    grey = torch.where(x == 255, 180, 30).to(torch.uint8)
-    assert torch.equal(inked(grey), (255 - x) // 255 * 150)
-    noise = torch.randint(0, 256, (50, 9, 7)).to(torch.uint8)
-    border = torch.cat([noise[:, 0], noise[:, -1], noise[:, :, 0], noise[:, :, -1]], 1)
-    assert torch.equal(backgrounds(noise), border.median(1).values)
-
-
-def test_warp_without_augmentation_is_a_plain_resize(drawn):
-    x = 255 - torch.from_numpy(drawn.x[:8])
-    torch.testing.assert_close(warp(x, 28)[:, 0], x / 255)
-    for size in (20, 32, 65):
-        expected = functional.interpolate(x[:, None] / 255, (size, size), mode="bilinear", antialias=True)
-        torch.testing.assert_close(warp(x, size), expected)
-    wide = torch.arange(120, dtype=torch.uint8).view(1, 10, 12)
-    expected = functional.interpolate(wide[:, None] / 255, (16, 16), mode="bilinear", antialias=True)
-    torch.testing.assert_close(warp(wide, 16), expected)
-
-
-def test_warp_moves_as_much_as_it_says():
-    dot = torch.zeros(2000, 33, 33, dtype=torch.uint8)
-    dot[:, 16, 16] = 255  # rotation, scale and shear leave the centre where it is
-
-    def offsets(**strengths):
-        none = dict.fromkeys(("rotation", "scale", "shear", "shift", "elastic"), 0.0)
-        image = warp(dot, 33, Config(**none | strengths))[:, 0]
-        grid = torch.arange(33.0) - 16
-        mass = image.sum((1, 2))
-        return torch.stack([(image.sum(1) * grid).sum(1), (image.sum(2) * grid).sum(1)], 1) / mass[:, None]
-
-    torch.manual_seed(0)
-    assert offsets(rotation=90, scale=0.3, shear=0.5).abs().max() < 1e-3
-    dot.zero_()[:, 16, 24] = 255  # halfway to the right edge
-    turned, sheared, scaled = offsets(rotation=90), offsets(shear=0.5), offsets(scale=0.3)
-    assert turned.abs().max() <= 8.1 and turned[:, 1].abs().max() > 7 and turned[:, 1].mean().abs() < 0.5
-    assert (sheared - torch.tensor([8.0, 0.0])).abs().max() < 0.1, "a shear leaves its own axis where it is"
-    assert 5.9 <= scaled[:, 0].min() < 6.5 and 10 < scaled[:, 0].max() <= 8 / 0.69, "8 / 1.3 to 8 / 0.7"
-    assert scaled[:, 1].abs().max() < 0.1
-    dot.zero_()[:, 24, 16] = 255  # halfway to the bottom
-    assert 3 < offsets(shear=0.5)[:, 0].abs().max() <= 4.1
-    dot.zero_()[:, 16, 16] = 255
-    moved = offsets(shift=0.1)
-    assert 3.0 < moved.abs().max() <= 3.301 and moved.mean().abs() < 0.2
-    assert 0.5 < offsets(elastic=0.06).std() < 1.5
-
-
-def test_warp_never_mirrors():
-    torch.manual_seed(0)
-    letter = torch.zeros(1000, 28, 28, dtype=torch.uint8)
-    letter[:, 8:20, 9:11] = letter[:, 18:20, 9:18] = 255  # an L
-    upright = warp(letter, 28, Config(rotation=0))[:, 0]
-    left, right = upright[:, :, :14].sum((1, 2)), upright[:, :, 14:].sum((1, 2))
-    top, bottom = upright[:, :14].sum((1, 2)), upright[:, 14:].sum((1, 2))
-    assert (left > right).float().mean() > 0.9 and (bottom > top).float().mean() > 0.9
-
-
-def test_a_larger_image_is_shrunk_with_antialiasing():
-    lines = torch.zeros(1, 64, 64, dtype=torch.uint8)
-    lines[:, ::2] = 255  # a bilinear sample without antialiasing would be 0 or 1 somewhere
-    assert warp(lines, 32)[0, 0, 2:-2].sub(0.5).abs().max() < 0.1
-    high, still = torch.zeros(1, 112, 28, dtype=torch.uint8), Config(scale=0, shear=0, shift=0, elastic=0)
-    high[:, 56] = 255
-    torch.testing.assert_close(warp(high, 32, still), warp(high, 32))
+CPU, SPEC = torch.device("cpu"), InputSpec(32, (28, 28))
+LOADERS = pytest.mark.parametrize("loader", [ResidentLoader, PerImageLoader])
 
 
 def test_batches_give_every_image_once(drawn):
-    device = torch.device("cpu")
     x, y = torch.from_numpy(drawn.x), torch.from_numpy(drawn.y)
     torch.manual_seed(1)
-    images, labels = zip(*prepared(x, backgrounds(x), y, 64, 32, device, shuffle=True), strict=True)
+    images, labels = zip(*ResidentLoader(drawn, SPEC, 64, CPU, shuffle=True), strict=True)
     assert [len(part) for part in labels] == [64] * 7 + [32] and images[0].shape == (64, 1, 32, 32)
     torch.manual_seed(1)
     order = torch.randperm(len(y))
     assert torch.equal(torch.cat(labels), y[order])
-    torch.testing.assert_close(torch.cat(images), warp(255 - x[order], 32))
+    torch.testing.assert_close(torch.cat(images), resample(255 - x[order], 32))
+
+
+def test_augmented_batches_of_a_seed_are_those_of_the_order_and_then_of_each_batch(drawn):
+    """As in the versions before loaders were objects, so that runs of theirs continue bit for bit."""
+    config, x = Config(batch_size=100), torch.from_numpy(drawn.x)
+    torch.manual_seed(7)
+    found = list(make_loader(drawn, SPEC, config, CPU, training=True))
+    torch.manual_seed(7)
+    for (images, labels), chosen in zip(found, torch.randperm(480).split(100), strict=True):
+        assert torch.equal(images, resample(255 - x[chosen], 32, config))
+        assert torch.equal(labels, torch.from_numpy(drawn.y)[chosen])
+
+
+def test_the_reports_batches_of_a_seed_are_those_of_torchs_dataloader(drawn):
+    prepare = transforms.Compose([transforms.Resize((32, 32)), transforms.ToTensor()])
+    torch.manual_seed(7)
+    found = list(make_loader(drawn, SPEC, Config(recipe="report"), CPU, training=True))
+    torch.manual_seed(7)
+    for (images, labels), (other, other_labels) in zip(
+        found, DataLoader(drawn.with_transform(prepare), 32, shuffle=True), strict=True
+    ):
+        assert torch.equal(images, other) and torch.equal(labels, other_labels)
+
+
+def test_images_are_resized_one_by_one_as_in_the_report(drawn):
+    images, labels = zip(*PerImageLoader(drawn, SPEC, 64, CPU), strict=True)
+    assert torch.equal(torch.cat(labels), torch.from_numpy(drawn.y))
+    prepare = transforms.Compose([transforms.ToPILImage(), transforms.Resize((32, 32)), transforms.ToTensor()])
+    assert torch.equal(torch.cat(images), torch.stack([prepare(image) for image in drawn.x]))
+
+
+@LOADERS
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("count, batch_size", [(480, 64), (128, 64), (65, 64), (1, 64), (5, 1), (63, 64), (9, 4)])
+def test_its_length_is_its_number_of_batches(drawn, loader, shuffle, count, batch_size):
+    batches = loader(drawn.subset(range(count)), SPEC, batch_size, CPU, shuffle=shuffle)
+    sizes = [len(labels) for _, labels in batches]
+    assert len(batches) == len(sizes)
+    dropped = 1 if shuffle and count > 1 and count % batch_size == 1 and batch_size > 1 else 0
+    assert sum(sizes) == count - dropped and sizes[:-1] == [batch_size] * (len(sizes) - 1)
+
+
+@LOADERS
+def test_it_can_be_iterated_again(drawn, loader):
+    def labels(batches):
+        return torch.cat([y for _, y in batches]).tolist()
+
+    plain, shuffled = (loader(drawn, SPEC, 64, CPU, shuffle=shuffle) for shuffle in (False, True))
+    assert labels(plain) == labels(plain) == drawn.y.tolist()
+    first, second = labels(shuffled), labels(shuffled)
+    assert first != second and sorted(first) == sorted(second) == sorted(drawn.y.tolist())
+
+
+def test_a_batch_of_one_image_is_found():
+    assert [n for n in range(12) if has_singleton_batch(n, 4)] == [5, 9]
+    assert not has_singleton_batch(1, 4), "there is no other batch"
+
+
+@LOADERS
+def test_a_subset_of_a_read_only_memory_map(drawn, tmp_path, loader):
+    np.save(tmp_path / "x.npy", drawn.x)
+    stored = np.load(tmp_path / "x.npy", mmap_mode="r")
+    chosen = [470, 3, 3, 250]
+    images = CharDataset(stored, drawn.y, classes=drawn.classes).subset(chosen)
+    assert np.shares_memory(images.array, stored) and not images.array.flags.writeable
+    found, labels = zip(*loader(images, SPEC, 3, CPU), strict=True)
+    expected, _ = zip(*loader(drawn.subset(chosen), SPEC, 3, CPU), strict=True)
+    assert torch.cat(labels).tolist() == drawn.y[chosen].tolist()
+    assert torch.equal(torch.cat(found), torch.cat(expected))
+
+
+def test_images_stay_in_host_memory_on_a_cpu(drawn):
+    loader = ResidentLoader(drawn, SPEC, 64, CPU)
+    assert loader._resident is None and torch.equal(loader._background, backgrounds(torch.from_numpy(drawn.x)))
+
+
+def test_images_that_are_resident_give_the_same_batches(drawn, monkeypatch):
+    images = drawn.subset(range(7, 480, 5))
+    expected = list(ResidentLoader(images, SPEC, 64, CPU))
+    monkeypatch.setattr(ResidentLoader, "_fits_device", lambda self: True)
+    loader = ResidentLoader(images, SPEC, 64, CPU)
+    assert loader._resident.shape == (95, 28, 28)
+    for (x, y), (other_x, other_y) in zip(loader, expected, strict=True):
+        assert torch.equal(x, other_x) and torch.equal(y, other_y)
+
+
+def test_the_loader_suits_config_and_images(drawn):
+    config = Config(batch_size=50)
+    training, evaluating = (make_loader(drawn, SPEC, config, CPU, training=flag) for flag in (True, False))
+    assert (training.batch_size, training.shuffle, training.augmentation) == (50, True, config)
+    assert (evaluating.batch_size, evaluating.shuffle, evaluating.augmentation) == (EVALUATION_BATCH, False, None)
+    assert make_loader(drawn, SPEC, config, CPU, augment=True).augmentation is config
+    still = Config(scale=0, shear=0, shift=0, elastic=0)
+    assert make_loader(drawn, SPEC, still, CPU, training=True).augmentation is None
+    report = make_loader(drawn, SPEC, Config(recipe="report"), CPU, training=True)
+    assert isinstance(report, PerImageLoader) and len(report) == 480 / 32
+    transformed = drawn.with_transform(transforms.ToTensor())
+    (images, _), *_ = make_loader(transformed, SPEC, config, CPU)
+    assert images.shape == (480, 1, 28, 28), "the transform alone prepares the images"

@@ -1,73 +1,249 @@
-"""Each part of the recipe does what it is called, beside torch's own."""
+"""The Trainer takes torch's own steps, keeps the best epoch, and knows no file."""
 
 import copy
+import math
+import os
+import signal
 import threading
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
-import classifier as room
 from classifier import CNNClassifier
+from common.errors import TrainingError
 from config import Config
+from dataset import CharDataset, split
+from imaging.input_spec import InputSpec
 from models import LeNet
-from training.trainer import Training, one_cycle
+from training.backend import Backend
+from training.loader import make_loader
+from training.optimizer import one_cycle
+from training.trainer import Trainer, stuck_at_chance, update_best
 
-PLAIN = {"bfloat16": False, "channels_last": False, "fused": False, "compile": False}
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def halves(drawn):
+    return split(drawn, 0.2)
+
+
+def make_trainer(train: CharDataset, val: CharDataset | None = None, epochs: int = 2, **changes) -> Trainer:
+    """Return a Trainer of a LeNet whose first weights are always the same, which writes nothing."""
+    config = Config(**{"epochs": epochs, "batch_size": 100, "record_path": None, "save_path": None} | changes)
+    spec = InputSpec(32, (28, 28))
+    torch.manual_seed(0)
+    val_loader = make_loader(val, spec, config, CPU) if val else None
+    return Trainer(config, LeNet(1, 12), Backend(), make_loader(train, spec, config, CPU, True), val_loader, epochs)
+
+
+def without_seconds(history: list[dict]) -> list[dict]:
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
+
+
+# ---------------------------------------------------------------------------------------------- steps and epochs
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw"])
 def test_steps_are_those_of_torch(optimizer):
     torch.manual_seed(0)
-    config = Config(optimizer=optimizer, weight_decay=0.1, label_smoothing=0.2, weight_average=0.0, warmup=0.5)
+    config = Config(optimizer=optimizer, weight_decay=0.1, label_smoothing=0.2, ema_decay=0.0, warmup=0.5)
     model = LeNet(1, 3)
     theirs = copy.deepcopy(model)
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[optimizer]
     reference = kind(theirs.parameters(), weight_decay=0.1)
-    training = Training(config, model, PLAIN, steps=4)
-    for step in range(4):
-        x, y = torch.rand(6, 1, 32, 32), torch.randint(0, 3, (6,))
-        loss = functional.cross_entropy(theirs(x), y, label_smoothing=0.2)
+    batches = [(torch.rand(6, 1, 32, 32), torch.randint(0, 3, (6,))) for _ in range(4)]
+    trainer = Trainer(config, model, Backend(), batches)
+    for step, (x, y) in enumerate(batches):
+        logits = theirs(x)
+        loss = functional.cross_entropy(logits, y, label_smoothing=0.2)
         reference.param_groups[0]["lr"] = config.learning_rate * one_cycle(step, 4, 0.5)
         reference.zero_grad()
         loss.backward()
         reference.step()
-        torch.testing.assert_close(training.step(x, y)[0], loss.detach())
+        our_loss, correct = trainer.train_step(x, y)
+        torch.testing.assert_close(our_loss, loss.detach())
+        assert int(correct) == int((logits.argmax(1) == y).sum()) and trainer.global_step == step + 1
     for ours, other in zip(model.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(ours, other, atol=1e-5, rtol=1e-4)
 
 
-def test_an_epoch_gives_the_mean_loss_and_the_share_read_rightly():
-    training = Training(Config(), LeNet(1, 3), PLAIN, steps=2)
+def test_an_epoch_gives_the_mean_loss_and_the_accuracy():
     batches = [(torch.rand(n, 1, 32, 32), torch.randint(0, 3, (n,))) for n in (6, 2)]
-    taken, step = [], training.step
-    training.step = lambda *batch: taken.append(step(*batch)) or taken[-1]
-    result = training.epoch(batches, threading.Event())
-    (first, right), (second, also) = taken
+    trainer = Trainer(Config(), LeNet(1, 3), Backend(), batches)
+    results, step = [], trainer.train_step
+    trainer.train_step = lambda *batch: results.append(step(*batch)) or results[-1]
+    result = trainer.train_epoch(batches, threading.Event())
+    (first, first_correct), (second, second_correct) = results
     assert result["loss"] == pytest.approx(float(6 * first + 2 * second) / 8)
-    assert (result["accuracy"], result["n"]) == (int(right + also) / 8, 8)
+    assert (result["accuracy"], result["n"]) == (int(first_correct + second_correct) / 8, 8)
 
 
-def test_the_rate_follows_the_schedule_and_the_averaged_weights_are_kept(drawn, quick, monkeypatch):
-    made = []
+def test_the_rate_follows_the_schedule_and_the_averaged_weights_are_kept(drawn):
+    trainer = make_trainer(drawn, epochs=4)  # five steps per epoch
+    live = []
+    trainer.add_callback("epoch_end", lambda trainer: live.append(copy.deepcopy(trainer.model.state_dict())))
+    history = trainer.run()
+    rate, warmup = trainer.config.learning_rate, trainer.config.warmup
+    expected = [rate * one_cycle(step, 20, warmup) for step in (4, 9, 14, 19)]
+    assert [row["learning_rate"] for row in history] == pytest.approx(expected) and trainer.global_step == 20
+    assert same(trainer.model.state_dict(), trainer.ema_model.state_dict())
+    assert not torch.equal(live[-1]["fc7.weight"], trainer.model.fc7.weight)
 
-    class Watched(Training):
-        def __init__(self, *arguments):
-            super().__init__(*arguments)
-            made.append(self)
 
-        def epoch(self, *arguments):
-            result = super().epoch(*arguments)
-            self.live = copy.deepcopy(self.model.state_dict())
-            return result
+# ---------------------------------------------------------------------------------------------- callbacks, state
 
-    monkeypatch.setattr(room, "Training", Watched)
-    config = quick(epochs=4, batch_size=100)  # five steps an epoch
-    classifier = CNNClassifier(config, drawn.classes)
-    history = classifier.fit(drawn)
-    expected = [config.learning_rate * one_cycle(step, 20, config.warmup) for step in (4, 9, 14, 19)]
-    assert [row["learning_rate"] for row in history] == pytest.approx(expected)
-    (training,) = made
-    for name, kept in classifier.model.state_dict().items():
-        assert torch.equal(kept, training.averaged.state_dict()[name])
-    assert not torch.equal(training.live["fc7.weight"], classifier.model.fc7.weight)
+
+def test_callbacks_are_called_in_order_at_each_event(halves):
+    trainer, calls = make_trainer(*halves), []
+    for event in ("run_end", "epoch_end"):
+        for name in ("first", "second"):
+
+            def callback(one, event=event, name=name):
+                assert one is trainer
+                calls.append((event, name, len(one.history), one.best["epoch"] <= len(one.history), one.finished))
+
+            trainer.add_callback(event, callback)
+    assert trainer.run() is trainer.history
+    assert calls == [
+        ("epoch_end", "first", 1, True, False), ("epoch_end", "second", 1, True, False),
+        ("epoch_end", "first", 2, True, False), ("epoch_end", "second", 2, True, False),
+        ("run_end", "first", 2, True, True), ("run_end", "second", 2, True, True),
+    ]  # fmt: skip
+    with pytest.raises(KeyError, match="step_end"):
+        trainer.add_callback("step_end", print)
+
+
+def test_run_end_finds_the_best_weights_loaded(halves):
+    trainer, found = make_trainer(*halves, epochs=3, learning_rate=0.03, schedule="constant"), []
+    trainer.add_callback("run_end", lambda one: found.append(same(one.model.state_dict(), one.best["state_dict"])))
+    history = trainer.run()
+    assert found == [True]
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    assert trainer.best["epoch"] == best["epoch"]
+    assert trainer.best["score"] == [best["val_accuracy"], -best["val_loss"]]
+    assert (trainer.best["metrics"]["accuracy"], trainer.best["metrics"]["n"]) == (best["val_accuracy"], best["val_n"])
+
+
+def test_it_writes_no_file_and_prints_nothing(halves, tmp_path, monkeypatch, capfd):
+    trainer, opened, original = make_trainer(*halves, epochs=1), [], open
+
+    def watched(file, mode="r", *arguments, **options):
+        if set(mode) & set("wax+"):
+            opened.append(file)
+        return original(file, mode, *arguments, **options)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.open", watched)
+    trainer.run()
+    monkeypatch.undo()
+    assert opened == list(tmp_path.iterdir()) == [] and capfd.readouterr() == ("", "")
+
+
+def test_a_state_continues_bit_for_bit(halves):
+    states, whole = [], make_trainer(*halves, epochs=4)
+    whole.add_callback("epoch_end", lambda trainer: states.append(copy.deepcopy(trainer.state_dict())))
+    whole.run()
+    continued = make_trainer(*halves, epochs=4)
+    with torch.no_grad():
+        continued.model.fc7.weight.zero_()  # whatever it had before
+    continued.load_state_dict(states[1])
+    assert len(continued.history) == 2 and continued.global_step == 8
+    continued.run()
+    assert without_seconds(continued.history) == without_seconds(whole.history)
+    assert same(continued.model.state_dict(), whole.model.state_dict())
+    assert same(continued.ema_model.state_dict(), whole.ema_model.state_dict())
+
+
+def test_an_interrupt_leaves_the_run_unfinished(halves):
+    trainer, found = make_trainer(*halves), []
+    trainer.add_callback("epoch_end", lambda trainer: os.kill(os.getpid(), signal.SIGINT))
+    trainer.add_callback("run_end", lambda trainer: found.append((len(trainer.history), trainer.finished)))
+    assert len(trainer.run()) == 1 and found == [(1, False)]
+    assert same(trainer.model.state_dict(), trainer.best["state_dict"])
+
+
+def test_the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss():
+    model, best = LeNet(1, 3), None
+    for epoch, (accuracy, loss, expected) in enumerate(
+        [(0.5, 1.0, 1), (0.5, 1.0, 1), (0.5, 0.9, 3), (0.4, 0.1, 3), (0.6, 2.0, 5), (0.6, 2.1, 5)], 1
+    ):
+        best = update_best(best, epoch, {"accuracy": accuracy, "loss": loss}, model)
+        assert best["epoch"] == expected
+    assert best["metrics"] == {"accuracy": 0.6, "loss": 2.0} and best["score"] == [0.6, -2.0]
+    copied = best["state_dict"]["fc7.weight"].clone()
+    model.fc7.weight.data.zero_()
+    assert torch.equal(best["state_dict"]["fc7.weight"], copied), "a copy of the weights"
+    last = update_best(update_best(None, 1, None, model), 2, None, model)
+    assert last["epoch"] == 2 and last["metrics"] is None
+
+
+# ---------------------------------------------------------------------------------------------- what goes wrong
+
+
+def break_step(monkeypatch, number: int) -> None:
+    """Let the images of one step be NaN."""
+    step, count = Trainer.train_step, []
+
+    def breaking(self, images, labels):
+        count.append(1)
+        return step(self, images * float("nan") if len(count) == number else images, labels)
+
+    monkeypatch.setattr(Trainer, "train_step", breaking)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(halves, quick, tmp_path, monkeypatch, capsys):
+    break_step(monkeypatch, 9)
+    config = quick(epochs=4, batch_size=64, learning_rate=0.02)
+    classifier = CNNClassifier(config, halves[0].classes)
+    with pytest.raises(TrainingError) as caught:
+        classifier.fit(*halves)
+    rate = 0.02 * one_cycle(8, 24, config.warmup)
+    assert str(caught.value) == (
+        f"epoch 2: the loss is nan in batch 3 of 6, at a learning rate of {rate:.2g}: try learning_rate=0.002, or "
+        "precision='float32'"
+    )
+    assert classifier.best_epoch_ == 1 and np.isfinite(classifier.predict_proba(halves[1])).all()
+    loaded = CNNClassifier.load(tmp_path / "save/LeNet_best.ckpt", device="cpu")
+    assert loaded.best_epoch_ == 1
+    monkeypatch.undo()
+    CNNClassifier(config, halves[0].classes).fit(*halves)
+    assert "continuing" not in capsys.readouterr().out, "it would fail again"
+
+
+@pytest.mark.parametrize("number, ends", [(1, []), (5, [(1, True)])])
+def test_a_failure_ends_the_run_for_good(drawn, monkeypatch, number, ends):
+    break_step(monkeypatch, number)
+    trainer, found = make_trainer(drawn.subset(range(0, 480, 2)), batch_size=64), []  # four steps per epoch
+    trainer.add_callback("run_end", lambda trainer: found.append((len(trainer.history), trainer.finished)))
+    with pytest.raises(TrainingError, match=f"^epoch {len(ends) + 1}: the loss is nan in batch 1 of 4, "):
+        trainer.run()
+    assert found == ends and trainer.finished
+    assert all(weight.isfinite().all() for weight in trainer.model.parameters()) == bool(ends)
+
+
+def test_a_run_that_stays_at_chance_says_so(halves, quick, capsys):
+    config = quick(epochs=6, recipe="report", learning_rate=1e-9)
+    CNNClassifier(config, halves[0].classes).fit(halves[0].subset(range(0, 384, 2)))
+    line = "The loss is no better than chance after 5 epochs: try another learning_rate.\n"
+    assert capsys.readouterr().out.count(line) == 1
+    config = Config(epochs=10, batch_size=32, learning_rate=0.01, device="cpu", record_path=None, save_path=None)
+    CNNClassifier(config, halves[0].classes).fit(*halves)
+    assert "chance" not in capsys.readouterr().out
+
+
+def test_chance_is_judged_once_five_epochs_after_the_warmup():
+    def judged(config, losses):
+        history = [{"train_loss": loss, "train_n": 480} for loss in losses]
+        return [stuck_at_chance(config, history[:n], 12) for n in range(1, len(history) + 1)]
+
+    chance, constant, rising = math.log(12), Config(recipe="report"), Config(epochs=20, warmup=0.2)
+    assert judged(constant, [chance] * 8) == [False] * 4 + [True] + [False] * 3
+    assert judged(rising, [chance] * 12) == [False] * 8 + [True] + [False] * 3
+    assert not any(judged(constant, [chance] * 4 + [0.97 * chance] + [chance] * 3))

@@ -1,4 +1,4 @@
-"""Figures of runs: their curves, live and side by side."""
+"""Training curves: of one run, live, and of several runs."""
 
 import io
 import time
@@ -9,35 +9,29 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from common.files import write_atomically
-from plots.style import NOTE, TRAIN, VALIDATION, new_figure, styled
+from plots.style import ERROR, NOTE, TRAIN, VALIDATION, new_figure, styled
 
 
 @styled
 def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool = True) -> Figure:
-    """Draw loss, accuracy and learning rate over the epochs, the best validation epoch marked.
+    """Draw loss, accuracy and learning rate per epoch, with the best validation epoch marked.
 
     Args:
-        history: what `fit` returns: a dict an epoch.
-        epochs: of the whole run, where it is still going on.
-        augmented: whether the training images were, which is why they may be read worse than those of validation.
+        history: what `fit` returns: a dict per epoch.
+        epochs: of the whole run, if it is still going on.
+        augmented: whether the training images were, which is why their accuracy may be lower than validation accuracy.
     """
     figure, axes = new_figure(10, 4.6, 2, 2, sharex=True, height_ratios=[3, 1])
     epoch = [row["epoch"] for row in history]
-    validated = history[0]["val_accuracy"] is not None
-    training = "training (augmented)" if augmented else "training"
     for axis, key in ((axes[0, 0], "loss"), (axes[0, 1], "accuracy")):
-        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label=training)
-        if validated:
+        label = "training (augmented)" if augmented else "training"
+        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label=label)
+        if _validated(history):
             label = f"validation (n = {history[0]['val_n']})"
             axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label)
         axis.set_ylabel(key)
-    if validated:
-        low, high = ([row[f"val_{end}"] for row in history] for end in ("low", "high"))
-        axes[0, 1].fill_between(epoch, low, high, color=VALIDATION, alpha=0.15, label="95 % interval")
-        best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
-        axes[0, 1].plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
-        title = "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best)
-        axes[0, 1].set_title(title, fontsize=10, color=VALIDATION)
+    if _validated(history):
+        _mark_best(axes[0, 1], history)
     axes[0, 0].legend()
     axes[0, 1].legend(loc="lower right")
     axes[0, 0].set_ylim(bottom=0)
@@ -56,20 +50,35 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
     return figure
 
 
+def _validated(history: Sequence[dict]) -> bool:
+    return history[0]["val_accuracy"] is not None
+
+
+def _mark_best(axis, history: Sequence[dict]) -> None:
+    """Draw the interval of the validation accuracy, and mark its best epoch."""
+    epoch = [row["epoch"] for row in history]
+    low, high = ([row[f"val_{end}"] for row in history] for end in ("low", "high"))
+    axis.fill_between(epoch, low, high, color=VALIDATION, alpha=0.15, label="95 % interval")
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    axis.plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
+    title = "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best)
+    axis.set_title(title, fontsize=10, color=VALIDATION)
+
+
 @styled
-def overlaid(histories: dict[str, Sequence[dict]]) -> Figure:
-    """Draw the loss and the accuracy of several runs over their epochs, of validation images where there are any.
+def compared_curves(histories: dict[str, Sequence[dict]]) -> Figure:
+    """Draw loss and accuracy of several runs per epoch, of the validation set if there is one.
 
     Args:
-        histories: name of a run → its history, a dict an epoch; up to seven.
+        histories: name of a run → its history, a dict per epoch; up to seven.
     """
     figure, ((left, right),) = new_figure(10, 3.6, 1, 2)
-    colours = (VALIDATION, TRAIN, "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#000000")  # Okabe and Ito's
+    colours = (VALIDATION, TRAIN, "#009E73", "#CC79A7", "#56B4E9", ERROR, "#000000")  # of Okabe and Ito's palette
     for (name, history), colour in zip(histories.items(), colours, strict=False):
-        part = "val" if history[0]["val_accuracy"] is not None else "train"
+        part, word = ("val", "validation") if _validated(history) else ("train", "training")
+        epoch = [row["epoch"] for row in history]
         for axis, key in ((left, "loss"), (right, "accuracy")):
-            axis.plot([row["epoch"] for row in history], [row[f"{part}_{key}"] for row in history], color=colour,
-                      label=f"{name} ({'validation' if part == 'val' else 'training'})")  # fmt: skip
+            axis.plot(epoch, [row[f"{part}_{key}"] for row in history], color=colour, label=f"{name} ({word})")
     for axis, key in ((left, "loss"), (right, "accuracy")):
         axis.set_xlabel("epoch")
         axis.set_ylabel(key)
@@ -92,19 +101,20 @@ class LiveCurves:
         from IPython.display import Pretty, display
 
         self.epochs, self.augmented, self._next = epochs, augmented, 0.0
-        # Before the progress line, which else would be cut in two.
+        # Shown before the progress bar, which it would otherwise cut in two.
         self._display = display(Pretty("The curves appear after the first epoch."), display_id=True)
 
     def __call__(self, history: list[dict], folder: Path | None) -> None:
-        last = len(history) == self.epochs
+        is_last = len(history) == self.epochs
         start = time.perf_counter()
-        if start < self._next and not last:
+        if start < self._next and not is_last:
             return
-        png = io.BytesIO()
-        curves(history, self.epochs, self.augmented).savefig(png)
-        if folder:  # also of a run that is stopped
-            write_atomically(folder / "curves.png", lambda file: file.write(png.getvalue()))
-        self._update(png.getvalue())
+        buffer = io.BytesIO()
+        curves(history, self.epochs, self.augmented).savefig(buffer)
+        png = buffer.getvalue()
+        if folder:  # also of a run that will be interrupted
+            write_atomically(folder / "curves.png", lambda file: file.write(png))
+        self._update(png)
         self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
 
     def _update(self, png: bytes) -> None:

@@ -1,0 +1,70 @@
+"""InputSpec: what a model expects of an image, measured on its training images and kept in its checkpoint."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from common.errors import InputError
+from imaging.fitting import fit_image
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a model expects of an image.
+
+    Attributes:
+        input_size: pixels per side that the model sees.
+        source_shape: pixels (H, W) of the training images.
+        cropped: whether the training images were cropped to their ink.
+        transformed: whether they were made by a transform of the user's own, which alone can make others.
+        style: size, place and stroke width of the training characters (`photo.measure_style`), or None if unknown.
+    """
+
+    input_size: int
+    source_shape: tuple[int, int]
+    cropped: bool = False
+    transformed: bool = False
+    style: dict | None = None
+
+    @classmethod
+    def from_images(cls, images, input_size: int) -> "InputSpec":
+        """Measure training images.
+
+        Args:
+            images: a CharDataset.
+            input_size: pixels per side that the model sees.
+        """
+        from imaging.photo import SAMPLE, measure_style  # imported here because it takes a quarter of a second
+
+        _, height, width = images.shape
+        sample = images.subset(np.linspace(0, len(images) - 1, min(len(images), SAMPLE)))
+        return cls(input_size, (height, width), images.cropped, images.transform is not None, measure_style(sample.x))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "InputSpec":
+        """Return the InputSpec that `as_dict` made plain values of."""
+        height, width = values["source_shape"]
+        return cls(**values | {"source_shape": (height, width)})
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, as a checkpoint holds them."""
+        return asdict(self) | {"source_shape": list(self.source_shape)}
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """Return a grey image uint8 (H, W) of any size, brought to the training images' size as they were."""
+        return fit_image(image, *self.source_shape, self.cropped)
+
+    def match_style(self, picture: np.ndarray) -> np.ndarray:
+        """Return the character of a photo uint8 (h, w) as an image like the training images (`photo.match_style`).
+
+        Raises:
+            InputError: the style of the training images is not known, or no character is found.
+        """
+        from imaging.photo import match_style
+
+        if self.style is None:
+            raise InputError(
+                "this checkpoint does not know the style of its training images: fit again, or use predict alone"
+            )
+        return match_style(picture, self.style, self.source_shape)

@@ -1,0 +1,79 @@
+"""Source and Sample: where labelled images come from, whatever their format."""
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from common.errors import InputError
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One labelled image.
+
+    Attributes:
+        image: grey uint8 (H, W), of any size.
+        label: index into the source's classes.
+        file: its name, unique within the source.
+        part: "train" or "test" if the source says to which it belongs, else None.
+        group: the writer if known, else None.
+    """
+
+    image: np.ndarray
+    label: int
+    file: str
+    part: str | None = None
+    group: str | None = None
+
+
+class Source(ABC):
+    """Labelled images to iterate over. What cannot be read is skipped and listed.
+
+    Attributes:
+        name: where the images come from, for summaries and records.
+        classes: names of the classes, in label order.
+        cropped: whether somebody has cropped the images to their ink in the same way as `init.preprocess`.
+        skipped: (file, reason) of what the last iteration skipped.
+        modes: how many images had which Pillow mode in the last iteration.
+    """
+
+    name: str
+    classes: list[str]
+    cropped: bool = False
+
+    def __init__(self) -> None:
+        self.skipped: list[tuple[str, str]] = []
+        self.modes: Counter[str] = Counter()
+
+    @abstractmethod
+    def stamp(self) -> object:
+        """Return a value whose repr changes when the images do, without reading them."""
+
+    @abstractmethod
+    def sizes(self) -> Counter[tuple[int, int]]:
+        """Return how many images have which size (width, height) in pixels, without decoding them."""
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return how many images there are, readable or not."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Sample]:
+        """Yield the images that can be read."""
+
+
+def check_arrays(x: np.ndarray, y: np.ndarray, classes: int | None = None) -> None:
+    """Raise InputError unless x is uint8 (N, H, W) and y integers (N,), 0 ≤ y < classes."""
+    if x.dtype != np.uint8 or x.ndim != 3 or 0 in x.shape[1:]:
+        raise InputError(f"x must be uint8 (N, H, W), not {x.dtype} {x.shape}")
+    if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
+        raise InputError(f"y must be integers (N,), not {y.dtype} {y.shape}")
+    if len(x) != len(y):
+        raise InputError(f"x holds {len(x)} images and y {len(y)} labels: give one label per image")
+    if classes is not None and len(y) and not (y.min() >= 0 and y.max() < classes):
+        raise InputError(
+            f"y has labels from {y.min()} to {y.max()}: with {classes} classes they must be 0 to {classes - 1}"
+        )

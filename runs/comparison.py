@@ -1,0 +1,135 @@
+"""The comparison of runs, from their records."""
+
+import csv
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from config import ALIASES
+from metrics import format_accuracy, mcnemar
+
+log = logging.getLogger("fit_char")
+
+
+def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
+    """Return what each finished run below `root` did; a folder that is no complete record is logged and left out.
+
+    Args:
+        root: the folder of all records, or None.
+        sort: the key to sort by, the largest first; a run's name begins with its time, so that the newest comes first.
+
+    Returns:
+        Dicts of run, model, batch_size, learning_rate, random_seed, source (of the images), images (fingerprint),
+        epochs, best_epoch, accuracy, n, low, high (its 95 % interval), seconds, device, and best: whether no run on the
+        same images has a higher accuracy.
+    """
+    runs: list[dict] = []
+    for path in Path(root).glob("*/metrics.json") if root else []:
+        try:
+            runs.append(_read_run(path.parent))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            log.warning("%s is not the record of a run and is left out: %s", path.parent, repr(error)[:100])
+    highest: dict[str, float] = {}
+    for run in runs:
+        highest[run["images"]] = max(highest.get(run["images"], 0), run["accuracy"] or 0)
+    for run in runs:
+        run["best"] = run["accuracy"] is not None and run["accuracy"] == highest[run["images"]]
+    return sorted(runs, key=lambda run: (run[sort] is not None, run[sort], run["run"]), reverse=True)
+
+
+def _read_run(folder: Path) -> dict:
+    config, about, metrics = (_read_json(folder / f"{name}.json") for name in ("config", "environment", "metrics"))
+    tested = metrics.get("test")
+    result = tested or metrics["validation"] or {"accuracy": None, "n": 0, "interval": (None, None)}
+    return {
+        "run": folder.name, **{key: config[key] for key in ("model", "batch_size", "learning_rate", "random_seed")},
+        "source": about["source"], "images": tested["fingerprint"] if tested else about["val_fingerprint"],
+        "epochs": about["epochs"], "best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"],
+        "n": result["n"], "low": result["interval"][0], "high": result["interval"][1],
+        "seconds": metrics["seconds"], "device": about["device"],
+    }  # fmt: skip
+
+
+def _read_json(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def format_runs(runs: list[dict]) -> str:
+    """Return what `read_runs` gives as a table, one line per run, the best on its images marked by an asterisk."""
+    lines = [
+        f"  {'run':34}{'accuracy (95 % interval)':>40}{'epochs':>8}{'batch':>7}{'rate':>8}{'seed':>6}{'seconds':>9}"
+        "  device  images"
+    ]
+    for run in runs:
+        result = run | {"interval": (run["low"], run["high"])}
+        figures = format_accuracy(result) if run["n"] else "not validated"
+        lines.append(
+            f"{'*' if run['best'] else ' '} {run['run']:34}{figures:>40}{run['epochs']:8}{run['batch_size']:7}"
+            f"{run['learning_rate']:8.2g}{run['random_seed']:6}{run['seconds']:9.0f}"
+            f"  {run['device']:6}  {run['source']}"
+        )
+    return "\n".join(lines)
+
+
+def read_history(folder: str | Path) -> list[dict]:
+    """Return the history of a run from its record: a dict per epoch, as `fit` returns it; None for an empty cell."""
+    with open(Path(folder) / "history.csv", encoding="utf-8", newline="") as file:
+        return [{key: float(value) if value else None for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def compare(first: str | Path, second: str | Path) -> str:
+    """Return a text on the parameters in which two runs differ, and whether one is better (`metrics.mcnemar`).
+
+    Args:
+        first, second: the folders of their records.
+    """
+    folders = [Path(first), Path(second)]
+    names = [folder.name for folder in folders]
+    one, other = (_read_parameters(folder) for folder in folders)
+    changed = [
+        f"{key} {one.get(key)!r} and {other.get(key)!r}" for key in one | other if one.get(key) != other.get(key)
+    ]
+    text = f"{names[0]} and {names[1]} differ in " + ("; ".join(changed) or "no parameter")
+    tested = [_read_test(folder) for folder in folders]
+    if tested[0] is None or tested[1] is None or tested[0]["fingerprint"] != tested[1]["fingerprint"]:
+        return text + "\nThey were not tested on the same images, and cannot be compared image by image."
+    (labels, first_predicted), (_, second_predicted) = map(_read_predictions, folders)
+    return f"{text}\n{mcnemar(labels, first_predicted, second_predicted, names)['verdict']}"
+
+
+def _read_parameters(folder: Path) -> dict:
+    """Return the parameters of a run under their present names, without its hash_id."""
+    values = {ALIASES.get(key, key): value for key, value in _read_json(folder / "config.json").items()}
+    values.pop("hash_id", None)
+    return values
+
+
+def _read_test(folder: Path) -> dict | None:
+    """Return the metrics of a run's tested images, or None."""
+    path = folder / "metrics.json"
+    return _read_json(path).get("test") if path.exists() else None
+
+
+def _read_predictions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels and the predicted classes of a record's tested images, names, str (N,)."""
+    with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    return np.array([row["given"] for row in rows]), np.array([row["predicted"] for row in rows])
+
+
+def earlier_predictions(root: str | Path | None, images, exclude: Path | None = None) -> tuple[str, np.ndarray] | None:
+    """Return the name and the predicted classes, int64 (N,), of the newest run that was tested on the same images.
+
+    Args:
+        root: the folder of all records.
+        images: the CharDataset.
+        exclude: the folder of a run to leave out.
+    """
+    wanted = images.fingerprint()
+    for run in read_runs(root):
+        folder = Path(root or "") / run["run"]
+        if run["images"] == wanted and folder != exclude and (folder / "predictions.csv").exists():
+            return folder.name, np.array([images.classes.index(name) for name in _read_predictions(folder)[1]])
+    return None

@@ -1,0 +1,21 @@
+import pytest
+
+from common.errors import InputError, StorageError, TrainingError, did_you_mean
+
+
+@pytest.mark.parametrize(
+    "error, built_in", [(InputError, ValueError), (StorageError, OSError), (TrainingError, ArithmeticError)]
+)
+def test_each_error_is_also_the_built_in_one(error, built_in):
+    with pytest.raises(built_in, match="^what is wrong: the remedy$"):
+        raise error("what is wrong: the remedy")
+
+
+def test_the_nearest_name_is_proposed():
+    assert did_you_mean("lerning_rate", ["epochs", "learning_rate", "rotation"]) == "did you mean 'learning_rate'?"
+    assert did_you_mean("博/00", {"学/0": 1, "博/0": 2}) == "did you mean '博/0'?"
+
+
+def test_there_is_a_proposal_for_names_that_are_nothing_like_a_valid_one():
+    assert did_you_mean("zzz", ["a"]) == did_you_mean(3, iter(["a"])) == "did you mean 'a'?"
+    assert did_you_mean("a" * 10**6, ["a", "b"]) == "did you mean 'a'?"

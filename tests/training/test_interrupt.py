@@ -1,0 +1,92 @@
+"""An interrupt waits for the end of a batch; a second one acts at once."""
+
+import os
+import signal
+import threading
+
+import pytest
+import torch
+
+from classifier import CNNClassifier
+from dataset import split
+from runs.comparison import read_runs
+from training.interrupt import deferred_interrupt
+from training.trainer import Trainer
+
+
+@pytest.fixture
+def halves(drawn):
+    return split(drawn, 0.2)
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_an_interrupt_ends_the_fit_at_the_next_batch(halves, quick, tmp_path, capsys, epoch, monkeypatch):
+    """The best weights so far are there, one sentence is printed, and the next call continues."""
+    options = {"epochs": 4, "batch_size": 64, "learning_rate": 0.01}  # six batches per epoch
+    config = quick(**options)
+    whole = CNNClassifier(quick(**options, save_path=str(tmp_path / "w/b.ckpt")), halves[0].classes)
+    whole.fit(*halves)
+    step, steps = Trainer.train_step, []
+
+    def interrupting(self, *batch):
+        steps.append(1)
+        if len(steps) == 6 * (epoch - 1) + 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, *batch)
+
+    monkeypatch.setattr(Trainer, "train_step", interrupting)
+    classifier = CNNClassifier(config, halves[0].classes)
+    classifier.fit(*halves)
+    monkeypatch.undo()
+    assert len(steps) == 6 * (epoch - 1) + 3, "it stops after the batch"
+    line = f"Interrupted in epoch {epoch}: the best weights so far are kept. Run again to continue.\n"
+    assert line in capsys.readouterr().out
+    assert [run["epochs"] for run in read_runs(config.record_path)] == [4] * (1 + (epoch > 1)), (
+        "one without an epoch is none"
+    )
+    assert len(classifier.history_) == epoch - 1 and classifier.evaluate(halves[1])["n"] == len(halves[1])
+    assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    again = CNNClassifier(config, halves[0].classes)
+    again.fit(*halves)
+    assert [row | {"seconds": 0} for row in again.history_] == [row | {"seconds": 0} for row in whole.history_]
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor)
+
+
+def test_the_first_interrupt_sets_the_event_and_the_second_acts_at_once():
+    with pytest.raises(KeyboardInterrupt), deferred_interrupt() as interrupted:
+        assert not interrupted.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupted.is_set()
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_the_users_handler_is_back_afterwards(request):
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+    received = []
+    handler = lambda number, frame: received.append(number)  # noqa: E731
+    signal.signal(signal.SIGINT, handler)
+    with deferred_interrupt():
+        assert signal.getsignal(signal.SIGINT) is not handler
+    with pytest.raises(ValueError, match="mine"), deferred_interrupt():
+        os.kill(os.getpid(), signal.SIGINT)
+        assert received == []
+        os.kill(os.getpid(), signal.SIGINT)
+        assert received == [signal.SIGINT]
+        raise ValueError("mine")
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_in_another_thread_nothing_is_handled():
+    found, handler = [], signal.getsignal(signal.SIGINT)
+
+    def elsewhere():
+        with deferred_interrupt() as event:  # only the main thread may handle signals
+            found.append((event.is_set(), signal.getsignal(signal.SIGINT) is handler))
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join()
+    assert found == [(False, True)]

@@ -1,0 +1,61 @@
+"""Ink as a model sees it: resize and augmentation in one resampling, on the device."""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch.nn import functional
+
+from config import Config
+
+
+def resample(ink: torch.Tensor, size: int, augmentation: Config | None = None) -> torch.Tensor:
+    """Resample ink uint8 (N, H, W) to float (N, 1, size, size) in [0, 1].
+
+    Args:
+        augmentation: the strengths, with random numbers from torch's global generator; None: only resize.
+    """
+    images, (height, width) = ink / 255, ink.shape[1:]
+    # Sampling larger images directly would lose strokes between the sampling points.
+    if augmentation is None or max(height, width) > size:
+        rows, columns = (_resize_matrix(side, size, images.device) for side in (height, width))
+        images = rows @ (images @ columns.T)  # (N, size, size)
+    images = images[:, None]
+    if augmentation is None:
+        return images
+    grid = _random_grid(len(images), size, augmentation, images.device)
+    return functional.grid_sample(images, grid, align_corners=False)  # beyond the border: 0, no ink
+
+
+def _random_grid(n: int, size: int, augmentation: Config, device: torch.device) -> torch.Tensor:
+    """Return n random sampling grids, float (n, size, size, 2)."""
+    strength = torch.rand(n, device=device)  # some images hardly change, so that real ones are learned too
+    turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1) * strength
+    turn = turn * math.radians(augmentation.rotation)
+    sx, sy, shear = 1 + sx * augmentation.scale, 1 + sy * augmentation.scale, shear * augmentation.shear
+    cos, sin = turn.cos(), turn.sin()
+    rows = [cos * sx, (cos * shear - sin) * sy, 2 * dx * augmentation.shift]
+    rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * augmentation.shift]
+    affine = torch.stack(rows, 1).view(n, 2, 3)
+    elastic = torch.randn(n, 2, 25, device=device) * (augmentation.elastic * strength[:, None, None])
+    weights = torch.cat([affine, elastic], 2)  # (n, 2, 28)
+    grid = weights.view(2 * n, 28) @ _grid_basis(size, device)
+    return grid.view(n, 2, size, size).permute(0, 2, 3, 1)
+
+
+@lru_cache
+def _resize_matrix(length: int, size: int, device: torch.device) -> torch.Tensor:
+    """Return float (size, length): bilinear resampling with antialiasing; an image needs one per side."""
+    unit = torch.eye(length)[None, None]
+    return functional.interpolate(unit, (size, length), mode="bilinear", antialias=True)[0, 0].to(device)
+
+
+@lru_cache
+def _grid_basis(size: int, device: torch.device) -> torch.Tensor:
+    """Return float (28, size²), of which every sampling grid is a weighted sum.
+
+    The rows are x, y and 1, for the affine part, and the bicubic weights of a 5×5 grid of displacements.
+    """
+    affine = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, size, size], align_corners=False)
+    elastic = functional.interpolate(torch.eye(25).view(25, 1, 5, 5), (size, size), mode="bicubic", align_corners=True)
+    return torch.cat([affine.view(-1, 2).T, torch.ones(1, size * size), elastic.view(25, -1)]).to(device)
