@@ -19,7 +19,7 @@ test: .venv/dev  ## check style and types, then run every test, on all cores
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chromium, and draw in it
 	$(BIN)/pytest tests/browser.py

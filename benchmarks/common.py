@@ -107,7 +107,7 @@ def medians(values: dict[Key, list[float]]) -> dict[Key, float]:
 
 def processes() -> BaseContext:
     """Return a multiprocessing context whose processes share nothing, or their imports at most."""
-    if sys.platform == "win32":
+    if sys.platform != "linux":  # Windows cannot fork, and on macOS not every library survives it
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload(["classifier", "benchmarks.common", "imaging.photo", "scipy.stats"])

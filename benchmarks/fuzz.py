@@ -33,7 +33,7 @@ from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import load
-from init import preprocess
+from init import preprocess, start_logging
 from readers import open_source
 
 SECONDS, MEGABYTES, SILENCE = 5, 1024, 60  # after so many seconds of silence, a reader hangs
@@ -151,6 +151,7 @@ def feed(reader: str, files: int, seed: int, folder: str, queue) -> None:
     torch.set_num_threads(1)
     os.chdir(folder)
     warnings.simplefilter("ignore")
+    start_logging()  # otherwise the lines about a file would not be formatted
     ran = []
 
     def notice(event, arguments):

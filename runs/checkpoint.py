@@ -83,7 +83,7 @@ def write(path: str | Path, content: dict) -> None:
     """Write a checkpoint, completely or not at all. Raises StorageError."""
     versions = {"torch": str(torch.__version__), "numpy": np.__version__}  # a TorchVersion is no plain value
     buffer = io.BytesIO()  # so that a full disk is met outside of torch, which would not say so
-    torch.save({"format": FORMAT, "versions": versions} | content, buffer)
+    torch.save(content | {"format": FORMAT, "versions": versions}, buffer)
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 

@@ -21,6 +21,12 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells make th
 torch.set_num_threads(1)  # small steps gain nothing from more, and lose much where the machine is busy
 
 
+def pytest_collection_modifyitems(items):
+    """Run the longest tests first, so that no core is left alone with them at the end."""
+    longest = ["test_benchmarks.py", "test_notebook.py", "test_reliability.py"]
+    items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
+
+
 @pytest.fixture(scope="session")
 def drawn() -> CharDataset:
     """480 drawn characters, 40 of each."""

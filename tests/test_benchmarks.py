@@ -66,7 +66,7 @@ def test_recipe(tmp_path, images):
 
 def test_recipe_of_drawn_characters(tmp_path, images):
     output = tmp_path / "drawn.json"
-    words = ["--drawn", "--folds", 2, "--set", "samples_seen=200", "--output", output, "--only", "recipe", "no shift"]
+    words = ["--drawn", "--folds", 2, "--set", "epochs=1", "--output", output, "--only", "recipe", "no shift"]
     assert "no shift" in run("recipe", images, *words)
     figures = read_json(output)["variants"]
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]

@@ -57,7 +57,7 @@ def test_train_alone(execute, raw, drawn, tmp_path):
     parts |= {f"test/{k}": drawn.x[drawn.y == k][:5] for k in range(3)}
     options = {"raw_data_path": str(raw(parts, "parts")), "own_image": str(tmp_path / "parts/test/2/1.bmp")}
     text = execute(mode="train", model="ResNet18", stored_size=32, input_size=32, epochs=1, **options)
-    assert "108 images to train on, 12 to validate, 15 to test" in text and "15 of which are among the training" in text
+    assert "108 images to train on, 12 to validate, 15 to test" in text and "measured on 15 images" in text
     assert "identical in train and test: 15" in text
     assert "accuracy on held-out images" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
 
