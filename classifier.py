@@ -251,6 +251,7 @@ class CNNClassifier:
         try:
             config = replace(Config.from_dict(content["config"]), device=device)
             classifier = cls(config, content["classes"])
+            input_size(config.model, content["input_spec"]["input_size"])  # is one that the model takes
         except ValueError as error:  # also a model that is not in models/
             raise InputError(f"{path}: {error}") from None
         for key, name in CHECKPOINT_FIELDS.items():

@@ -165,6 +165,7 @@ def test_bad_files_are_refused(saved, tmp_path):
         ({"classes": None}, f"{path} is not a complete checkpoint: classes is NoneType"),
         ({"temperature": 0.0}, f"{path} is not a usable checkpoint: its temperature makes no sense"),
         ({"input_spec": spec | {"input_size": 9}}, f"{path} is not a usable checkpoint: its input_spec makes no sense"),
+        ({"input_spec": spec | {"input_size": 48}}, f"{path}: LeNet takes images of 32×32 pixels, not 48: "),
         ({"input_spec": {}}, f"{path} is not a usable checkpoint: its input_spec makes no sense"),
         ({"model": "LeNe"}, f"{path}: unknown model 'LeNe': did you mean 'LeNet'?"),
         ({"classes": ["a", "b"]}, f"{path} does not hold the weights of a LeNet: "),
