@@ -128,6 +128,8 @@ class NpzSource(Source):
         for arrays in self._parts.values():
             try:
                 check_arrays(arrays.x, arrays.y, len(self.classes))
+                if arrays.files is not None and arrays.files.shape != arrays.y.shape:
+                    raise InputError(f"files must be names (N,), one per image, not {arrays.files.shape}")
             except InputError as error:
                 raise InputError(f"{path}: {error}") from None
 
@@ -151,7 +153,7 @@ class NpzSource(Source):
     def __iter__(self) -> Iterator[Sample]:
         self.modes = Counter({"L": len(self)})
         for part, arrays in self._parts.items():
-            files = np.arange(len(arrays.x)).astype(str) if arrays.files is None else arrays.files
+            files = (np.arange(len(arrays.x)) if arrays.files is None else arrays.files).astype(str)
             for image, label, file in zip(arrays.x, arrays.y.tolist(), files.tolist(), strict=True):
                 name = f"test/{file}" if part == "test" and not file.startswith("test/") else file
                 yield Sample(image, label, name, part)

@@ -167,13 +167,13 @@ class Run:
             log.info("%s: continuing after epoch %d of %s", self._state.path, epochs, name)
         try:
             self._open_record(config, device, about | {f"{part}_fingerprint": images[part] for part in images})
-        except OSError:
+            if self._save_path:
+                name = f"{self._save_path.stem}.{self.description['name']}{self._save_path.suffix}"
+                self.checkpoint = self._save_path.with_name(name)
+                remove_unfinished(self.checkpoint)
+        except BaseException:  # an interrupt, too, leaves neither the lock nor the log file to a run that never began
             self.__exit__()
             raise
-        if self._save_path:
-            name = f"{self._save_path.stem}.{self.description['name']}{self._save_path.suffix}"
-            self.checkpoint = self._save_path.with_name(name)
-            remove_unfinished(self.checkpoint)
 
     def _open_record(self, config: Config, device: torch.device, about: dict) -> None:
         """Make the record, or reopen that of the interrupted run."""

@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from common.errors import InputError
 from readers import open_source
-from readers.npz import MAX_CLASSES, read_npz
+from readers.npz import MAX_CLASSES, NpzSource, read_npz
 
 
 def error(call, *args) -> str:
@@ -172,3 +172,13 @@ def test_the_stamp_changes_when_the_file_does(tmp_path):
     os.utime(path, (10**9, 10**9))
     other = repr(open_source(path).stamp())
     assert len({first, other, repr(open_source(saved(path, x=x[:1], y=[0])).stamp())}) == 3
+
+
+def test_names_that_do_not_fit_their_images_are_refused(tmp_path):
+    x, y = np.zeros((4, 8, 8), np.uint8), np.array([0, 0, 1, 1])
+    for files in (["a"], [["a", "b"]] * 4):
+        np.savez(tmp_path / "a.npz", x=x, y=y, files=np.array(files))
+        with pytest.raises(InputError, match="files must be names .N,., one per image, not"):
+            NpzSource(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x=x, y=y, x_test=x, y_test=y, files_test=np.arange(4))
+    assert [sample.file for sample in NpzSource(tmp_path / "a.npz")][4:] == [f"test/{k}" for k in range(4)]
