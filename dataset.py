@@ -3,21 +3,23 @@
 import copy
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from torch.utils.data import Dataset
 
 from common.errors import InputError
-from common.files import update_digest
+from common.files import fingerprint, update_digest
 from imaging.ink import identical_groups
 from imaging.input_spec import InputSpec
 from readers import corrections
 from readers.npz import read_npz
-from readers.source import check_arrays
+from readers.source import PARTS, check_arrays
 
 CHUNK = 4096  # images that are copied at once
 
@@ -35,12 +37,14 @@ class CharDataset(Dataset):
         classes: names of the C classes in label order; by default "0", "1" …
         source: where the images come from.
         files: names of the M images.
+        group: the writers of the M images, or whatever else must not stand on two sides of a split; "" if unknown.
 
     Attributes:
         array: uint8 (M, H, W), shared with other datasets.
         indices: int64 (N,), which images of the array these are.
         y: int64 (N,), their labels.
         files: str (N,), their names.
+        group: str (N,), their writers; "" if unknown.
         cropped: whether the images were cropped to their ink (`init.preprocess`).
         corrections: the rows of the corrections file that were applied, dicts of file, given, corrected.
 
@@ -56,6 +60,7 @@ class CharDataset(Dataset):
         classes: Sequence | None = None,
         source: str = "",
         files: Sequence | np.ndarray | None = None,
+        group: Sequence | np.ndarray | None = None,
     ):
         self.array, y = np.asarray(x), np.asarray(y)
         check_arrays(self.array, y, None if classes is None else len(classes))
@@ -64,8 +69,10 @@ class CharDataset(Dataset):
         check_arrays(self.array, self.y, len(self.classes))  # negative labels too
         self.indices = np.arange(len(self.array))
         self.files = self.indices.astype(str) if files is None else np.asarray(files)
-        if self.files.shape != self.y.shape:
-            raise InputError(f"files must be names (N,), one per image, not {self.files.shape}")
+        self.group = np.full(len(self.y), "") if group is None else np.asarray(group).astype(str)
+        for name, values in (("files", self.files), ("group", self.group)):
+            if values.shape != self.y.shape:
+                raise InputError(f"{name} must be names (N,), one per image, not {values.shape}")
         self.transform, self.source = transform, str(source)
         self.cropped = False
         self.corrections: list[dict[str, str]] = []
@@ -113,7 +120,8 @@ class CharDataset(Dataset):
         chosen = np.asarray(indices)
         chosen = np.flatnonzero(chosen) if chosen.dtype == bool else chosen.astype(np.int64)
         other = copy.copy(self)
-        other.indices, other.y, other.files = self.indices[chosen], self.y[chosen], self.files[chosen]
+        for name in ("indices", "y", "files", "group"):
+            setattr(other, name, getattr(self, name)[chosen])
         return other
 
     def with_transform(self, transform) -> "CharDataset":
@@ -155,27 +163,35 @@ def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharD
 
     Args:
         path: the file; nothing in it is unpickled.
-        part: "train", or "test" for the images kept for testing (an empty set if the file has none).
-        corrected: whether the corrections file beside it is applied (see `correct`); never to the test images.
+        part: "train", or "val" or "test" for the images that the source keeps for validation and testing (an empty set
+            if it has none).
+        corrected: whether the corrections file beside it is applied (see `correct`), which is of training images.
 
     Raises:
         InputError: an unknown part; no such file, damaged, a missing key, arrays that do not fit.
     """
-    if part not in ("train", "test"):
-        raise InputError(f"unknown part {part!r}: it is 'train' or 'test'")
-    arrays = read_npz(path, part)
-    try:
-        images = CharDataset(arrays.x, arrays.y, None, arrays.classes, arrays.source, arrays.files)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-    images.cropped = arrays.cropped
-    if not corrected or part == "test":
+    if part not in PARTS:
+        raise InputError(f"unknown part {part!r}: it is one of {', '.join(PARTS)}")
+    images, digests = _load(path, part)
+    if not corrected or part != "train" or not corrections.corrections_path(path).exists():
         return images
-    images.y, keep, rows = corrections.apply(images, path)
+    images.y, keep, rows = corrections.apply(images, digests(), path)
     if rows:
         images = images.subset(keep)
         images.corrections = rows
     return images
+
+
+def _load(path: str | Path, part: str) -> tuple[CharDataset, Callable[[], np.ndarray]]:
+    """Return a part of an npz as it is in the file, and a function that gives the digests of its pixels, str (N,)."""
+    arrays = read_npz(path, part)
+    images = CharDataset(arrays.x, arrays.y, None, arrays.classes, arrays.source, arrays.files, arrays.group)
+    images.cropped = arrays.cropped
+
+    def digests() -> np.ndarray:
+        return np.array([fingerprint(image) for image in arrays.x]) if arrays.digests is None else arrays.digests
+
+    return images, digests
 
 
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
@@ -188,21 +204,27 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
     Raises:
         InputError: a file or a class that the data does not have.
     """
-    return corrections.add(load(data_path, corrected=False), data_path, labels)
+    images, digests = _load(data_path, "train")
+    return corrections.add(images, digests(), data_path, labels)
 
 
 def leak_groups(images: CharDataset) -> np.ndarray:
-    """Return the group of each image, int64 (N,): identical images share one, and must stay on one side of a split."""
-    group = np.arange(len(images))
-    for same in identical_groups(images.images()):
-        group[same] = same[0]
-    return group
+    """Return the group of each image, int64 (N,), which must stay on one side of a split.
+
+    Images of one writer share a group, and so do identical images and all that these link.
+    """
+    groups = [np.flatnonzero(images.group == name).tolist() for name in np.unique(images.group) if name]
+    groups += identical_groups(images.images())
+    first = np.repeat([group[0] for group in groups], [len(group) for group in groups]).astype(int)
+    other = np.array([i for group in groups for i in group], int)
+    graph = coo_array((np.ones(len(first)), (first, other)), (len(images), len(images)))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tuple[CharDataset, CharDataset]:
-    """Split at random into (train, val), stratified by class, with no image on both sides.
+    """Split at random into (train, val), stratified by class, with no image and no writer on both sides.
 
-    Byte-identical images stay together, also those that are in two classes.
+    Byte-identical images stay together, also those that are in two classes, and so do the images of one writer.
 
     Args:
         dataset: N images.
@@ -217,12 +239,12 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     group = leak_groups(dataset)
     order = np.random.default_rng(seed).permutation(len(dataset))
     in_val: dict[int, bool] = {}  # by group
+    images_have_writers = (dataset.group != "").any()
     for k, name in enumerate(dataset.classes):
         count = Counter(group[order[dataset.y[order] == k]].tolist())  # in the order drawn
         if len(count) < 2:
-            raise InputError(
-                f"class {name!r} has {len(count)} different images: a split needs at least two of each class"
-            )
+            what = "writers" if images_have_writers else "different images"
+            raise InputError(f"class {name!r} has {len(count)} {what}: a split needs at least two of each class")
         _assign_groups(count, max(1, round(val_fraction * count.total())), in_val)
     val = np.array([in_val[g] for g in group.tolist()])
     return dataset.subset(~val), dataset.subset(val)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +12,16 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import write_atomically
+from common.files import fingerprint, write_atomically
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from imaging.fitting import fit_image
 from imaging.ink import identical_groups
 from readers import open_source
-from readers.corrections import switch_source
 from readers.drawn import DrawnSource
 from readers.folder import is_image
 from readers.npz import read_npz
-from readers.source import Source
+from readers.source import PARTS, Source
 
 __all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
 log = logging.getLogger("fit_char")
@@ -73,18 +73,15 @@ def prepare(config: Config) -> Path:
         InputError: see `readers.open_source` and `preprocess`.
     """
     path = Path(config.data_path)
-    former = read_npz(path).source if path.exists() else None
     source: Source
     if config.raw_data_path != DEFAULT_RAW or _has_images(DEFAULT_RAW):
         source = open_source(config.raw_data_path)
-    elif former is None or former.startswith("synthetic"):
+    elif not path.exists() or read_npz(path).source == DrawnSource.name:
         source = DrawnSource(config.stored_size)
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
     preprocess(source, path, config.stored_size)
-    if former is not None and former != source.name:
-        switch_source(path, former, source.name)
     return path
 
 
@@ -101,8 +98,8 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
     Args:
         source: see `readers.open_source`.
         data_path: the npz to write: x uint8 (N, size, size), ink as in the source, y int64 (N,), classes str (C,),
-            source str, files str (N,), cropped bool, summary str (JSON); x_test, y_test, files_test if the source has a
-            test part.
+            source str, files str (N,), digests bytes (N,) of the pixels in the source, group str (N,) if the writers are
+            known, cropped bool, summary str (JSON); x, y, files, digests and group of other parts end in _val or _test.
         size: pixels per side; images of other sizes are fitted (see `fit_image`).
 
     Returns:
@@ -114,7 +111,8 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
     """
     path = Path(data_path)
     folder = Path(__file__).parent
-    code = [file.read_bytes() for room in ("imaging", "readers") for file in sorted((folder / room).glob("*.py"))]
+    modules = [folder / "init.py", *sorted(folder.glob("imaging/*.py")), *sorted(folder.glob("readers/*.py"))]
+    code = [file.read_bytes() for file in modules if file.name not in ("corrections.py", "ink.py", "input_spec.py")]
     stamp = hashlib.sha256(repr((code, source.name, source.stamp(), size)).encode()).hexdigest()[:16]
     former = _read_summary(path) if path.exists() else None
     if former is not None and former["fingerprint"] == stamp:
@@ -143,29 +141,45 @@ def _read_summary(path: Path) -> dict:
 
 def _read_source(source: Source, size: int) -> tuple[dict[str, np.ndarray], dict]:
     """Read every image; return the npz's arrays and the summary."""
-    sizes = source.sizes()
-    cropped = bool(sizes) and max(sizes.values()) <= sizes.total() / 2
-    x = np.empty((len(source), size, size), np.uint8)
-    labels: list[int] = []
-    files: list[str] = []
-    test: list[bool] = []
-    for sample in source:
-        x[len(labels)] = fit_image(sample.image, size, size, cropped)
-        labels.append(sample.label)
-        files.append(sample.file)
-        test.append(sample.part == "test")
-    x, y, in_test = x[: len(labels)], np.array(labels, np.int64), np.array(test, bool)
-    _check_classes(source, y[~in_test])
+    cropped = _were_cut_out(source.sizes())
+    columns, sizes = _read_images(source, size, cropped)
+    if _were_cut_out(sizes) != cropped:  # files that cannot be read had the other sizes
+        cropped = not cropped
+        columns, sizes = _read_images(source, size, cropped)
+    parts = columns.pop("part")
+    _check_classes(source, columns["y"][parts == "train"])
+    if not columns["group"].any():
+        del columns["group"]
     arrays = {
         "classes": np.array(source.classes),
         "source": np.array(source.name),
         "cropped": np.array(cropped or source.cropped),
     }
-    for suffix, chosen in (("", ~in_test), ("_test", in_test)):
+    for part in PARTS:
+        chosen, suffix = parts == part, "" if part == "train" else f"_{part}"
         if chosen.any():
-            names = np.array([file for file, is_chosen in zip(files, chosen, strict=True) if is_chosen])
-            arrays |= {f"x{suffix}": x[chosen], f"y{suffix}": y[chosen], f"files{suffix}": names}
+            arrays |= {name + suffix: values[chosen] for name, values in columns.items()}
     return arrays, _summarize(source, sizes, arrays)
+
+
+def _were_cut_out(sizes: Counter[tuple[int, int]]) -> bool:
+    """Return whether images of these sizes were cut out by somebody, since no size is that of more than half."""
+    return bool(sizes) and max(sizes.values()) <= sizes.total() / 2
+
+
+def _read_images(source: Source, size: int, cropped: bool) -> tuple[dict[str, np.ndarray], Counter[tuple[int, int]]]:
+    """Return x uint8 (N, size, size), y, files, digests, group, part (N,) of all images, and the sizes they had."""
+    x, sizes = np.empty((len(source), size, size), np.uint8), Counter[tuple[int, int]]()
+    columns: dict[str, list] = {"y": [], "files": [], "digests": [], "group": [], "part": []}
+    for i, sample in enumerate(source):
+        x[i] = fit_image(sample.image, size, size, cropped)
+        sizes[sample.image.shape[1], sample.image.shape[0]] += 1
+        values = (sample.label, sample.file, fingerprint(sample.image), sample.group, sample.part)
+        for column, value in zip(columns.values(), values, strict=True):
+            column.append(value)
+    types = {"y": np.int64, "digests": np.bytes_}
+    arrays = {name: np.array(values, types.get(name, str)) for name, values in columns.items()}
+    return {"x": x[: len(arrays["y"])]} | arrays, sizes
 
 
 def _check_classes(source: Source, y: np.ndarray) -> None:
@@ -188,10 +202,12 @@ def _summarize(source: Source, sizes, arrays: dict[str, np.ndarray]) -> dict:
     return {
         "source": source.name,
         "images": dict(zip(source.classes, counts, strict=True)),
-        "test_images": len(arrays.get("x_test", ())),
+        **{f"{part}_images": len(arrays.get(f"x_{part}", ())) for part in PARTS[1:]},
+        "writers": len(np.unique(arrays["group"])) if "group" in arrays else 0,
         "cropped": bool(arrays["cropped"]),
         "sizes": {f"{width}×{height}": count for (width, height), count in sizes.most_common()},
         "modes": dict(source.modes.most_common()),
+        "notes": source.notes,
         "skipped": source.skipped,
         "identical": [files[group].tolist() for group in groups],
         "identical_across_classes": [files[group].tolist() for group in across],
@@ -203,8 +219,12 @@ def format_summary(summary: dict) -> str:
     images = summary["images"]
     lines = [f"{sum(images.values())} images of {len(images)} classes from {summary['source']}"]
     lines.append("  images per class: " + ", ".join(f"{name} {n}" for name, n in images.items()))
-    if summary["test_images"]:
-        lines.append(f"  test images: {summary['test_images']}")
+    for part, name in (("val", "validation"), ("test", "test")):
+        if summary[f"{part}_images"]:
+            lines.append(f"  {name} images: {summary[f'{part}_images']}")
+    if summary["writers"]:
+        lines.append(f"  writers: {summary['writers']}; none will be on two sides of a split")
+    lines += [f"  {note}" for note in summary["notes"]]
     for key in ("sizes", "modes"):
         found = [f"{name} ({n})" for name, n in summary[key].items()]
         more = f" and {len(found) - 6} others" if len(found) > 6 else ""

@@ -1,10 +1,11 @@
-"""Corrections of wrong labels: a CSV file beside data.npz. The images stay as they are."""
+"""Corrections of wrong labels: a CSV file beside data.npz. The images stay as they are.
+
+A correction belongs to an image's pixels, not to a name that images of another source may share.
+"""
 
 import csv
 import io
 import logging
-import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from common.errors import InputError, did_you_mean
 from common.files import write_text
 
-COLUMNS = ["file", "given", "corrected"]
+COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
 DROPPED = "dropped"  # the correction that stands for no class
 log = logging.getLogger("fit_char")
 
@@ -22,23 +23,26 @@ def corrections_path(data_path: str | Path) -> Path:
     return Path(data_path).with_suffix(".corrections.csv")
 
 
-def add(images, data_path: str | Path, labels: dict[str, str | None]) -> Path:
+def add(images, digests: np.ndarray, data_path: str | Path, labels: dict[str, str | None]) -> Path:
     """Add corrections to the file of a data.npz and return its path; see `dataset.correct`.
 
     Args:
-        images: the CharDataset of its training images, without corrections.
+        images: the CharDataset of its N training images, without corrections.
+        digests: of their pixels, str (N,).
     """
     path = corrections_path(data_path)
     if DROPPED in images.classes:
         raise InputError(f"{data_path} has a class {DROPPED!r}, which here means no class: rename it")
-    given = dict(zip(images.files.tolist(), images.y.tolist(), strict=True))
-    rows = {row["file"]: row for row in _read(path)}
+    place = {file: i for i, file in enumerate(images.files.tolist())}
+    rows = {(row["file"], row["pixels"]): row for row in _read(path)}
     for file, name in labels.items():
-        if file not in given:
-            raise InputError(f"{data_path} has no training image {file!r}: {did_you_mean(file, given)}")
+        if file not in place:
+            raise InputError(f"{data_path} has no training image {file!r}: {did_you_mean(file, place)}")
         if name is not None and name not in images.classes:
             raise InputError(f"{data_path} has no class {name!r}: {did_you_mean(name, images.classes)}")
-        rows[file] = {"file": file, "given": images.classes[given[file]], "corrected": name or DROPPED}
+        given, pixels = images.classes[images.y[place[file]]], str(digests[place[file]])
+        rows.pop((file, ""), None)
+        rows[file, pixels] = {"file": file, "given": given, "corrected": name or DROPPED, "pixels": pixels}
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -55,26 +59,38 @@ def _read(path: Path) -> list[dict[str, str]]:
         rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a readable CSV file: {error}") from None
-    if reader.fieldnames != COLUMNS or any(None in row or None in row.values() for row in rows):
-        raise InputError(f"{path} must have the columns {', '.join(COLUMNS)}, and a value of each in every line")
-    return rows
+    if reader.fieldnames not in (COLUMNS, COLUMNS[:3]) or any(None in row or None in row.values() for row in rows):
+        raise InputError(f"{path} must have the columns {', '.join(COLUMNS[:3])}, and a value of each in every line")
+    return [{"pixels": ""} | row for row in rows]
 
 
-def apply(images, data_path: str | Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, str]]]:
+def apply(images, digests: np.ndarray, data_path: str | Path) -> tuple[np.ndarray, np.ndarray, list[dict[str, str]]]:
     """Return the corrected labels int64 (N,) of a CharDataset, which images to keep, bool (N,), and the rows applied.
+
+    Args:
+        digests: of the images' pixels, str (N,).
 
     Raises:
         InputError: a row whose class or given label does not fit the images.
     """
     path = corrections_path(data_path)
     place = {file: i for i, file in enumerate(images.files.tolist())}
+    places: dict[str, list[int]] = {}
+    for i, digest in enumerate(digests.tolist()):
+        places.setdefault(digest, []).append(i)
     y, keep = images.y.copy(), np.ones(len(images), bool)
-    applied, unknown = [], 0
+    applied, other, missing = [], 0, 0
     for row in _read(path):
-        i = place.get(row["file"])
-        if i is None:
-            unknown += 1
+        named = place.get(row["file"])
+        same = places.get(row["pixels"], [])
+        found = [named] if named is not None and (not row["pixels"] or named in same) else []
+        if row["pixels"] and not found:  # perhaps a file that was renamed
+            other += named is not None
+            found = [k for k in same if images.classes[images.y[k]] == row["given"]]
+        if not found:
+            missing += 1
             continue
+        i = found[0]
         given = images.classes[images.y[i]]
         if given != row["given"]:
             raise InputError(
@@ -87,25 +103,9 @@ def apply(images, data_path: str | Path) -> tuple[np.ndarray, np.ndarray, list[d
         else:
             raise InputError(f"{path}: {row['file']}: {did_you_mean(row['corrected'], [*images.classes, DROPPED])}")
         applied.append(row)
-    if applied or unknown:
-        log.info("%s: %d labels corrected or dropped, %d lines of files that are not here", path, len(applied), unknown)
+    if applied or missing:
+        here = len(applied)
+        log.info("%s: %d labels corrected or dropped; %d lines are of images that are not here", path, here, missing)
+    if other:
+        log.info("  %d of these files have other pixels now than when they were corrected", other)
     return y, keep, applied
-
-
-def switch_source(data_path: Path, former: str, new: str) -> None:
-    """Put the former source's corrections aside, since files of another may share names; restore the new one's.
-
-    Args:
-        former, new: names of the sources.
-    """
-    present = corrections_path(data_path)
-    for source, old_path, new_path in (
-        (former, present, _put_aside(data_path, former)), (new, _put_aside(data_path, new), present),
-    ):  # fmt: skip
-        if old_path.exists():
-            os.replace(old_path, new_path)
-            log.info("the corrections of %s, %s, are now %s", source, old_path, new_path)
-
-
-def _put_aside(data_path: Path, source: str) -> Path:
-    return data_path.with_suffix(".corrections." + re.sub(r"\W+", "-", source) + ".csv")

@@ -58,9 +58,9 @@ class FolderSource(Source):
         candidates = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
         return next((name for name in candidates if name in self.container.names), None)
 
-    def _sort_names(self) -> tuple[list[tuple[str, str, str | None]], list[tuple[str, str]]]:
+    def _sort_names(self) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
         """Return (name, path below its part, part) per image, and (name, reason) per file that is none of a class."""
-        images: list[tuple[str, str, str | None]] = []
+        images: list[tuple[str, str, str]] = []
         strays: list[tuple[str, str]] = []
         for name in sorted(self.container.names, key=natural_key):
             if name.endswith("/") or name == self._names_file:
@@ -75,7 +75,7 @@ class FolderSource(Source):
             elif in_test:
                 images.append((name, path, "test"))
             else:
-                images.append((name, path, "train" if self._test_prefix else None))
+                images.append((name, path, "train"))
         return images, strays
 
     def stamp(self) -> object:

@@ -4,28 +4,41 @@ import math
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
 from readers.container import check_archive
-from readers.source import Sample, Source, check_arrays
+from readers.source import PARTS, Sample, Source, check_arrays
 
 MAX_CLASSES = 65_536
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """One part of an .npz: x uint8 (N, H, W), y integers (N,), classes, source, files str (N,) or None, cropped."""
+    """One part of an .npz.
+
+    Attributes:
+        x: uint8 (N, H, W).
+        y: integers (N,).
+        classes: names of the classes.
+        source: where the images come from.
+        files: names of the images, str (N,).
+        group: the writers, str (N,), or None if unknown.
+        digests: `common.files.fingerprint` of the images as they were in the source, str (N,), or None if unknown.
+        cropped: whether the images were cropped to their ink.
+    """
 
     x: np.ndarray
     y: np.ndarray
     classes: list[str]
     source: str
-    files: np.ndarray | None
-    cropped: bool
+    files: np.ndarray
+    group: np.ndarray | None = None
+    digests: np.ndarray | None = None
+    cropped: bool = False
 
 
 def read_npz(path: str | Path, part: str = "train") -> Arrays:
@@ -33,10 +46,10 @@ def read_npz(path: str | Path, part: str = "train") -> Arrays:
 
     Args:
         path: the file; nothing in it is unpickled.
-        part: "train", or "test" (empty if the file has no test images).
+        part: one of `readers.source.PARTS`; all but "train" are empty if the file does not have them.
 
     Raises:
-        InputError: no such file, damaged, or a key is missing; names the file and the remedy.
+        InputError: no such file, damaged, a key is missing, arrays that do not fit; names the file and the remedy.
     """
     try:
         _check_npz(Path(path))
@@ -52,27 +65,40 @@ def read_npz(path: str | Path, part: str = "train") -> Arrays:
 
 def _read_part(npz, part: str, name: str) -> Arrays:
     suffix = "_train" if "x_train" in npz.files else ""
-    if part == "test" and "x_test" in npz.files:
-        suffix = "_test"
+    is_there = part == "train" or f"x_{part}" in npz.files
+    if part != "train" and is_there:
+        suffix = f"_{part}"
     for key in ("x" + suffix, "y" + suffix):
         if key not in npz.files:
             raise InputError(f"it has no {key!r}, only {', '.join(npz.files) or 'nothing'}")
-    x, y = _to_uint8(npz["x" + suffix]), npz["y" + suffix]
+    x, y, classes = _to_uint8(npz["x" + suffix]), npz["y" + suffix], _read_classes(npz)
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
-    files = None
-    if "files" + suffix in npz.files:
-        files = np.array(npz["files" + suffix].tolist())  # tolist fails if it is no text
+    check_arrays(x, y, len(classes))
+    files = _read_names(npz, "files" + suffix, len(x))
+    files, group, digests = (_read_names(npz, name + suffix, len(x)) for name in ("files", "group", "digests"))
     source = str(npz["source"]) if "source" in npz.files else name
-    cropped = "cropped" in npz.files and bool(npz["cropped"])
-    if part == "test" and suffix != "_test":
-        x, y, files = x[:0], y[:0], None
-    return Arrays(x, y, _read_classes(npz), source, files, cropped)
+    files = np.arange(len(x)).astype(str) if files is None else files
+    arrays = Arrays(x, y, classes, source, files, group, digests, "cropped" in npz.files and bool(npz["cropped"]))
+    return arrays if is_there else replace(arrays, x=x[:0], y=y[:0], files=arrays.files[:0], group=None, digests=None)
+
+
+def _read_names(npz, key: str, count: int) -> np.ndarray | None:
+    """Return texts, one per image, as str (N,); None if the file has none."""
+    if key not in npz.files:
+        return None
+    names = npz[key]
+    if names.shape != (count,):
+        raise InputError(f"{key} must be names (N,), one per image, not {names.shape}")
+    return np.char.decode(names, "utf-8") if names.dtype.kind == "S" else np.array(names.tolist()).astype(str)
 
 
 def _read_classes(npz) -> list[str]:
     """Return the names of the classes, or else the labels of both parts, so that a label means the same in each."""
     if "classes" in npz.files:
-        return [str(name) for name in npz["classes"]]
+        names = [str(name) for name in npz["classes"]]
+        if len(set(names)) < len(names):
+            raise InputError(f"its classes are not all different: {', '.join(names[:20])}")
+        return names
     labels = [npz[key] for key in npz.files if key.startswith("y")]
     last = max((int(y.max(initial=0)) for y in labels if y.dtype.kind in "iu"), default=0)
     if last >= MAX_CLASSES:
@@ -121,17 +147,9 @@ class NpzSource(Source):
     def __init__(self, path: Path):
         super().__init__()
         self.path = path
-        self._parts = {part: read_npz(path, part) for part in ("train", "test")}
-        self.classes = self._parts["train"].classes
-        self.name = self._parts["train"].source
-        self.cropped = self._parts["train"].cropped
-        for arrays in self._parts.values():
-            try:
-                check_arrays(arrays.x, arrays.y, len(self.classes))
-                if arrays.files is not None and arrays.files.shape != arrays.y.shape:
-                    raise InputError(f"files must be names (N,), one per image, not {arrays.files.shape}")
-            except InputError as error:
-                raise InputError(f"{path}: {error}") from None
+        self._parts = {part: read_npz(path, part) for part in PARTS}
+        train = self._parts["train"]
+        self.classes, self.name, self.cropped = train.classes, train.source, train.cropped
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -153,7 +171,8 @@ class NpzSource(Source):
     def __iter__(self) -> Iterator[Sample]:
         self.modes = Counter({"L": len(self)})
         for part, arrays in self._parts.items():
-            files = (np.arange(len(arrays.x)) if arrays.files is None else arrays.files).astype(str)
-            for image, label, file in zip(arrays.x, arrays.y.tolist(), files.tolist(), strict=True):
-                name = f"test/{file}" if part == "test" and not file.startswith("test/") else file
-                yield Sample(image, label, name, part)
+            groups = np.full(len(arrays.x), "") if arrays.group is None else arrays.group
+            rows = zip(arrays.x, arrays.y.tolist(), arrays.files.tolist(), groups.tolist(), strict=True)
+            for image, label, file, group in rows:
+                prefix = "" if part == "train" or file.startswith(f"{part}/") else f"{part}/"
+                yield Sample(image, label, prefix + file, part, group)

@@ -9,6 +9,8 @@ import numpy as np
 
 from common.errors import InputError
 
+PARTS = ("train", "val", "test")
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -18,15 +20,15 @@ class Sample:
         image: grey uint8 (H, W), of any size.
         label: index into the source's classes.
         file: its name, unique within the source.
-        part: "train" or "test" if the source says to which it belongs, else None.
-        group: the writer if known, else None.
+        part: which of PARTS it belongs to; "train" if the source does not say.
+        group: the writer, or whatever else must not stand on two sides of a split; "" if unknown.
     """
 
     image: np.ndarray
     label: int
     file: str
-    part: str | None = None
-    group: str | None = None
+    part: str = "train"
+    group: str = ""
 
 
 class Source(ABC):
@@ -38,6 +40,7 @@ class Source(ABC):
         cropped: whether somebody has cropped the images to their ink in the same way as `init.preprocess`.
         skipped: (file, reason) of what the last iteration skipped.
         modes: how many images had which Pillow mode in the last iteration.
+        notes: sentences on what was decided about the images, for the summary.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Source(ABC):
     def __init__(self) -> None:
         self.skipped: list[tuple[str, str]] = []
         self.modes: Counter[str] = Counter()
+        self.notes: list[str] = []
 
     @abstractmethod
     def stamp(self) -> object:
@@ -54,7 +58,7 @@ class Source(ABC):
 
     @abstractmethod
     def sizes(self) -> Counter[tuple[int, int]]:
-        """Return how many images have which size (width, height) in pixels, without decoding them."""
+        """Return how many images have which size (width, height) in pixels, as far as that is known before decoding."""
 
     @abstractmethod
     def __len__(self) -> int:

@@ -114,7 +114,7 @@ def test_npz_is_as_promised(raw, paper, tmp_path):
     assert data["files"].tolist()[:3] == ["1/1.bmp", "1/2.bmp", "2/1.bmp"]
     np.testing.assert_array_equal(data["x"][0], images["1"][0])
     assert str(data["source"]) == "raw (raw images)" and not data["cropped"]
-    assert set(data) == {"x", "y", "classes", "source", "files", "cropped", "summary"}
+    assert set(data) == {"x", "y", "classes", "source", "files", "digests", "cropped", "summary"}
     assert json.loads(str(data["summary"]))["images"] == {"1": 2, "2": 2, "10": 2}
 
 
@@ -163,7 +163,7 @@ class Grey(Source):
         self.modes = Counter({"L": 2 * self.count})
         self.skipped = [("last", "it cannot be read")]
         for i in range(2 * self.count):
-            shape = (10, 30) if i % 2 else (28, 28)
+            shape = (10, 30) if i > self.count else (28, 28)
             yield Sample(np.full(shape, 10 * i, np.uint8), i % 2, f"number {i}", "test" if i >= 8 else "train")
 
 
@@ -177,7 +177,7 @@ def test_any_source_is_streamed_into_the_file(tmp_path, capsys):
     assert train.files[1] == "number 1" and test.files.tolist() == [f"number {i}" for i in range(8, 12)]
     assert train.source == "grey levels" and train.classes == ["dark", "light"] and not train.cropped
     assert summary["images"] == {"dark": 4, "light": 4} and summary["test_images"] == 4
-    assert summary["sizes"] == {"28×28": 7, "30×10": 6} and summary["modes"] == {"L": 12}
+    assert summary["sizes"] == {"28×28": 7, "30×10": 5} and summary["modes"] == {"L": 12}
     assert summary["skipped"] == [("last", "it cannot be read")]
     text = capsys.readouterr().out
     assert text == format_summary(summary) + "\n" and "8 images of 2 classes from grey levels" in text
@@ -255,11 +255,16 @@ def test_the_summary_tells_all(raw, paper, tmp_path, capsys):
 
 def test_a_summary_of_many_sizes_names_the_six_most_frequent(tmp_path):
     class Sizes(Grey):
-        def sizes(self):
-            return Counter({(28, 28): 9} | {(10, k): 8 - k for k in range(1, 8)})
+        def __iter__(self):
+            shapes = [(28, 28)] * 5 + [(k, 10) for k in range(3, 10) for _ in range(2)]
+            for i, shape in enumerate(shapes):
+                yield Sample(np.full(shape, i, np.uint8), i % 2, str(i))
+
+        def __len__(self):
+            return 19
 
     text = format_summary(preprocess(Sizes(), tmp_path / "data.npz"))
-    assert "  sizes: 28×28 (9), 10×1 (7), 10×2 (6), 10×3 (5), 10×4 (4), 10×5 (3) and 2 others" in text.splitlines()
+    assert "  sizes: 28×28 (5), 10×3 (2), 10×4 (2), 10×5 (2), 10×6 (2), 10×7 (2) and 2 others" in text.splitlines()
 
 
 def test_what_changed_is_made_again_and_what_did_not_is_kept(raw, paper, tmp_path, capsys):

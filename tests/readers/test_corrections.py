@@ -1,11 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from common.errors import InputError
+from common.files import fingerprint
 from config import Config
 from dataset import correct, load, split
 from init import prepare
-from readers.corrections import corrections_path, switch_source
+from readers.corrections import corrections_path
 
 
 def error(call, *args) -> str:
@@ -26,11 +29,14 @@ def test_corrections_are_applied_by_every_later_load(npz, capsys):
     before, raw = load(npz), npz.read_bytes()
     path = correct(npz, {"博/0": "学", "志/13": None})
     assert path == corrections_path(npz) == npz.with_name("data.corrections.csv") and npz.read_bytes() == raw
-    assert path.read_text(encoding="utf-8") == "file,given,corrected\n博/0,博,学\n志/13,志,dropped\n"
+    assert path.read_text(encoding="utf-8") == (
+        f"file,given,corrected,pixels\n博/0,博,学,{fingerprint(before.x[0])}\n"
+        f"志/13,志,dropped,{fingerprint(before.x[before.files == '志/13'][0])}\n"
+    )
     after = load(npz)
     assert "2 labels corrected or dropped" in capsys.readouterr().out
     assert len(after) == len(before) - 1 and "志/13" not in after.files and after.y[0] == 1
-    assert after.corrections[0] == {"file": "博/0", "given": "博", "corrected": "学"}
+    assert after.corrections[0].items() >= {"file": "博/0", "given": "博", "corrected": "学"}.items()
     assert split(after, 0.3)[0].corrections == after.corrections
     assert load(npz, corrected=False).y[0] == 0
     correct(npz, {"博/0": "用"})  # a second thought replaces the first
@@ -44,11 +50,31 @@ def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
     one, other = (Config(raw_data_path=str(tmp_path / name), data_path=data) for name in ("one", "other"))
     correct(prepare(one), {"a/1.bmp": "b"})
     assert len(load(prepare(other)).corrections) == 0
-    aside = tmp_path / "data.corrections.one-raw-images-.csv"
-    assert f"the corrections of one (raw images), {corrections_path(data)}, are now {aside}" in capsys.readouterr().out
-    correct(data, {"a/2.bmp": None})
+    assert "1 of these files have other pixels now than when they were corrected" in capsys.readouterr().out
+    correct(data, {"a/2.bmp": None, "a/1.bmp": None})
     assert [row["file"] for row in load(prepare(one)).corrections] == ["a/1.bmp"]
-    assert [row["file"] for row in load(prepare(other)).corrections] == ["a/2.bmp"]
+    assert [row["file"] for row in load(prepare(other)).corrections] == ["a/2.bmp", "a/1.bmp"]
+    larger = load(prepare(replace(one, stored_size=40)))  # the pixels are those of the source
+    assert [row["corrected"] for row in larger.corrections] == ["b"]
+
+
+def test_corrections_go_with_a_file_that_is_renamed(raw, paper, tmp_path):
+    folder = raw({"a": paper(4, 1), "b": paper(4, 2)})
+    config = Config(raw_data_path=str(folder), data_path=str(tmp_path / "data.npz"))
+    correct(prepare(config), {"a/1.bmp": "b"})
+    (folder / "a/1.bmp").rename(folder / "a/x.bmp")
+    images = load(prepare(config))
+    assert images.classes[images.y[images.files == "a/x.bmp"][0]] == "b"
+    (folder / "a/x.bmp").rename(folder / "b/x.bmp")  # what the correction said
+    images = load(prepare(config))
+    assert images.corrections == [] and images.classes[images.y[images.files == "b/x.bmp"][0]] == "b"
+
+
+def test_rows_without_pixels_go_by_the_name(npz):
+    corrections_path(npz).write_text("file,given,corrected\n博/0,博,学\n", encoding="utf-8")
+    assert load(npz).y[0] == 1
+    correct(npz, {"博/0": "用"})  # replaces the row
+    assert load(npz).y[0] == 11 and len(corrections_path(npz).read_text(encoding="utf-8").splitlines()) == 2
 
 
 def test_corrections_that_do_not_fit_are_named(npz, capsys):
@@ -71,7 +97,7 @@ def test_corrections_that_do_not_fit_are_named(npz, capsys):
     assert "is not a readable CSV file" in error(load, npz)
     path.write_text("file,given,corrected\nelsewhere/1,博,学\n", encoding="utf-8")
     assert load(npz).corrections == []
-    assert "0 labels corrected or dropped, 1 lines of files that are not here" in capsys.readouterr().out
+    assert "0 labels corrected or dropped; 1 lines are of images that are not here" in capsys.readouterr().out
 
 
 def test_a_correction_is_taken_back_by_deleting_its_line(npz):
@@ -89,14 +115,3 @@ def test_test_images_are_not_corrected(tmp_path, drawn):
     correct(tmp_path / "data.npz", {"a": "5", "b": None})
     assert load(tmp_path / "data.npz").y[0] == 5 and load(tmp_path / "data.npz", "test").y.tolist() == few.y.tolist()
     assert len(load(tmp_path / "data.npz", "test")) == 12 and load(tmp_path / "data.npz", "test").corrections == []
-
-
-def test_switching_the_source_leaves_other_files_alone(tmp_path, capsys):
-    data = tmp_path / "data.npz"
-    switch_source(data, "a", "b")  # none has corrections
-    assert list(tmp_path.iterdir()) == [] and capsys.readouterr().out == ""
-    corrections_path(data).write_text("of a")
-    switch_source(data, "a/1 (raw)", "b")
-    assert [path.name for path in tmp_path.iterdir()] == ["data.corrections.a-1-raw-.csv"]
-    switch_source(data, "b", "a/1 (raw)")
-    assert corrections_path(data).read_text() == "of a" and len(list(tmp_path.iterdir())) == 1

@@ -109,7 +109,7 @@ def test_the_source_is_what_draw_draws(monkeypatch):
     np.testing.assert_array_equal(np.stack([sample.image for sample in samples]), x)
     assert [sample.label for sample in samples] == y.tolist()
     assert samples[4].file == "2/4" and len({sample.file for sample in samples}) == 36
-    assert {(sample.part, sample.group) for sample in samples} == {(None, None)}
+    assert {(sample.part, sample.group) for sample in samples} == {("train", "")}
     assert source.modes == {"L": 36} and source.skipped == []
 
 

@@ -41,8 +41,8 @@ def test_a_folder_per_class(raw, paper):
     assert source.classes == ["1", "2", "10"] and source.name == "raw (raw images)" and len(source) == 6
     samples = list(source)
     assert [(sample.label, sample.file, sample.part, sample.group) for sample in samples] == [
-        (0, "1/1.bmp", None, None), (0, "1/2.bmp", None, None), (1, "2/1.bmp", None, None),
-        (1, "2/2.bmp", None, None), (2, "10/1.bmp", None, None), (2, "10/2.bmp", None, None),
+        (0, "1/1.bmp", "train", ""), (0, "1/2.bmp", "train", ""), (1, "2/1.bmp", "train", ""),
+        (1, "2/2.bmp", "train", ""), (2, "10/1.bmp", "train", ""), (2, "10/2.bmp", "train", ""),
     ]  # fmt: skip
     for sample, image in zip(samples, [*images["1"], *images["2"], *images["10"]], strict=True):
         np.testing.assert_array_equal(sample.image, image)

@@ -55,13 +55,13 @@ def test_keras_layout(tmp_path):
     np.testing.assert_array_equal(train.x, x[:2])
     np.testing.assert_array_equal(test.x, x[2:])
     assert train.classes == test.classes == ["0", "1", "2"]  # also a class that only the test part has
-    assert (train.source, train.files, train.cropped) == ("mnist.npz", None, False)
+    assert (train.source, train.files.tolist(), train.cropped) == ("mnist.npz", ["0", "1"], False)
 
 
 def test_without_test_images_the_test_part_is_empty(tmp_path):
     path = saved(tmp_path / "a.npz", x=np.zeros((2, 8, 7), np.uint8), y=[0, 1], files=["a", "b"], classes=["a", "b"])
     test = read_npz(path, "test")
-    assert test.x.shape == (0, 8, 7) and test.y.shape == (0,) and test.files is None and test.classes == ["a", "b"]
+    assert test.x.shape == (0, 8, 7) and test.y.shape == test.files.shape == (0,) and test.classes == ["a", "b"]
 
 
 @pytest.mark.parametrize("dtype, factor", [(np.float32, 1 / 255), (np.float64, 1), (np.int32, 1), (np.uint16, 1)])

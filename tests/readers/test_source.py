@@ -36,7 +36,7 @@ def test_arrays_that_do_not_fit_are_named(x, y, classes, message):
 
 def test_a_sample_cannot_be_changed():
     sample = Sample(np.zeros((4, 5), np.uint8), 1, "1/a.png")
-    assert (sample.part, sample.group) == (None, None)
+    assert (sample.part, sample.group) == ("train", "")
     with pytest.raises(dataclasses.FrozenInstanceError):
         sample.label = 2
 
