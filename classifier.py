@@ -16,7 +16,7 @@ from config import Config
 from dataset import CharDataset, as_dataset
 from imaging.input_spec import InputSpec
 from init import pick_device
-from metrics import fit_temperature, per_class
+from metrics import MIN_VALIDATION, fit_temperature, per_class
 from models import build, input_size
 from runs import checkpoint
 from runs.record import RunRecord
@@ -34,6 +34,11 @@ CHECKPOINT_FIELDS = {
     "classes": "classes_", "epoch": "best_epoch_", "metrics": "metrics_", "temperature": "temperature_", "run": "_run",
 }  # fmt: skip
 
+TOO_FEW = (
+    "%d validation images are too few to choose an epoch or to calibrate probabilities, which takes %d: the last epoch "
+    "is kept, uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
+)
+
 
 class CNNClassifier:
     """Classify images of characters with one of our models.
@@ -45,12 +50,12 @@ class CNNClassifier:
     Attributes:
         classes_: list of str (C,).
         history_: list of dicts, one per epoch.
-        best_epoch_: the epoch whose weights the model has, chosen on the validation set.
+        best_epoch_: the epoch whose weights the model has (`metrics.kept_epoch`).
         metrics_: what `evaluate` gives for the validation set at that epoch, or None.
         record_: the RunRecord of the last fit, or None.
         checkpoint_: Path of the file with the best weights, or None.
         input_spec_: the InputSpec: what the model expects of an image.
-        temperature_: what logits are divided by before they become probabilities; 1 unless `calibrate` has set it.
+        temperature_: what logits are divided by before they become probabilities, fitted to the validation set.
 
     Raises:
         InputError: fewer than two classes, two of one name, or a device that this machine does not have.
@@ -92,14 +97,14 @@ class CNNClassifier:
         val: CharDataset | None = None,
         callbacks: Sequence[Callable[[list[dict], Path | None], object]] = (),
     ) -> list[dict]:
-        """Train from scratch (or from `config.init_from`) and end with the weights of the best epoch.
+        """Train from scratch (or from `config.init_from`) and end with the weights of the epoch that is kept.
 
-        The best epoch has the highest validation accuracy, then the lowest loss. Without a validation set it is the
-        last one. The run is recorded below `config.record_path`; the best weights go to `config.save_path`.
+        Which one that is says `metrics.kept_epoch`. The validation set also gives the temperature. The run is recorded
+        below `config.record_path`; the weights go to `config.save_path`.
 
         Args:
             train: N images.
-            val: images to choose the best epoch on.
+            val: images to choose the epoch on, at least `metrics.MIN_VALIDATION`: otherwise the last epoch is kept.
             callbacks: each is called with (history so far, the record's folder or None) after every epoch.
 
         Returns:
@@ -119,26 +124,30 @@ class CNNClassifier:
         if self.config.init_from:
             self._start_from(self.config.init_from, train, val)
         epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
+        loaders = self._loader(train, True), self._loader(val) if val else None
+        if val and len(val) < MIN_VALIDATION:
+            log.warning(TOO_FEW, len(val), MIN_VALIDATION)
         with self._open_run(train, val, epochs) as run:
-            val_loader = self._loader(val) if val else None
-            trainer = Trainer(self.config, self.model, self.backend, self._loader(train, True), val_loader, epochs)
+            trainer = Trainer(self.config, self.model, self.backend, *loaders, epochs)
             if run.former is not None:
                 trainer.load_state_dict(run.former)
             self._follow(trainer)
             with ProgressBar(title, epochs, len(trainer.history)) as progress:
-                for callback in (self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end):
-                    trainer.add_callback("epoch_end", callback)
-                for users in callbacks:
-                    trainer.add_callback("epoch_end", self._adapted(users))
-                for callback in (progress.close, run.on_run_end):
-                    trainer.add_callback("run_end", callback)
-                trainer.add_callback("run_end", lambda trainer: setattr(self, "checkpoint_", run.checkpoint))
-                trainer.run()
+                folder = run.record.folder if run.record else None
+                users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
+                trainer.on_epoch_end = [
+                    self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end, *users,
+                ]  # fmt: skip
+                trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
+                try:
+                    trainer.run()
+                finally:
+                    self.checkpoint_ = run.checkpoint
         return self.history_
 
     def _follow(self, trainer: Trainer) -> None:
-        """Take over the history and the best epoch of the trainer."""
-        self.history_ = trainer.history
+        """Take over the results of the trainer so far."""
+        self.history_, self.temperature_ = trainer.history, trainer.temperature
         if trainer.best is not None:
             self.best_epoch_, self.metrics_ = trainer.best["epoch"], trainer.best["metrics"]
 
@@ -146,11 +155,6 @@ class CNNClassifier:
         if stuck_at_chance(self.config, trainer.history, len(self.classes_)):
             epochs = len(trainer.history)
             log.warning("The loss is no better than chance after %d epochs: try another learning_rate.", epochs)
-
-    def _adapted(self, callback: Callable[[list[dict], Path | None], object]) -> Callable[[Trainer], object]:
-        """Return a callback of the user as one of the trainer's."""
-        folder = self.record_.folder if self.record_ else None
-        return lambda trainer: callback(trainer.history, folder)
 
     def _loader(self, images: CharDataset, training: bool = False, augment: bool = False):
         """Return a loader of images of any size, prepared as in training."""

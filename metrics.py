@@ -1,8 +1,11 @@
-"""Accuracy with its interval, calibration, and tests of whether one run is better than another."""
+"""Accuracy with its interval, which epoch is kept, calibration, and tests of whether one run is better than another."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+
+MIN_VALIDATION = 50  # images; fewer cannot choose an epoch or a temperature
 
 
 def accuracy(correct: int, n: int) -> dict:
@@ -31,6 +34,31 @@ def format_epoch(row: dict) -> str:
             result = {"accuracy": row[f"{part}_accuracy"], "interval": interval, "n": row[f"{part}_n"]}
             parts.append(f"{name}loss {row[f'{part}_loss']:.4f}  {name}accuracy {format_accuracy(result)}")
     return "  ".join(parts)
+
+
+def kept_epoch(history: Sequence[dict]) -> tuple[dict, str]:
+    """Return the row of the epoch whose weights are kept, and the reason as text.
+
+    Under a constant learning rate it is the epoch with the highest validation accuracy, then the lowest loss. Under a
+    learning rate that is annealed, later weights are better, and the highest accuracy is mostly chance: it is the
+    latest epoch whose accuracy is within one standard error of the highest, the rule of Breiman et al., "Classification
+    and regression trees", 1984. With fewer than MIN_VALIDATION validation images it is the last epoch.
+
+    Args:
+        history: a dict per epoch, as `fit` returns it, at least one.
+    """
+    last, n = history[-1], history[-1]["val_n"]
+    if n < MIN_VALIDATION:
+        return last, f"the last, since {n:.0f} validation images are too few to choose"
+    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+    if last["learning_rate"] != history[0]["learning_rate"]:
+        smoothed = (best["val_accuracy"] * n + 2) / (n + 4)  # Agresti and Coull: also 0 or n errors leave some doubt
+        threshold = best["val_accuracy"] - math.sqrt(smoothed * (1 - smoothed) / (n + 4))
+        kept = [row for row in history if row["val_accuracy"] >= threshold][-1]
+        if kept["val_accuracy"] < best["val_accuracy"]:
+            return kept, f"the latest within one standard error of the highest ({best['val_accuracy']:.2%})"
+        return kept, "the latest with the highest validation accuracy"
+    return best, "the highest validation accuracy"
 
 
 def calibration_bins(

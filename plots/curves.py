@@ -9,12 +9,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from common.files import write_atomically
+from metrics import kept_epoch
 from plots.style import ERROR, NOTE, TRAIN, VALIDATION, new_figure, styled
 
 
 @styled
 def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool = True) -> Figure:
-    """Draw loss, accuracy and learning rate per epoch, with the best validation epoch marked.
+    """Draw loss, accuracy and learning rate per epoch, with the epoch that is kept marked.
 
     Args:
         history: what `fit` returns: a dict per epoch.
@@ -31,7 +32,7 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
             axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label)
         axis.set_ylabel(key)
     if _validated(history):
-        _mark_best(axes[0, 1], history)
+        _mark_kept(axes[0, 1], history)
     axes[0, 0].legend()
     axes[0, 1].legend(loc="lower right")
     axes[0, 0].set_ylim(bottom=0)
@@ -54,15 +55,15 @@ def _validated(history: Sequence[dict]) -> bool:
     return history[0]["val_accuracy"] is not None
 
 
-def _mark_best(axis, history: Sequence[dict]) -> None:
-    """Draw the interval of the validation accuracy, and mark its best epoch."""
+def _mark_kept(axis, history: Sequence[dict]) -> None:
+    """Draw the interval of the validation accuracy, and mark the epoch that is kept."""
     epoch = [row["epoch"] for row in history]
     low, high = ([row[f"val_{end}"] for row in history] for end in ("low", "high"))
     axis.fill_between(epoch, low, high, color=VALIDATION, alpha=0.15, label="95 % interval")
-    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
-    axis.plot(best["epoch"], best["val_accuracy"], "o", color=VALIDATION)
-    title = "best: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%}) in epoch {epoch}".format(**best)
-    axis.set_title(title, fontsize=10, color=VALIDATION)
+    kept, reason = kept_epoch(history)
+    axis.plot(kept["epoch"], kept["val_accuracy"], "o", color=VALIDATION)
+    title = "epoch {epoch} is kept: {val_accuracy:.2%} ({val_low:.2%} to {val_high:.2%})".format(**kept)
+    axis.set_title(f"{title}\n{reason}", fontsize=10, color=VALIDATION)
 
 
 @styled

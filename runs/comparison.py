@@ -21,9 +21,9 @@ def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
         sort: the key to sort by, the largest first; a run's name begins with its time, so that the newest comes first.
 
     Returns:
-        Dicts of run, model, batch_size, learning_rate, random_seed, source (of the images), images (fingerprint),
-        epochs, best_epoch, accuracy, n, low, high (its 95 % interval), seconds, device, and best: whether no run on the
-        same images has a higher accuracy.
+        Dicts of run, model, batch_size, learning_rate, random_seed, source (of the images), part ("test" or
+        "validation"), images (fingerprint), epochs, best_epoch, accuracy, n, low, high (its 95 % interval), seconds,
+        device, and best: whether no run on the same images has a higher accuracy.
     """
     runs: list[dict] = []
     for path in Path(root).glob("*/metrics.json") if root else []:
@@ -41,15 +41,23 @@ def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
 
 def _read_run(folder: Path) -> dict:
     config, about, metrics = (_read_json(folder / f"{name}.json") for name in ("config", "environment", "metrics"))
-    tested = metrics.get("test")
-    result = tested or metrics["validation"] or {"accuracy": None, "n": 0, "interval": (None, None)}
+    part, result = _held_out(metrics, about)
+    result = result or {"accuracy": None, "n": 0, "interval": (None, None)}
     return {
         "run": folder.name, **{key: config[key] for key in ("model", "batch_size", "learning_rate", "random_seed")},
-        "source": about["source"], "images": tested["fingerprint"] if tested else about["val_fingerprint"],
+        "source": about["source"], "part": part, "images": result.get("fingerprint") or about["val_fingerprint"],
         "epochs": about["epochs"], "best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"],
         "n": result["n"], "low": result["interval"][0], "high": result["interval"][1],
         "seconds": metrics["seconds"], "device": about["device"],
     }  # fmt: skip
+
+
+def _held_out(metrics: dict, about: dict) -> tuple[str, dict | None]:
+    """Return what a run was measured on, "test" or "validation" images, and the metrics."""
+    tested = metrics.get("test")
+    if tested and tested["fingerprint"] != about.get("val_fingerprint"):  # as earlier versions named validation images
+        return "test", tested
+    return "validation", tested or metrics["validation"]
 
 
 def _read_json(path: Path) -> dict:
@@ -68,7 +76,7 @@ def format_runs(runs: list[dict]) -> str:
         lines.append(
             f"{'*' if run['best'] else ' '} {run['run']:34}{figures:>40}{run['epochs']:8}{run['batch_size']:7}"
             f"{run['learning_rate']:8.2g}{run['random_seed']:6}{run['seconds']:9.0f}"
-            f"  {run['device']:6}  {run['source']}"
+            f"  {run['device']:6}  {run['part']} images of {run['source']}"
         )
     return "\n".join(lines)
 
@@ -92,9 +100,9 @@ def compare(first: str | Path, second: str | Path) -> str:
         f"{key} {one.get(key)!r} and {other.get(key)!r}" for key in one | other if one.get(key) != other.get(key)
     ]
     text = f"{names[0]} and {names[1]} differ in " + ("; ".join(changed) or "no parameter")
-    tested = [_read_test(folder) for folder in folders]
-    if tested[0] is None or tested[1] is None or tested[0]["fingerprint"] != tested[1]["fingerprint"]:
-        return text + "\nThey were not tested on the same images, and cannot be compared image by image."
+    images = [_images_of_predictions(folder) for folder in folders]
+    if images[0] is None or images[0] != images[1]:
+        return text + "\nThey were not evaluated on the same images, and cannot be compared image by image."
     (labels, first_predicted), (_, second_predicted) = map(_read_predictions, folders)
     return f"{text}\n{mcnemar(labels, first_predicted, second_predicted, names)['verdict']}"
 
@@ -106,21 +114,23 @@ def _read_parameters(folder: Path) -> dict:
     return values
 
 
-def _read_test(folder: Path) -> dict | None:
-    """Return the metrics of a run's tested images, or None."""
-    path = folder / "metrics.json"
-    return _read_json(path).get("test") if path.exists() else None
+def _images_of_predictions(folder: Path) -> str | None:
+    """Return the fingerprint of the images that a run predicted, or None if it predicted none."""
+    if not (folder / "predictions.csv").exists():
+        return None
+    metrics = _read_json(folder / "metrics.json")
+    return (metrics.get("test") or metrics["validation"])["fingerprint"]
 
 
 def _read_predictions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return the labels and the predicted classes of a record's tested images, names, str (N,)."""
+    """Return the labels and the predicted classes of a record's held-out images, names, str (N,)."""
     with open(folder / "predictions.csv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     return np.array([row["given"] for row in rows]), np.array([row["predicted"] for row in rows])
 
 
 def earlier_predictions(root: str | Path | None, images, exclude: Path | None = None) -> tuple[str, np.ndarray] | None:
-    """Return the name and the predicted classes, int64 (N,), of the newest run that was tested on the same images.
+    """Return the name and the predicted classes, int64 (N,), of the newest run that was evaluated on the same images.
 
     Args:
         root: the folder of all records.

@@ -147,13 +147,14 @@ class RunRecord:
         """Write a JSON file, such as the audit of the data."""
         write_json(self.folder / name, values)
 
-    def write_predictions(self, result: dict, images, probabilities: np.ndarray) -> None:
+    def write_predictions(self, result: dict, images, probabilities: np.ndarray, part: str = "test") -> None:
         """Write the metrics of held-out images to metrics.json and every prediction to predictions.csv.
 
         Args:
             result: what `evaluate` gives.
             images: the CharDataset of N images.
             probabilities: float (N, C), what `predict_proba` gives.
+            part: "test", or "validation" if the images have chosen the epoch or the temperature.
         """
         rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
         text = io.StringIO()
@@ -161,7 +162,7 @@ class RunRecord:
         writer.writerow(["file", "given", "predicted", "probability"])
         writer.writerows([file, images.classes[y], images.classes[k], f"{p:.6f}"] for file, y, k, p in rows)
         write_text(self.folder / "predictions.csv", text.getvalue())
-        self.update_metrics(test=result | {"fingerprint": images.fingerprint()})
+        self.update_metrics(**{part: result | {"fingerprint": images.fingerprint()}})
 
     def update_metrics(self, **values) -> None:
         """Add values to metrics.json."""

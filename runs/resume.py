@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from common.errors import InputError
 from common.files import remove_unfinished, storage_error
 from config import ALIASES, Config
-from metrics import format_epoch
+from metrics import format_epoch, kept_epoch
 from runs import checkpoint
 from runs.record import RunRecord, environment, run_name
 
@@ -25,7 +25,7 @@ STATE_SCHEMA: dict[str, tuple] = {
     "record": (str | None, None),  # the folder
     "finished": (bool, None),  # whether there is nothing to continue
     "history": (list, None),  # a dict per epoch
-    "best": (dict, None),  # score, epoch, metrics, state_dict
+    "best": (dict, None),  # epoch, metrics, state_dict
     "training": (dict, None),  # of `Trainer.state_dict`
 }
 SLOW = 0.05  # seconds; a state that is written faster is written after every epoch
@@ -213,8 +213,8 @@ class Run:
             epoch = len(trainer.history) + 1
             log.info("Interrupted in epoch %d: the best weights so far are kept.%s", epoch, again)
         if self.record and trainer.history:
-            best = trainer.best
-            self.record.log(f"epoch {best['epoch']} is the best: its weights are kept")
+            best, (_, reason) = trainer.best, kept_epoch(trainer.history)
+            self.record.log(f"the weights of epoch {best['epoch']} are kept: {reason}")
             seconds = sum(row["seconds"] for row in trainer.history)
             self.record.update_metrics(best_epoch=best["epoch"], seconds=seconds, validation=best["metrics"])
         self._save_best(trainer.model.state_dict())

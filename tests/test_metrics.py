@@ -2,12 +2,14 @@ import numpy as np
 import pytest
 
 from metrics import (
+    MIN_VALIDATION,
     accuracy,
     calibration_bins,
     calibration_error,
     fit_temperature,
     format_accuracy,
     format_epoch,
+    kept_epoch,
     mcnemar,
     per_class,
 )
@@ -85,3 +87,42 @@ def test_mcnemar_counts_the_discordant_images_only():
     )
     assert mcnemar(y, second, first, ("B", "A"))["verdict"].count("A is better") == 1
     assert "no significant difference (McNemar's exact test, p = 1)" in mcnemar(y, first, first)["verdict"]
+
+
+def history(*rows: tuple[float, float], annealed: bool = True, n: int = 100) -> list[dict]:
+    """Return a history of (validation accuracy, validation loss) per epoch."""
+    keys = ("epoch", "val_accuracy", "val_loss", "val_n", "learning_rate")
+    rates = [1 / (1 + annealed * k) for k in range(len(rows))]
+    return [dict(zip(keys, (k + 1, *row, n, rates[k]), strict=True)) for k, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize(
+    "annealed, rows, kept",
+    [
+        (True, [(0.5, 1), (0.99, 1), (0.97, 1)], 2),  # the standard error of 99 of 100 is 1.7 %
+        (True, [(0.5, 1), (0.98, 1), (0.97, 1)], 3),
+        (True, [(0.5, 1), (0.97, 1), (0.97, 2), (0.5, 1)], 3),
+        (True, [(0.9, 1), (0.93, 1), (0.95, 1), (0.9, 1)], 3),
+        (True, [(1.0, 1), (0.99, 1), (0.98, 1)], 2),  # none of 100 is no certainty
+        (True, [(0.5, 1)], 1),
+        (False, [(0.98, 1), (0.98, 0.9), (0.97, 1)], 2),
+        (False, [(0.98, 1), (0.98, 1), (0.97, 0.1)], 1),
+    ],
+)
+def test_the_epoch_that_is_kept(annealed, rows, kept):
+    found, reason = kept_epoch(history(*rows, annealed=annealed))
+    assert found["epoch"] == kept and reason
+    for epoch in range(1, len(rows) + 1):  # known while training: it is this epoch, or the one kept before
+        so_far = history(*rows, annealed=annealed)[:epoch]
+        if epoch > 1:
+            before = kept_epoch(so_far[:-1])[0]["epoch"]
+            assert kept_epoch(so_far)[0]["epoch"] in (epoch, before) or not annealed
+
+
+def test_few_validation_images_choose_no_epoch():
+    rows = [(0.98, 1), (0.5, 1)]
+    for annealed in (True, False):
+        assert kept_epoch(history(*rows, annealed=annealed, n=MIN_VALIDATION))[0]["epoch"] == 1
+        found, reason = kept_epoch(history(*rows, annealed=annealed, n=MIN_VALIDATION - 1))
+        assert found["epoch"] == 2 and reason == "the last, since 49 validation images are too few to choose"
+    assert kept_epoch(history((None, None), (None, None), n=0))[0]["epoch"] == 2

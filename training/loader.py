@@ -54,11 +54,19 @@ class ResidentLoader:
     ):  # fmt: skip
         self.images, self.spec, self.batch_size, self.device = images, spec, batch_size, device
         self.augmentation, self.shuffle = augmentation, shuffle
-        found = [backgrounds(torch.from_numpy(chunk)) for chunk in images.chunks()]
-        self._background, self._labels = torch.cat(found), torch.from_numpy(images.y)  # uint8 (N,), int64 (N,)
+        self._labels = torch.from_numpy(images.y)  # int64 (N,)
         self._resident = None
         if self._fits_device():
-            self._resident = torch.from_numpy(images.x.copy()).to(device)  # uint8 (N, H, W)
+            self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)  # (N, H, W)
+        found, start = [], 0
+        for chunk in images.chunks():
+            pixels = torch.from_numpy(chunk)
+            found.append(backgrounds(pixels))
+            if self._resident is not None:
+                self._resident[start : start + len(chunk)] = pixels
+            start += len(chunk)
+        self._background = torch.cat(found)  # uint8 (N,)
+        if self._resident is not None:
             self._background, self._labels = self._background.to(device), self._labels.to(device)
 
     def _fits_device(self) -> bool:

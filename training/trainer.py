@@ -12,7 +12,7 @@ from torch.nn import functional
 from common.errors import TrainingError
 from common.seeds import preserve_random_state, set_seed
 from config import Config
-from metrics import accuracy
+from metrics import MIN_VALIDATION, accuracy, fit_temperature, kept_epoch
 from training.backend import Backend, deterministic, keep_freed_memory
 from training.evaluation import predict_logits, score
 from training.interrupt import deferred_interrupt
@@ -20,9 +20,7 @@ from training.optimizer import flatten_parameters, learning_rate, make_ema, make
 
 
 class Trainer:
-    """Train a model, epoch by epoch, and end with the weights of its best epoch.
-
-    The best epoch has the highest validation accuracy, then the lowest loss. Without a validation set it is the last.
+    """Train a model, epoch by epoch, and end with the weights of the epoch that `metrics.kept_epoch` names.
 
     Args:
         config: the run's parameters.
@@ -34,7 +32,11 @@ class Trainer:
 
     Attributes:
         history: list of dicts, one per epoch; see `CNNClassifier.fit`.
-        best: the best epoch so far, a dict of score, epoch, metrics, state_dict; or None.
+        best: the epoch that is kept so far, a dict of epoch, metrics, state_dict; or None.
+        temperature: what logits are divided by before they become probabilities, fitted to the validation images when
+            the run ends; 1 if they are fewer than MIN_VALIDATION.
+        on_epoch_end, on_run_end: lists of functions that are called with the trainer after each epoch, and after the
+            last one, an interrupt or a TrainingError, when the best weights are loaded.
         global_step: number of steps taken.
         ema_model: the model of averaged weights, which is validated.
         finished: whether `run` has ended for good, rather than by an interrupt.
@@ -53,20 +55,9 @@ class Trainer:
         self.optimizer = make_optimizer(config, weights)
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
         self._forward = backend.training_forward(model, self.device)
-        self._callbacks: dict[str, list[Callable[[Trainer], object]]] = {"epoch_end": [], "run_end": []}
-
-    def add_callback(self, event: str, callback: "Callable[[Trainer], object]") -> None:
-        """Let `callback(trainer)` be called at an event, after the callbacks that were added before.
-
-        Args:
-            event: "epoch_end", or "run_end": after the last epoch, an interrupt or a TrainingError, with the best
-                weights loaded.
-        """
-        self._callbacks[event].append(callback)
-
-    def _call(self, event: str) -> None:
-        for callback in self._callbacks[event]:
-            callback(self)
+        self.temperature = 1.0
+        self.on_epoch_end: list[Callable[[Trainer], object]] = []
+        self.on_run_end: list[Callable[[Trainer], object]] = []
 
     def run(self) -> list[dict]:
         """Train until the last epoch or an interrupt, load the best weights into the model, and return the history.
@@ -89,7 +80,9 @@ class Trainer:
                 self.model.load_state_dict(self.best["state_dict"] if self.best else self.ema_model.state_dict())
             self.finished = failure is not None or len(self.history) == self.epochs
             if self.history or failure is None:
-                self._call("run_end")
+                self._calibrate()
+                for callback in self.on_run_end:
+                    callback(self)
         if failure is not None:
             raise failure
         return self.history
@@ -104,8 +97,19 @@ class Trainer:
         row = {"epoch": epoch} | _columns("train", trained) | _columns("val", validated)
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         self.history.append(row | {"seconds": time.perf_counter() - start})
-        self.best = update_best(self.best, epoch, validated, self.ema_model)
-        self._call("epoch_end")
+        if kept_epoch(self.history)[0] is self.history[-1]:
+            weights = {name: tensor.clone() for name, tensor in self.ema_model.state_dict().items()}
+            self.best = {"epoch": epoch, "metrics": validated, "state_dict": weights}
+        for callback in self.on_epoch_end:
+            callback(self)
+
+    def _calibrate(self) -> None:
+        """Fit the temperature to the validation images, and bring the metrics of the kept epoch up to date with it."""
+        if self.best is None or self.history[-1]["val_n"] < MIN_VALIDATION:
+            return
+        logits, labels = predict_logits(self.model, self.val_loader)
+        self.temperature = fit_temperature(logits.numpy(), labels.numpy())
+        self.best["metrics"] = score(logits / self.temperature, labels)
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one step; return the loss and the number of correct predictions, on the device.
@@ -187,15 +191,6 @@ def _columns(part: str, result: dict | None) -> dict:
     low, high = result["interval"]
     values = {"loss": result["loss"], "accuracy": result["accuracy"], "low": low, "high": high, "n": result["n"]}
     return {f"{part}_{key}": value for key, value in values.items()}
-
-
-def update_best(best: dict | None, epoch: int, validated: dict | None, model: nn.Module) -> dict:
-    """Return the best epoch so far, which may be this one, with a copy of the model's weights."""
-    result = [validated["accuracy"], -validated["loss"]] if validated else [epoch]
-    if best is not None and result <= best["score"]:
-        return best
-    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    return {"score": result, "epoch": epoch, "metrics": validated, "state_dict": weights}
 
 
 def stuck_at_chance(config: Config, history: list[dict], classes: int) -> bool:

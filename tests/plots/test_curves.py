@@ -11,21 +11,23 @@ HISTORY = [
 UNVALIDATED = [row | {"val_loss": None, "val_accuracy": None} for row in HISTORY]
 
 
-def test_curves_mark_the_best_epoch(drawable):
+def test_curves_mark_the_epoch_that_is_kept(drawable):
     figure = drawable(plots.curves(HISTORY, epochs=10))
     labels = [line.get_label() for line in plots.curves(HISTORY, augmented=False).axes[0].lines]
     assert labels[0] == "training" and figure.axes[0].lines[0].get_label() == "training (augmented)"
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy", "learning rate", "seconds"]
-    assert figure.axes[1].get_title() == "best: 90.00% (80.00% to 95.00%) in epoch 2"
+    title = "epoch 2 is kept: 90.00% (80.00% to 95.00%)\nthe highest validation accuracy"
+    assert figure.axes[1].get_title() == title
     assert figure.axes[0].get_title() == "epoch 3 of 10, 6 s, 14 s left"
     lines = {line.get_label(): line.get_ydata() for line in figure.axes[0].lines}
     np.testing.assert_allclose(lines["validation (n = 50)"], [0.8, 0.4, 0.8 / 3])
 
 
-def test_the_best_of_equal_accuracies_has_the_lowest_loss(drawable):
-    history = [row | {"val_accuracy": 0.9} for row in HISTORY]
+def test_an_annealed_run_keeps_a_later_epoch(drawable):
+    history = [row | {"learning_rate": 0.1 / row["epoch"]} for row in HISTORY]
+    history[2]["val_accuracy"] = 0.88
     title = drawable(plots.curves(history)).axes[1].get_title()
-    assert title == "best: 90.00% (70.00% to 85.00%) in epoch 3"
+    assert title.startswith("epoch 3 is kept: 88.00%") and title.endswith("one standard error of the highest (90.00%)")
 
 
 def test_curves_without_validation(drawable):

@@ -24,8 +24,20 @@ def test_runs_are_read_and_unfinished_ones_left_out(tmp_path, capsys):
     (run,) = read_runs(tmp_path)
     assert (run["run"], run["accuracy"], run["low"], run["n"]) == (finished.folder.name, 0.8, 0.6, 10)
     assert (run["images"], run["epochs"], run["best_epoch"], run["source"]) == ("b", 7, 3, "a test")
-    assert "80.00% (60.00% to 98.00%, n = 10)" in format_runs([run])
+    assert "80.00% (60.00% to 98.00%, n = 10)" in format_runs([run]) and "test images of a test" in format_runs([run])
     assert len(format_runs(read_runs(None)).splitlines()) == 1 and capsys.readouterr().out == ""
+
+
+def test_images_that_chose_the_epoch_are_called_validation(tmp_path, drawn):
+    for part in ("validation", "test"):  # as it is recorded, and as earlier versions recorded it
+        record = RunRecord.create(tmp_path, Config(), ABOUT | {"val_fingerprint": drawn.fingerprint()})
+        record.update_metrics(best_epoch=3, seconds=2.0, validation=RESULT)
+        record.write_predictions(RESULT, drawn, np.eye(12)[drawn.y], part)
+    runs = read_runs(tmp_path)
+    assert [run["part"] for run in runs] == ["validation"] * 2 and {run["images"] for run in runs} == {
+        drawn.fingerprint()
+    }
+    assert "no significant difference" in compare(*(tmp_path / run["run"] for run in runs))
 
 
 def test_the_newest_run_comes_first(tmp_path):
@@ -66,7 +78,7 @@ def test_two_runs_are_compared(tmp_path, drawn):
     assert text[1].startswith(
         f"of 480 images, only {first} classifies 20 correctly and only {second} 0: {first} is better (McNemar's"
     )
-    never = "\nThey were not tested on the same images, and cannot be compared image by image."
+    never = "\nThey were not evaluated on the same images, and cannot be compared image by image."
     assert compare(folders[0], folders[2]).endswith(" differ in random_seed 0 and 2" + never)
     assert compare(folders[0], folders[0]).startswith(f"{first} and {first} differ in no parameter\nof 480 images")
     assert compare(folders[0], RunRecord.create(tmp_path, Config(), {}).folder).endswith(never)

@@ -16,11 +16,13 @@ from common.errors import TrainingError
 from config import Config
 from dataset import CharDataset, split
 from imaging.input_spec import InputSpec
+from metrics import MIN_VALIDATION, fit_temperature, kept_epoch
 from models import LeNet
 from training.backend import Backend
+from training.evaluation import predict_logits, score
 from training.loader import make_loader
 from training.optimizer import one_cycle
-from training.trainer import Trainer, stuck_at_chance, update_best
+from training.trainer import Trainer, stuck_at_chance
 
 CPU = torch.device("cpu")
 
@@ -88,7 +90,7 @@ def test_an_epoch_gives_the_mean_loss_and_the_accuracy():
 def test_the_rate_follows_the_schedule_and_the_averaged_weights_are_kept(drawn):
     trainer = make_trainer(drawn, epochs=4)  # five steps per epoch
     live = []
-    trainer.add_callback("epoch_end", lambda trainer: live.append(copy.deepcopy(trainer.model.state_dict())))
+    trainer.on_epoch_end.append(lambda trainer: live.append(copy.deepcopy(trainer.model.state_dict())))
     history = trainer.run()
     rate, warmup = trainer.config.learning_rate, trainer.config.warmup
     expected = [rate * one_cycle(step, 20, warmup) for step in (4, 9, 14, 19)]
@@ -102,32 +104,29 @@ def test_the_rate_follows_the_schedule_and_the_averaged_weights_are_kept(drawn):
 
 def test_callbacks_are_called_in_order_at_each_event(halves):
     trainer, calls = make_trainer(*halves), []
-    for event in ("run_end", "epoch_end"):
+    for event in ("on_run_end", "on_epoch_end"):
         for name in ("first", "second"):
 
             def callback(one, event=event, name=name):
                 assert one is trainer
                 calls.append((event, name, len(one.history), one.best["epoch"] <= len(one.history), one.finished))
 
-            trainer.add_callback(event, callback)
+            getattr(trainer, event).append(callback)
     assert trainer.run() is trainer.history
     assert calls == [
-        ("epoch_end", "first", 1, True, False), ("epoch_end", "second", 1, True, False),
-        ("epoch_end", "first", 2, True, False), ("epoch_end", "second", 2, True, False),
-        ("run_end", "first", 2, True, True), ("run_end", "second", 2, True, True),
+        ("on_epoch_end", "first", 1, True, False), ("on_epoch_end", "second", 1, True, False),
+        ("on_epoch_end", "first", 2, True, False), ("on_epoch_end", "second", 2, True, False),
+        ("on_run_end", "first", 2, True, True), ("on_run_end", "second", 2, True, True),
     ]  # fmt: skip
-    with pytest.raises(KeyError, match="step_end"):
-        trainer.add_callback("step_end", print)
 
 
 def test_run_end_finds_the_best_weights_loaded(halves):
     trainer, found = make_trainer(*halves, epochs=3, learning_rate=0.03, schedule="constant"), []
-    trainer.add_callback("run_end", lambda one: found.append(same(one.model.state_dict(), one.best["state_dict"])))
+    trainer.on_run_end.append(lambda one: found.append(same(one.model.state_dict(), one.best["state_dict"])))
     history = trainer.run()
     assert found == [True]
     best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
     assert trainer.best["epoch"] == best["epoch"]
-    assert trainer.best["score"] == [best["val_accuracy"], -best["val_loss"]]
     assert (trainer.best["metrics"]["accuracy"], trainer.best["metrics"]["n"]) == (best["val_accuracy"], best["val_n"])
 
 
@@ -148,7 +147,7 @@ def test_it_writes_no_file_and_prints_nothing(halves, tmp_path, monkeypatch, cap
 
 def test_a_state_continues_bit_for_bit(halves):
     states, whole = [], make_trainer(*halves, epochs=4)
-    whole.add_callback("epoch_end", lambda trainer: states.append(copy.deepcopy(trainer.state_dict())))
+    whole.on_epoch_end.append(lambda trainer: states.append(copy.deepcopy(trainer.state_dict())))
     whole.run()
     continued = make_trainer(*halves, epochs=4)
     with torch.no_grad():
@@ -163,25 +162,29 @@ def test_a_state_continues_bit_for_bit(halves):
 
 def test_an_interrupt_leaves_the_run_unfinished(halves):
     trainer, found = make_trainer(*halves), []
-    trainer.add_callback("epoch_end", lambda trainer: os.kill(os.getpid(), signal.SIGINT))
-    trainer.add_callback("run_end", lambda trainer: found.append((len(trainer.history), trainer.finished)))
+    trainer.on_epoch_end.append(lambda trainer: os.kill(os.getpid(), signal.SIGINT))
+    trainer.on_run_end.append(lambda trainer: found.append((len(trainer.history), trainer.finished)))
     assert len(trainer.run()) == 1 and found == [(1, False)]
     assert same(trainer.model.state_dict(), trainer.best["state_dict"])
 
 
-def test_the_best_epoch_has_the_highest_accuracy_then_the_lowest_loss():
-    model, best = LeNet(1, 3), None
-    for epoch, (accuracy, loss, expected) in enumerate(
-        [(0.5, 1.0, 1), (0.5, 1.0, 1), (0.5, 0.9, 3), (0.4, 0.1, 3), (0.6, 2.0, 5), (0.6, 2.1, 5)], 1
-    ):
-        best = update_best(best, epoch, {"accuracy": accuracy, "loss": loss}, model)
-        assert best["epoch"] == expected
-    assert best["metrics"] == {"accuracy": 0.6, "loss": 2.0} and best["score"] == [0.6, -2.0]
-    copied = best["state_dict"]["fc7.weight"].clone()
-    model.fc7.weight.data.zero_()
-    assert torch.equal(best["state_dict"]["fc7.weight"], copied), "a copy of the weights"
-    last = update_best(update_best(None, 1, None, model), 2, None, model)
-    assert last["epoch"] == 2 and last["metrics"] is None
+def test_the_kept_epochs_weights_are_a_copy(halves):
+    trainer, weights = make_trainer(*halves, epochs=6), []
+    trainer.on_epoch_end.append(lambda one: weights.append(copy.deepcopy(one.ema_model.state_dict())))
+    history = trainer.run()
+    kept = kept_epoch(history)[0]["epoch"]
+    assert trainer.best["epoch"] == kept and same(trainer.model.state_dict(), weights[kept - 1])
+
+
+def test_the_temperature_is_fitted_to_the_validation_images(halves):
+    trainer = make_trainer(*halves)
+    trainer.run()
+    logits, labels = predict_logits(trainer.model, trainer.val_loader)
+    assert trainer.temperature == fit_temperature(logits.numpy(), labels.numpy()) != 1
+    assert trainer.best["metrics"] == score(logits / trainer.temperature, labels)
+    few = make_trainer(halves[0], halves[1].subset(range(MIN_VALIDATION - 1)), epochs=3)
+    few.run()
+    assert few.temperature == 1 and few.best["epoch"] == 3
 
 
 # ---------------------------------------------------------------------------------------------- what goes wrong
@@ -221,7 +224,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(halves, quick, tmp_path, monkey
 def test_a_failure_ends_the_run_for_good(drawn, monkeypatch, number, ends):
     break_step(monkeypatch, number)
     trainer, found = make_trainer(drawn.subset(range(0, 480, 2)), batch_size=64), []  # four steps per epoch
-    trainer.add_callback("run_end", lambda trainer: found.append((len(trainer.history), trainer.finished)))
+    trainer.on_run_end.append(lambda trainer: found.append((len(trainer.history), trainer.finished)))
     with pytest.raises(TrainingError, match=f"^epoch {len(ends) + 1}: the loss is nan in batch 1 of 4, "):
         trainer.run()
     assert found == ends and trainer.finished
