@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import Field, asdict, dataclass, field, fields
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,12 +46,12 @@ def _from_recipe(low: float | None = None, high: float | None = None, choices: t
     return _setting(None, low, high, choices)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """The parameters of a run. A parameter that is left out or None takes the value of the recipe.
 
     Raises:
-        InputError: a value of the wrong type or out of range, or an unknown choice.
+        InputError: an unknown name, with the nearest valid one; a value of the wrong type or out of range.
     """
 
     model: str = "LeNet"  # a name in models.MODELS
@@ -98,6 +98,13 @@ class Config:
     elastic: float = _from_recipe(0.0, 1.0)  # standard deviation of a 5×5 grid, as a fraction of half the side
     hash_id: str | None = None  # 8 hex digits over `identity`; the report's runs keep theirs
 
+    def __new__(cls, **values):
+        valid = [one.name for one in fields(cls)]
+        for name in values:
+            if name not in valid:
+                raise InputError(f"unknown parameter {name!r:.100}: {did_you_mean(name, valid)}")
+        return super().__new__(cls)
+
     def __post_init__(self):
         recipe = RECIPES["report"] if self.recipe == "report" else RECIPES.get(str(self.model), RECIPES["default"])
         if self.pipeline == "per_image":
@@ -142,24 +149,18 @@ class Config:
         Raises:
             InputError: an unknown key, with the nearest valid name; a key given twice; a wrong type or value.
         """
-        if not isinstance(values, dict):
-            raise InputError(f"a config is a JSON object of parameters, not {type(values).__name__}")
-        renamed: dict = {"recipe": "report"} if "epoches" in values else {}
-        valid = [one.name for one in fields(cls)]
-        for key, value in values.items():
-            name = ALIASES.get(key, key)
-            if name not in valid:
-                raise InputError(f"unknown key {key!r:.100}: {did_you_mean(key, valid)}")
-            if name != key and name in values:
-                raise InputError(f"{key!r} is the former name of {name!r}: give only {name!r}")
-            renamed[name] = value
-        return cls(**renamed)
+        return cls(**_renamed(values))
 
     @classmethod
-    def load(cls, path: str | Path) -> "Config":
-        """Read a JSON file: our own, or the report's parameters. Raises InputError, which names file and key."""
+    def load(cls, path: str | Path, **changes) -> "Config":
+        """Read a JSON file, our own or the report's parameters, some of them changed.
+
+        The hash_id of the file goes if what it stands for is changed. Raises InputError, which names file and key.
+        """
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            values = _renamed(json.loads(Path(path).read_text(encoding="utf-8")))
+            config = cls(**values)
+            changed = cls(**values | changes)
         except FileNotFoundError:
             raise InputError(f"{path} does not exist: the runs of the report are in configs/") from None
         except InputError as error:
@@ -168,6 +169,20 @@ class Config:
             raise InputError(f"{path} is not a JSON file: {error}") from None
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror}") from None
+        return changed if changed.identity() == config.identity() else replace(changed, hash_id=None)
+
+
+def _renamed(values: dict) -> dict:
+    """Return parameters under their present names; see `Config.from_dict`."""
+    if not isinstance(values, dict):
+        raise InputError(f"a config is a JSON object of parameters, not {type(values).__name__}")
+    renamed: dict = {"recipe": "report"} if "epoches" in values else {}
+    for key, value in values.items():
+        name = ALIASES.get(key, key)
+        if name != key and name in values:
+            raise InputError(f"{key!r} is the former name of {name!r}: give only {name!r}")
+        renamed[name] = value
+    return renamed
 
 
 def _normalized(one: Field, value: Any, model: str) -> Any:

@@ -95,8 +95,8 @@ def test_hash_id_is_of_what_determines_the_result():
 
 
 def test_bad_values_are_named_with_the_remedy():
-    assert error(lerning_rate=1) == "unknown key 'lerning_rate': did you mean 'learning_rate'?"
-    assert error(**{"a" * 200: 1}).startswith(f"unknown key '{'a' * 99}: did you mean ")
+    assert error(lerning_rate=1) == "unknown parameter 'lerning_rate': did you mean 'learning_rate'?"
+    assert error(**{"a" * 200: 1}).startswith(f"unknown parameter '{'a' * 99}: did you mean ")
     assert error(mode="tests") == (
         "unknown mode 'tests': did you mean 'test'? It is one of train, test, train_and_test."
     )
@@ -127,7 +127,7 @@ def test_the_pipeline_of_the_report_does_not_augment():
 def test_a_bad_file_is_named(tmp_path):
     path = tmp_path / "run.json"
     for text, message in (
-        ('{"epoch": 3}', f"{path}: unknown key 'epoch': did you mean 'epochs'?"),
+        ('{"epoch": 3}', f"{path}: unknown parameter 'epoch': did you mean 'epochs'?"),
         ("[1]", f"{path}: a config is a JSON object of parameters, not list"),
         ("{", f"{path} is not a JSON file: "),
     ):
