@@ -33,17 +33,18 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
     _fit_limits(axes[0, 0], axes[0, 1])
     figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     axes[0, 1].yaxis.set_major_formatter(PercentFormatter(1))
-    axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE)
+    axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE, marker=marker)
     axes[1, 0].set_ylabel("learning rate")
     axes[1, 1].bar(epoch, [row["seconds"] for row in history], color=NOTE)
     axes[1, 1].set_ylabel("seconds")
     done, seconds = len(history), sum(row["seconds"] for row in history)
     left = f", {seconds / done * (epochs - done):.0f} s left" if epochs and done < epochs else ""
     axes[0, 0].set_title(f"epoch {done} of {epochs or done}, {seconds:.0f} s{left}", fontsize=10, color=NOTE)
+    margin = max(0.6, 0.02 * (epochs or done))  # from the frame
     for axis in axes[1]:
         axis.set_xlabel("epoch")
-        axis.set_xlim(0.4, (epochs or done) + 0.6)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlim(1 - margin, (epochs or done) + margin)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
 
 
@@ -52,7 +53,7 @@ def _fit_limits(loss, accuracy) -> None:
     for axis in (loss, accuracy):
         values = np.concatenate([line.get_ydata() for line in axis.lines])
         low, high = (0 if axis is loss else values.min()), values.max()
-        margin = 0.05 * (high - low) or 0.01
+        margin = max(0.05 * (high - low), 0.01)
         axis.set_ylim(low - margin, high + margin)
 
 
@@ -88,7 +89,7 @@ def compared_curves(histories: dict[str, Sequence[dict]]) -> Figure:
     for axis, key in ((left, "loss"), (right, "accuracy")):
         axis.set_xlabel("epoch")
         axis.set_ylabel(key)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     _fit_limits(left, right)
     right.yaxis.set_major_formatter(PercentFormatter(1))
     figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)

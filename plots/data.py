@@ -77,7 +77,8 @@ def _class_mosaic(x: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> Figur
         show(axis, typical[k], cell * column + (cell - 0.5) / 2 + 0.05, 0.75 * row + 0.6, 0.5, labels[k])
     per_class = np.bincount(y, minlength=count)
     which = f"{count} classes" if len(shown) == count else f"{len(shown)} of {count:,} classes, evenly spaced"
-    title = f"{which}: a typical image of each ({per_class.min()} to {per_class.max()} images per class)"
+    numbers = " to ".join(f"{n:,}" for n in sorted({per_class.min(), per_class.max()}))
+    title = f"{which}: a typical image of each ({numbers} images per class)"
     axis.text(0.1, 0.2, title, va="center", fontsize=10)
     return figure
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from plots.labels import class_labels
-from plots.style import ERROR, MANY, draw_image, new_figure, new_sheet, show, styled, thumbnail
+from plots.labels import class_labels, text_width
+from plots.style import ERROR, MANY, NOTE, draw_image, new_figure, new_sheet, show, styled, thumbnail
 
 COLUMNS = 16  # feature maps of a layer that are drawn
+WIDTH, HEIGHT = 9, 7  # inches, of the embedding
 
 
 @styled
@@ -68,18 +69,19 @@ def plot_embedding(
         exemplars: uint8 (C, H, W), an image of each class.
         classes: names of the C classes.
     """
-    figure, ((axis,),) = new_figure(9, 7)
+    figure, ((axis,),) = new_figure(WIDTH, HEIGHT)
     axis.scatter(*points.T, 12, y, cmap="viridis", alpha=0.7, linewidths=0)
     wrong = predicted != y
     axis.scatter(*points[wrong].T, 70, facecolors="none", edgecolors=ERROR, label=f"misclassified ({wrong.sum()})")
     labels, present = class_labels(classes), np.unique(y)
-    by_size = present[np.argsort(-np.bincount(y)[present], kind="stable")][:MANY]
-    medians = {k: np.median(points[y == k], 0) for k in by_size.tolist()}
-    places = _free_places(points, medians)
+    by_size = present[np.argsort(-np.bincount(y)[present], kind="stable")][:MANY].tolist()
+    medians = {k: np.median(points[y == k], 0) for k in by_size}
+    places = _free_places(points, medians, max(text_width(labels[k], 8) for k in by_size))
     for k, place in places.items():
-        axis.annotate("", medians[k], place, arrowprops={"arrowstyle": "-", "color": ERROR, "linewidth": 0.7})
+        axis.plot(*zip(medians[k], place, strict=True), color=NOTE, linewidth=0.7)
         thumbnail(axis, exemplars[k], place, zorder=4)
-        axis.annotate(labels[k], place, (0, -13), textcoords="offset points", ha="center", va="top", fontsize=8)
+        name = axis.annotate(labels[k], place, (0, -14), textcoords="offset points", ha="center", va="top", fontsize=8)
+        name.set_bbox({"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5})
     axis.set(xticks=[], yticks=[])
     axis.grid(False)
     axis.spines[:].set_visible(False)
@@ -89,21 +91,25 @@ def plot_embedding(
     return figure
 
 
-def _free_places(points: np.ndarray, medians: dict[int, np.ndarray]) -> dict[int, np.ndarray]:
+def _free_places(points: np.ndarray, medians: dict[int, np.ndarray], width: float) -> dict[int, tuple]:
     """Return where to draw the image of each class: near its median, hiding no point; classes without room have none.
 
     Args:
         points: float (N, 2).
         medians: class → float (2,).
+        width: of the longest name, in inches.
     """
     low, high = points.min(0), points.max(0)
-    cell = np.maximum(high - low, 1e-9) / (18, 12)  # holds an image with its name
-    free = low + cell * np.mgrid[-1:19, -1:13].reshape(2, -1).T  # (280, 2), also around the points
+    inch = np.maximum(high - low, 1e-9) / (WIDTH - 2, HEIGHT - 2)  # beside the points, there is room for names
+    cell = inch * (max(0.4, width + 0.05), 0.5)  # holds an image and its name
+    columns, rows = np.ceil((high - low) / cell).astype(int) + 1
+    free = low + cell * np.mgrid[-1:columns, -1:rows].reshape(2, -1).T  # (cells, 2)
     hides = (np.abs(free[:, None] - points) < 0.55 * cell).all(2).any(1)
-    free, places = free[~hides], {}
+    free = free[~hides]
+    places: dict[int, tuple] = {}
     for k, median in medians.items():
-        distance = np.hypot(*((free - median) / cell).T)
-        if len(free) and distance.min() < 4:  # cells; farther away, it would be taken for another class's
-            places[k] = free[distance.argmin()]
+        distance = np.hypot(*((free - median) / inch).T)
+        if len(free) and distance.min() < 1.5:  # inches; farther away, it would be taken for another class's
+            places[k] = tuple(free[distance.argmin()])
             free = np.delete(free, distance.argmin(), 0)
     return places

@@ -80,6 +80,14 @@ def thumbnail(axis, image: np.ndarray, place: tuple, offset: tuple = (0, 0), coo
     frame = {"edgecolor": FRAME, "linewidth": 0.6}
     axis.add_artist(
         AnnotationBbox(
-            small, place, offset, coordinates, "offset points", pad=0, bboxprops=frame, annotation_clip=False, **options
+            small,
+            place,
+            offset,
+            coordinates,
+            "offset points",
+            pad=0.15,
+            bboxprops=frame,
+            annotation_clip=False,
+            **options,
         )
     )
