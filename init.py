@@ -214,11 +214,21 @@ def _summarize(source: Source, sizes, arrays: dict[str, np.ndarray]) -> dict:
     }
 
 
+def _format_counts(images: dict[str, int], most: int = 30) -> str:
+    """Return the images per class as text: of more classes than `most`, the range and those with the fewest."""
+    if len(images) <= most:
+        return ", ".join(f"{name} {n}" for name, n in images.items())
+    ascending = sorted(images, key=lambda name: images[name])
+    fewest = ", ".join(f"{name} {images[name]}" for name in ascending[:6])
+    median, largest = (images[ascending[place]] for place in (len(images) // 2, -1))
+    return f"{images[ascending[0]]} to {largest}, median {median}; the fewest: {fewest}"
+
+
 def format_summary(summary: dict) -> str:
     """Return the summary of a data.npz as text."""
     images = summary["images"]
     lines = [f"{sum(images.values())} images of {len(images)} classes from {summary['source']}"]
-    lines.append("  images per class: " + ", ".join(f"{name} {n}" for name, n in images.items()))
+    lines.append(f"  images per class: {_format_counts(images)}")
     for part, name in (("val", "validation"), ("test", "test")):
         if summary[f"{part}_images"]:
             lines.append(f"  {name} images: {summary[f'{part}_images']}")

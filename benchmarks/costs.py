@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import torch
 
-import plots
+from apps.live_curves import LiveCurves
 from benchmarks.common import CLASSES, NOTHING_SAVED, alternate, drawn, make_parser, medians, timed, write_figures
 from classifier import CNNClassifier
 from common import ROOT
@@ -76,7 +76,7 @@ def imports(rounds: int) -> dict:
 def live_curves(count: int, epochs: int | None) -> dict:
     """Return what fraction of a run's time the curves take."""
     config, images, spent = Config(epochs=epochs, **NOTHING_SAVED), drawn(count), []
-    curves = plots.LiveCurves(config.epochs_for(count))
+    curves = LiveCurves(config.epochs_for(count))
 
     def timed_curves(history, folder):
         spent.append(timed(lambda: curves(history, folder))())

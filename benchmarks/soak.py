@@ -18,7 +18,7 @@ import psutil
 from matplotlib import pyplot as plt
 from tqdm import tqdm
 
-import plots
+from apps.live_curves import LiveCurves
 from benchmarks.common import drawn, make_parser, write_figures
 from classifier import CNNClassifier
 from config import Config
@@ -45,7 +45,7 @@ def fit_repeatedly(fits: int, warm_up: int) -> tuple[dict[str, int], dict[str, i
         for number in tqdm(range(1, fits + 1), unit="fit"):
             with redirect_stdout(StringIO()):  # otherwise the live curves are printed, since there is no front end
                 classifier = CNNClassifier(Config(epochs=2, random_seed=number, device="cpu", **paths), train.classes)
-                classifier.fit(train, val, [plots.LiveCurves(2)])
+                classifier.fit(train, val, [LiveCurves(2)])
                 CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(val)
             if number == warm_up:
                 before = count_resources()

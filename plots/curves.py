@@ -1,14 +1,11 @@
-"""Training curves: of one run, live, and of several runs."""
+"""Training curves: of one run, and of several runs."""
 
-import io
-import time
 from collections.abc import Sequence
-from pathlib import Path
 
+import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from common.files import write_atomically
 from metrics import kept_epoch
 from plots.style import ERROR, NOTE, TRAIN, VALIDATION, new_figure, styled
 
@@ -22,33 +19,43 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
         epochs: of the whole run, if it is still going on.
         augmented: whether the training images were, which is why their accuracy may be lower than validation accuracy.
     """
-    figure, axes = new_figure(10, 4.6, 2, 2, sharex=True, height_ratios=[3, 1])
+    figure, axes = new_figure(10, 5, 2, 2, sharex=True, height_ratios=[3, 1])
     epoch = [row["epoch"] for row in history]
+    marker = "." if len(history) < 10 else None  # a line through one epoch cannot be seen
     for axis, key in ((axes[0, 0], "loss"), (axes[0, 1], "accuracy")):
-        label = "training (augmented)" if augmented else "training"
-        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label=label)
         if _validated(history):
             label = f"validation (n = {history[0]['val_n']})"
-            axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label)
+            axis.plot(epoch, [row[f"val_{key}"] for row in history], color=VALIDATION, label=label, marker=marker)
+        label = "training (augmented)" if augmented else "training"
+        axis.plot(epoch, [row[f"train_{key}"] for row in history], color=TRAIN, label=label, marker=marker)
         axis.set_ylabel(key)
     if _validated(history):
         _mark_kept(axes[0, 1], history)
-    axes[0, 0].legend()
-    axes[0, 1].legend(loc="lower right")
-    axes[0, 0].set_ylim(bottom=0)
+    _fit_limits(axes[0, 0], axes[0, 1])
+    figure.legend(*axes[0, 1].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     axes[0, 1].yaxis.set_major_formatter(PercentFormatter(1))
-    axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE)
+    axes[1, 0].plot(epoch, [row["learning_rate"] for row in history], color=NOTE, marker=marker)
     axes[1, 0].set_ylabel("learning rate")
     axes[1, 1].bar(epoch, [row["seconds"] for row in history], color=NOTE)
     axes[1, 1].set_ylabel("seconds")
     done, seconds = len(history), sum(row["seconds"] for row in history)
     left = f", {seconds / done * (epochs - done):.0f} s left" if epochs and done < epochs else ""
     axes[0, 0].set_title(f"epoch {done} of {epochs or done}, {seconds:.0f} s{left}", fontsize=10, color=NOTE)
+    margin = max(0.6, 0.02 * (epochs or done))  # from the frame
     for axis in axes[1]:
         axis.set_xlabel("epoch")
-        axis.set_xlim(0.4, (epochs or done) + 0.6)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.set_xlim(1 - margin, (epochs or done) + margin)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     return figure
+
+
+def _fit_limits(loss, accuracy) -> None:
+    """Let the y axes of loss and accuracy hold the lines with a margin, and no more of an interval than that."""
+    for axis in (loss, accuracy):
+        values = np.concatenate([line.get_ydata() for line in axis.lines])
+        low, high = (0 if axis is loss else values.min()), values.max()
+        margin = max(0.05 * (high - low), 0.01)
+        axis.set_ylim(low - margin, high + margin)
 
 
 def _validated(history: Sequence[dict]) -> bool:
@@ -73,7 +80,7 @@ def compared_curves(histories: dict[str, Sequence[dict]]) -> Figure:
     Args:
         histories: name of a run → its history, a dict per epoch; up to seven.
     """
-    figure, ((left, right),) = new_figure(10, 3.6, 1, 2)
+    figure, ((left, right),) = new_figure(10, 4.2, 1, 2)
     colours = (VALIDATION, TRAIN, "#009E73", "#CC79A7", "#56B4E9", ERROR, "#000000")  # of Okabe and Ito's palette
     for (name, history), colour in zip(histories.items(), colours, strict=False):
         part, word = ("val", "validation") if _validated(history) else ("train", "training")
@@ -83,43 +90,8 @@ def compared_curves(histories: dict[str, Sequence[dict]]) -> Figure:
     for axis, key in ((left, "loss"), (right, "accuracy")):
         axis.set_xlabel("epoch")
         axis.set_ylabel(key)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    left.set_ylim(bottom=0)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    _fit_limits(left, right)
     right.yaxis.set_major_formatter(PercentFormatter(1))
-    right.legend(loc="lower right", fontsize=8)
+    figure.legend(*right.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=8)
     return figure
-
-
-class LiveCurves:
-    """A callback of `fit` that redraws the curves in place, in at most 5 % of the run's time, and saves them.
-
-    Args:
-        epochs: of the whole run.
-        augmented: see `curves`.
-    """
-
-    def __init__(self, epochs: int, augmented: bool = True):
-        from IPython.display import Pretty, display
-
-        self.epochs, self.augmented, self._next = epochs, augmented, 0.0
-        # Shown before the progress bar, which it would otherwise cut in two.
-        self._display = display(Pretty("The curves appear after the first epoch."), display_id=True)
-
-    def __call__(self, history: list[dict], folder: Path | None) -> None:
-        is_last = len(history) == self.epochs
-        start = time.perf_counter()
-        if start < self._next and not is_last:
-            return
-        buffer = io.BytesIO()
-        curves(history, self.epochs, self.augmented).savefig(buffer)
-        png = buffer.getvalue()
-        if folder:  # also of a run that will be interrupted
-            write_atomically(folder / "curves.png", lambda file: file.write(png))
-        self._update(png)
-        self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
-
-    def _update(self, png: bytes) -> None:
-        from IPython.display import Image
-
-        if self._display:  # there is none outside of a notebook
-            self._display.update(Image(png))

@@ -1,84 +1,126 @@
 """Figures of the data: samples, augmentation, issues of the audit."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from plots.style import class_name, file_title, new_figure, show, styled
+from plots.labels import class_labels, file_title, text_width
+from plots.style import MANY, new_sheet, show, styled
+
+MOST_EXEMPLARS = 150  # in one figure
+MOST_ROWS, MOST_COLUMNS = 12, 12  # of augmented images and of issues
 
 
 def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
-    """Return the most typical image of each class, uint8 (classes, H, W).
+    """Return the most typical image of each class, uint8 (classes, H, W); white without an image.
 
     It is the nearest to the class's mean at a coarse resolution, since strokes one pixel wide seldom overlap.
     """
     best = np.full((classes, *x.shape[1:]), 255, np.uint8)
     rows, columns = (np.linspace(0, side, 8).astype(int)[:-1] for side in x.shape[1:])
-    coarse = np.add.reduceat(np.add.reduceat(x.astype(np.float32), rows, 1), columns, 2).reshape(len(x), -1)
-    for k in np.unique(y):
-        own = coarse[y == k]
-        best[k] = x[y == k][((own - own.mean(0)) ** 2).sum(1).argmin()]
+    coarse = np.add.reduceat(np.add.reduceat(x, rows, 1, np.float32), columns, 2).reshape(len(x), -1)
+    for k, own in enumerate(_indices_per_class(y, classes)):
+        if len(own):
+            best[k] = x[own[((coarse[own] - coarse[own].mean(0)) ** 2).sum(1).argmin()]]
     return best
+
+
+def _indices_per_class(y: np.ndarray, classes: int) -> list[np.ndarray]:
+    """Return the indices of each class's images, in their order, without a pass over y for each class."""
+    return np.split(np.argsort(y, kind="stable"), np.cumsum(np.bincount(y, minlength=classes))[:-1])
 
 
 @styled
 def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int = 19) -> Figure:
     """Draw a row per class: the mean of its images, then some of them, chosen at random.
 
+    Of more than 30 classes, one typical image each is drawn, and of more than 150, a selection of them.
+
     Args:
         x: uint8 (N, H, W).
         y: int64 (N,).
-        classes: names of the C classes; the row shows the name and the number of images.
+        classes: names of the C classes.
+        per_class: how many images to draw per class.
     """
-    rng = np.random.default_rng(0)
-    figure, axes = new_figure(0.5 * per_class + 1.8, 0.5 * len(classes) + 0.2, len(classes), per_class + 1, bare=True)
-    axes[0, 0].set_title("mean", fontsize=9)
-    for k, row in enumerate(axes):
-        own = np.flatnonzero(y == k)
+    if len(classes) > MANY:
+        return _class_mosaic(x, y, classes)
+    rng, cell, side = np.random.default_rng(0), 0.5, 0.46
+    indices = _indices_per_class(y, len(classes))
+    labels = [f"{name}  (n = {len(own)})" for name, own in zip(class_labels(classes), indices, strict=True)]
+    left = max(map(text_width, labels)) + 0.3
+    figure, axis = new_sheet(left + cell * (per_class + 1) + 0.2, cell * len(classes) + 0.4)
+    for k, own in enumerate(indices):
+        top = cell * k + 0.3
+        axis.text(left - 0.1, top + side / 2, labels[k], ha="right", va="center", fontsize=9)
         if len(own):
-            show(axes[k, 0], x[own].mean(0).astype(np.uint8), axes[k, 0].get_title())
-        for axis, i in zip(row[1:], rng.permutation(own)[:per_class], strict=False):
-            show(axis, x[i])
-        label = f"{class_name(k, classes)}  (n = {len(own)})"
-        row[0].text(-0.25, 0.5, label, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
+            show(axis, x[own].mean(0).astype(np.uint8), left, top, side, "" if k else "mean")
+        for column, i in enumerate(rng.permutation(own)[:per_class], 1):
+            show(axis, x[i], left + 0.1 + cell * column, top, side)
+    return figure
+
+
+def _class_mosaic(x: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw a typical image of each class under its name, or of as many classes as are readable."""
+    count = len(classes)
+    shown = np.linspace(0, count - 1, min(count, MOST_EXEMPLARS)).round().astype(int)
+    chosen = np.flatnonzero(np.isin(y, shown))
+    typical = exemplars(x[chosen], y[chosen], count)
+    labels = class_labels(classes)
+    cell = max(0.65, max(text_width(labels[k], 8) for k in shown) + 0.05)
+    columns = int(12 / cell)
+    rows = -(-len(shown) // columns)
+    figure, axis = new_sheet(columns * cell + 0.1, rows * 0.75 + 0.4)
+    for place, k in enumerate(shown):
+        row, column = divmod(place, columns)
+        show(axis, typical[k], cell * column + (cell - 0.5) / 2 + 0.05, 0.75 * row + 0.6, 0.5, labels[k])
+    per_class = np.bincount(y, minlength=count)
+    which = f"{count} classes" if len(shown) == count else f"{len(shown)} of {count:,} classes, evenly spaced"
+    numbers = " to ".join(f"{n:,}" for n in sorted({per_class.min(), per_class.max()}))
+    title = f"{which}: a typical image of each ({numbers} images per class)"
+    axis.text(0.1, 0.2, title, va="center", fontsize=10)
     return figure
 
 
 @styled
 def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
-    """Draw images beside their augmented variants.
+    """Draw images beside their augmented variants, at most 12 rows and 12 variants.
 
     Args:
         originals: float (R, S, S) in [0, 1], as a model sees them.
         variants: float (R, V, S, S).
     """
+    variants = variants[:MOST_ROWS, :MOST_COLUMNS]
     rows, columns = variants.shape[:2]
-    figure, axes = new_figure(0.7 * (columns + 1), 0.75 * rows + 0.2, rows, columns + 1, bare=True)
-    for axis_row, original, row in zip(axes, originals, variants, strict=True):
-        for axis, image in zip(axis_row, [original, *row], strict=True):
-            show(axis, image)
-    axes[0, 0].set_title("original", fontsize=9)
-    axes[0, 1].set_title("augmented …", fontsize=9, loc="left")
+    figure, axis = new_sheet(0.75 * (columns + 1) + 0.3, 0.75 * rows + 0.4)
+    for row in range(rows):
+        top = 0.75 * row + 0.3
+        show(axis, originals[row], 0.1, top, 0.7, "" if row else "original")
+        for column in range(columns):
+            show(axis, variants[row, column], 0.75 * column + 0.95, top, 0.7)
+    axis.text(0.95, 0.25, "augmented", va="bottom", fontsize=8)
     return figure
 
 
 @styled
 def issues(x: np.ndarray, found: Sequence) -> Figure | None:
-    """Draw the images of an audit's first issues, one row per issue; None if no image is concerned.
+    """Draw the images of an audit's first 12 issues, one row per issue; None if no image is concerned.
 
     Args:
         x: uint8 (N, H, W), the images that were audited.
         found: what `analysis.audit.audit` returns: title, indices and files of each.
     """
-    shown = [issue for issue in found if issue.indices][:12]
+    shown = [issue for issue in found if issue.indices][:MOST_ROWS]
     if not shown:
         return None
+    titles = [textwrap.fill(issue.title, 26) for issue in shown]
+    left = max(text_width(line) for title in titles for line in title.split("\n")) + 0.3
     columns = min(6, max(len(issue.indices) for issue in shown))
-    figure, axes = new_figure(1.5 * columns + 3, 1.2 * len(shown), len(shown), columns, bare=True)
-    for row, issue in zip(axes, shown, strict=True):
-        for axis, i, file in zip(row, issue.indices, issue.files, strict=False):
-            show(axis, x[i], file_title(file))
-        title = issue.title.replace(" in ", "\nin ")
-        row[0].text(-0.15, 0.5, title, transform=row[0].transAxes, ha="right", va="center", fontsize=9)
+    figure, axis = new_sheet(left + 1.4 * columns, 1.1 * len(shown) + 0.1)
+    for row, (issue, title) in enumerate(zip(shown, titles, strict=True)):
+        top = 1.1 * row + 0.3
+        axis.text(left - 0.2, top + 0.4, title, ha="right", va="center", fontsize=9)
+        for column, (i, file) in enumerate(zip(issue.indices[:columns], issue.files, strict=False)):
+            show(axis, x[i], left + 1.4 * column + 0.3, top, 0.8, file_title(file))
     return figure

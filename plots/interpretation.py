@@ -5,7 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from plots.style import ERROR, class_name, new_figure, show, styled, thumbnail
+from plots.labels import class_labels, text_width
+from plots.style import ERROR, MANY, NOTE, draw_image, new_figure, new_sheet, show, styled, thumbnail
+
+COLUMNS = 16  # feature maps of a layer that are drawn
+WIDTH, HEIGHT = 9, 7  # inches, of the embedding
 
 
 @styled
@@ -17,16 +21,16 @@ def feature_maps(filters: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
         maps: name of a layer → float (M, H, W).
     """
     rows = {"filters": filters} | {name: found for name, found in maps.items() if found.shape[1] > 1}
-    figure, axes = new_figure(11.12, 0.66 * len(rows), len(rows), 16, bare=True)
-    for axis_row, (name, images) in zip(axes, rows.items(), strict=True):
-        bound = np.abs(images).max()
-        for axis, image in zip(axis_row, images, strict=False):
-            if name == "filters":
-                axis.imshow(image, cmap="RdBu_r", vmin=-bound, vmax=bound)
-            else:
-                axis.imshow(image, cmap="gray_r")
-        text = f"{name}\n{images.shape[0]} of {images.shape[1]}×{images.shape[2]}"
-        axis_row[0].text(-0.2, 0.5, text, transform=axis_row[0].transAxes, ha="right", va="center", fontsize=8)
+    cell, left = 0.66, 1.2
+    figure, axis = new_sheet(left + cell * COLUMNS, cell * len(rows) + 0.1)
+    for row, (name, images) in enumerate(rows.items()):
+        top, bound = cell * row + 0.05, np.abs(images).max()
+        style = {"cmap": "RdBu_r", "vmin": -bound, "vmax": bound} if name == "filters" else {"cmap": "gray_r"}
+        for column, image in enumerate(images[:COLUMNS]):
+            draw_image(axis, image, left + cell * column, top, 0.6, **style)
+        count = len(images) if len(images) <= COLUMNS else f"{COLUMNS} of {len(images)}"
+        text = f"{name}\n{count}: {images.shape[1]}×{images.shape[2]}"
+        axis.text(left - 0.1, top + 0.3, text, ha="right", va="center", fontsize=8)
     return figure
 
 
@@ -42,31 +46,70 @@ def grad_cam(
         y, predicted: int64 (M,), the labels and the predicted classes.
         classes: names of the C classes.
     """
-    figure, axes = new_figure(2.4 * len(images), 2.6, 1, len(images), bare=True)
-    for axis, image, one, label, k in zip(axes[0], images, heat, y, predicted, strict=True):
-        show(axis, image, f"label: {class_name(label, classes)}, predicted: {class_name(k, classes)}")
-        axis.imshow(one, cmap="Oranges", alpha=0.75 * one / max(one.max(), 1e-9))
+    labels = class_labels(classes)
+    figure, axis = new_sheet(2.4 * len(images), 2.7)
+    for place, (image, one, label, k) in enumerate(zip(images, heat, y, predicted, strict=True)):
+        left, top, side = 2.4 * place + 0.1, 0.4, 2.2
+        show(axis, image, left, top, side, f"label: {labels[label]}\npredicted: {labels[k]}")
+        draw_image(axis, one, left, top, side, cmap="Oranges", alpha=0.75 * one / max(one.max(), 1e-9))
     return figure
 
 
 @styled
-def plot_embedding(points: np.ndarray, y: np.ndarray, predicted: np.ndarray, exemplars: np.ndarray) -> Figure:
-    """Draw images as points, with an image of each class at its median and misclassified ones ringed.
+def plot_embedding(
+    points: np.ndarray, y: np.ndarray, predicted: np.ndarray, exemplars: np.ndarray, classes: Sequence[str]
+) -> Figure:
+    """Draw images as points, an image and the name of each class near its median, and misclassified ones ringed.
+
+    At most 30 classes are named, those with the most points, and none where its image would hide points.
 
     Args:
         points: float (N, 2).
         y, predicted: int64 (N,), the labels and the predicted classes.
         exemplars: uint8 (C, H, W), an image of each class.
+        classes: names of the C classes.
     """
-    figure, ((axis,),) = new_figure(7, 5.5)
+    figure, ((axis,),) = new_figure(WIDTH, HEIGHT)
     axis.scatter(*points.T, 12, y, cmap="viridis", alpha=0.7, linewidths=0)
     wrong = predicted != y
-    label = f"misclassified ({wrong.sum()})"
-    axis.scatter(*points[wrong].T, 70, facecolors="none", edgecolors=ERROR, label=label)
-    for k in np.unique(y):
-        thumbnail(axis, exemplars[k], tuple(np.median(points[y == k], 0)))
+    axis.scatter(*points[wrong].T, 70, facecolors="none", edgecolors=ERROR, label=f"misclassified ({wrong.sum()})")
+    labels, present = class_labels(classes), np.unique(y)
+    by_size = present[np.argsort(-np.bincount(y)[present], kind="stable")][:MANY].tolist()
+    medians = {k: np.median(points[y == k], 0) for k in by_size}
+    places = _free_places(points, medians, max(text_width(labels[k], 8) for k in by_size))
+    for k, place in places.items():
+        axis.plot(*zip(medians[k], place, strict=True), color=NOTE, linewidth=0.7)
+        thumbnail(axis, exemplars[k], place, zorder=4)
+        name = axis.annotate(labels[k], place, (0, -14), textcoords="offset points", ha="center", va="top", fontsize=8)
+        name.set_bbox({"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 0.5})
     axis.set(xticks=[], yticks=[])
+    axis.grid(False)
     axis.spines[:].set_visible(False)
-    axis.set_title("t-SNE of the penultimate layer (axes without unit)", fontsize=10)
-    axis.legend(loc="lower right")
+    named = "" if len(places) == len(present) else f"; {len(places)} of {len(present):,} classes are named"
+    axis.set_title(f"t-SNE of the penultimate layer (axes without unit){named}", fontsize=10)
+    figure.legend(loc="outside lower right")
     return figure
+
+
+def _free_places(points: np.ndarray, medians: dict[int, np.ndarray], width: float) -> dict[int, tuple]:
+    """Return where to draw the image of each class: near its median, hiding no point; classes without room have none.
+
+    Args:
+        points: float (N, 2).
+        medians: class → float (2,).
+        width: of the longest name, in inches.
+    """
+    low, high = points.min(0), points.max(0)
+    inch = np.maximum(high - low, 1e-9) / (WIDTH - 2, HEIGHT - 2)  # beside the points, there is room for names
+    cell = inch * (max(0.4, width + 0.05), 0.5)  # holds an image and its name
+    columns, rows = np.ceil((high - low) / cell).astype(int) + 1
+    free = low + cell * np.mgrid[-1:columns, -1:rows].reshape(2, -1).T  # (cells, 2)
+    hides = (np.abs(free[:, None] - points) < 0.55 * cell).all(2).any(1)
+    free = free[~hides]
+    places: dict[int, tuple] = {}
+    for k, median in medians.items():
+        distance = np.hypot(*((free - median) / inch).T)
+        if len(free) and distance.min() < 1.5:  # inches; farther away, it would be taken for another class's
+            places[k] = tuple(free[distance.argmin()])
+            free = np.delete(free, distance.argmin(), 0)
+    return places

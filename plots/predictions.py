@@ -8,10 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from metrics import accuracy, calibration_bins, format_accuracy
-from plots.style import NOTE, VALIDATION, class_name, file_title, new_figure, show, styled, thumbnail
+from plots.labels import class_labels, file_title, plural, text_width
+from plots.style import MANY, NOTE, VALIDATION, new_figure, new_sheet, show, styled, thumbnail
+
+WORST = 20  # classes whose accuracy is drawn if there are many
+MOST_PAIRS = 20  # of confused classes that are drawn if there are many
 
 
 def most_confident_errors(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
@@ -34,116 +38,190 @@ def errors(
         nearest: uint8 (M, H, W), for each chosen one the nearest training image of the predicted class.
         most: how many to draw.
     """
-    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    predicted, confidence, labels = probabilities.argmax(1), probabilities.max(1), class_labels(classes)
     chosen = (most_confident_errors(y, probabilities) if chosen is None else chosen)[:most]
-    rows, wide = max(1, -(-len(chosen) // 2)), 3 if nearest is None else 4
-    figure, axes = new_figure(
-        2.6 * wide + 0.8, 1.35 * rows, rows, 2 * wide + 1, True, width_ratios=[3] * wide + [1] + [3] * wide
-    )
     if not len(chosen):
-        figure.suptitle(f"no errors in {len(y)} images")
+        return _sentence(f"no errors in {plural(len(y), 'image')}")
+    cell, wide = 1.35, 3 if nearest is None else 4
+    figure, axis = new_sheet(2 * cell * wide + 0.5, 1.35 * -(-len(chosen) // 2) + 0.1)
     for place, i in enumerate(chosen):
-        shown = [
-            (x[i], file_title(str(files[i]))),
-            (exemplars[y[i]], f"label: {class_name(y[i], classes)}"),
-            (exemplars[predicted[i]], f"predicted: {class_name(predicted[i], classes)}, {confidence[i]:.0%}"),
+        images = [
+            (x[i], f"image\n{file_title(str(files[i]))}"),
+            (exemplars[y[i]], f"label\n{labels[y[i]]}"),
+            (exemplars[predicted[i]], f"predicted, {confidence[i]:.0%}\n{labels[predicted[i]]}"),
         ]
         if nearest is not None:
-            shown.append((nearest[place], "nearest in training"))
-        row, column = place // 2, (wide + 1) * (place % 2)
-        for axis, (image, title) in zip(axes[row, column:], shown, strict=False):
-            show(axis, image, title)
+            images.append((nearest[place], f"nearest in training\n{labels[predicted[i]]}"))
+        left, top = (place % 2) * (cell * wide + 0.5), 1.35 * (place // 2) + 0.45
+        for column, (image, title) in enumerate(images):
+            show(axis, image, left + cell * column + (cell - 0.85) / 2, top, 0.85, title)
+    return figure
+
+
+def _sentence(text: str) -> Figure:
+    """Return a figure that says why there is nothing to draw."""
+    figure, axis = new_sheet(text_width(text, 10) + 0.4, 0.5)
+    axis.text(0.2, 0.25, text, va="center")
     return figure
 
 
 @styled
 def confusion(matrix: np.ndarray, exemplars: np.ndarray, classes: Sequence[str], diagonal: bool = False) -> Figure:
-    """Draw a confusion matrix, with the classes shown by images and the most frequent confusions named.
+    """Draw a confusion matrix, with an image and the name of each class; of more than 30, the most frequent confusions.
 
     Args:
         matrix: int (C, C), rows the label, columns the predicted class.
-        diagonal: whether to show correct predictions too, beside which single errors are pale.
+        diagonal: whether to show correct predictions too, beside which single errors are pale. They are shown if there
+            are no errors.
     """
-    count = len(matrix)
-    wrong = matrix * (1 - np.eye(count, dtype=matrix.dtype))
-    shown = matrix if diagonal else wrong
-    side = 0.42 * count + 1.6
+    labels, wrong = class_labels(classes), matrix.copy()
+    np.fill_diagonal(wrong, 0)
+    pairs = _most_frequent(wrong)
+    title = f"{plural(wrong.sum(), 'error')} in {plural(matrix.sum(), 'image')}"
+    if len(matrix) <= MANY:
+        hidden = not diagonal and len(pairs) > 0
+        lines = [f"{labels[i]} predicted as {labels[j]}: {wrong[i, j]}" for i, j in pairs[:3]]
+        title = "\n".join([title + (" (correct ones not shown)" if hidden else ""), *lines])
+        return _confusion_matrix(wrong if hidden else matrix, exemplars, labels, title)
+    if not pairs:
+        return _sentence(title)
+    return _confused_pairs(matrix, pairs, exemplars, labels, title)
+
+
+def _most_frequent(wrong: np.ndarray) -> list[tuple[int, int]]:
+    """Return the most frequent (label, predicted class) of a matrix without its diagonal."""
+    found = np.flatnonzero(wrong)
+    order = np.argsort(-wrong.ravel()[found], kind="stable")[:MOST_PAIRS]
+    return [divmod(place, len(wrong)) for place in found[order].tolist()]
+
+
+def _confusion_matrix(shown: np.ndarray, exemplars: np.ndarray, labels: list[str], title: str) -> Figure:
+    count, top = len(shown), max(1, shown.max())
+    upright = max(map(len, labels)) <= 2
+    side = 0.42 * count + 1.6 + max(map(text_width, labels))
     figure, ((axis,),) = new_figure(side, side)
-    axis.imshow(shown, cmap="Blues", vmin=0, vmax=max(1, shown.max()) * 1.4)
+    axis.imshow(shown, cmap="Blues", vmin=0, vmax=top * 1.4)
     for i, j in zip(*np.nonzero(shown), strict=True):
-        axis.text(j, i, shown[i, j], ha="center", va="center")
-    axis.set_xticks(range(count), [""] * count)
-    axis.set_yticks(range(count), [""] * count)
+        axis.text(j, i, shown[i, j], ha="center", va="center", color="white" if shown[i, j] > 0.7 * top else "black")
+    axis.set_xticks(range(count), labels, rotation=0 if upright else 90)
+    axis.set_yticks(range(count), labels)
+    axis.tick_params(length=0, pad=28)  # room for the images
+    axis.spines[:].set(visible=True, color=NOTE)
     axis.grid(False)
     for k, image in enumerate(exemplars):
-        thumbnail(axis, image, (k, count - 0.5), (0, -16))
-        thumbnail(axis, image, (-0.5, k), (-16, 0))
-    axis.set_xlabel("predicted class", labelpad=24)
-    axis.set_ylabel("label", labelpad=24)
-    title = f"{wrong.sum()} errors in {matrix.sum()} images" + ("" if diagonal else " (correct ones not shown)")
-    for i, j in [divmod(k, count) for k in np.argsort(-wrong, axis=None, kind="stable")[:3].tolist()]:
-        if wrong[i, j]:
-            title += f"\n{class_name(i, classes)} predicted as {class_name(j, classes)}: {wrong[i, j]}"
+        thumbnail(axis, image, (k, count - 0.5), (0, -15))
+        thumbnail(axis, image, (-0.5, k), (-15, 0))
+    axis.set_xlabel("predicted class")
+    axis.set_ylabel("label")
     axis.set_title(title, fontsize=10)
     return figure
 
 
-@styled
-def reliability(y: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray) -> Figure:
-    """Draw the accuracy per class with its 95 % interval, and a reliability diagram of the probabilities."""
-    correct, count = probabilities.argmax(1) == y, len(exemplars)
-    figure, ((left, right),) = new_figure(10, max(4.0, 0.3 * count + 1), 1, 2)
-    _draw_class_accuracy(left, y, correct, exemplars)
-    _draw_calibration(right, y, probabilities)
+def _confused_pairs(
+    matrix: np.ndarray, pairs: list[tuple[int, int]], exemplars: np.ndarray, labels: list[str], title: str
+) -> Figure:
+    """Draw an image of the label and of the predicted class of each pair, with how many images are concerned."""
+    rows = -(-len(pairs) // 2)
+    cell = max(text_width(labels[k]) for pair in pairs for k in pair) + 2.6
+    figure, axis = new_sheet(2 * cell + 0.1, 0.7 * rows + 0.5)
+    axis.text(0.1, 0.2, f"{title}; the most frequent confusions, label → predicted class:", va="center")
+    for place, (i, j) in enumerate(pairs):
+        left, top = 0.1 + cell * (place // rows), 0.7 * (place % rows) + 0.45
+        show(axis, exemplars[i], left, top, 0.6)
+        show(axis, exemplars[j], left + 0.85, top, 0.6)
+        axis.text(left + 0.725, top + 0.3, "→", ha="center", va="center")
+        text = f"{labels[i]} → {labels[j]}\n{matrix[i, j]} of {plural(matrix[i].sum(), 'image')}"
+        axis.text(left + 1.55, top + 0.3, text, va="center", fontsize=9)
     return figure
 
 
-def _draw_class_accuracy(axis, y: np.ndarray, correct: np.ndarray, exemplars: np.ndarray) -> None:
-    count = len(exemplars)
-    axis.set_yticks(range(count), [""] * count)
-    axis.set_ylim(count - 0.5, -0.5)
-    for k in np.unique(y):
-        result = accuracy(correct[y == k].sum(), (y == k).sum())
-        axis.plot(result["interval"], (k, k), color=VALIDATION, linewidth=3, alpha=0.35)
-        axis.plot(result["accuracy"], k, "o", color=VALIDATION)
-    for k, image in enumerate(exemplars):
-        thumbnail(axis, image, (0, k), (-14, 0), ("axes fraction", "data"))
-    overall = accuracy(correct.sum(), len(y))
+@styled
+def reliability(y: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray, classes: Sequence[str]) -> Figure:
+    """Draw the accuracy per class with its 95 % interval, and a reliability diagram of the probabilities.
+
+    Of more than 30 classes, the worst twenty and a histogram are drawn.
+    """
+    correct, labels = probabilities.argmax(1) == y, class_labels(classes)
+    counts = np.bincount(y, minlength=len(labels))
+    hits = np.bincount(y[correct], minlength=len(labels))
+    shown = np.arange(len(labels))
+    if len(labels) <= MANY:
+        figure, axes = new_figure(10, max(4.0, 0.36 * len(shown) + 1), 1, 2)
+    else:
+        rate = np.divide(hits, counts, out=np.full(len(labels), np.inf), where=counts > 0)
+        shown = np.lexsort((-counts, rate))[:WORST]
+        figure, axes = new_figure(13, 0.36 * len(shown) + 1, 1, 3)
+        _draw_accuracy_histogram(axes[0, 1], rate[counts > 0])
+    _draw_class_accuracy(axes[0, 0], hits, counts, shown, exemplars, labels)
+    _draw_calibration(axes[0, -1], y, probabilities)
+    return figure
+
+
+def _draw_class_accuracy(axis, hits, counts, shown, exemplars: np.ndarray, labels: list[str]) -> None:
+    axis.set_yticks(range(len(shown)), [labels[k] for k in shown])
+    axis.tick_params(axis="y", length=0, pad=28)  # room for the images
+    axis.set_ylim(len(shown) - 0.5, -0.5)
+    for row, k in enumerate(shown):
+        thumbnail(axis, exemplars[k], (0, row), (-15, 0), ("axes fraction", "data"))
+        if counts[k]:
+            result = accuracy(hits[k], counts[k])
+            axis.plot(result["interval"], (row, row), color=VALIDATION, linewidth=3, alpha=0.35)
+            axis.plot(result["accuracy"], row, "o", color=VALIDATION)
+    overall = accuracy(hits.sum(), counts.sum())
     axis.axvspan(*overall["interval"], color=NOTE, alpha=0.15, linewidth=0)
-    axis.set_title(f"all classes (grey): {format_accuracy(overall)}", fontsize=10)
+    worst = "" if len(shown) == len(labels) else f"the worst {len(shown)} of {len(labels):,} classes\n"
+    axis.set_title(f"{worst}all classes (grey): {format_accuracy(overall)}", fontsize=10)
     axis.xaxis.set_major_formatter(PercentFormatter(1))
     axis.set_xlabel("accuracy, 95 % interval")
-    axis.set_ylabel("class", labelpad=24)
+
+
+def _draw_accuracy_histogram(axis, rate: np.ndarray) -> None:
+    axis.hist(rate, np.linspace(0, 1, 21), color=VALIDATION)
+    axis.xaxis.set_major_formatter(PercentFormatter(1))
+    axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel("accuracy of a class")
+    axis.set_ylabel("classes")
+    axis.set_title(f"{np.count_nonzero(rate == 1):,} of {len(rate):,} classes without errors", fontsize=10)
 
 
 def _draw_calibration(axis, y: np.ndarray, probabilities: np.ndarray) -> None:
-    confidence, bin_accuracy, counts = calibration_bins(probabilities, y)
+    """Draw the accuracy per bin of confidence, with its interval; of few images, in few bins."""
+    confidence, bin_accuracy, counts = calibration_bins(probabilities, y, int(np.clip(len(y) // 20, 2, 10)))
     axis.plot((0, 1), (0, 1), "--", color=NOTE, label="perfectly calibrated")
-    axis.plot(confidence, bin_accuracy, color=VALIDATION)
-    area = 20 + 280 * counts / counts.sum()
-    axis.scatter(confidence, bin_accuracy, area, color=VALIDATION, alpha=0.6, label="bins (area: number of images)")
+    intervals = [
+        accuracy(round(correct), n)["interval"] for correct, n in zip(bin_accuracy * counts, counts, strict=True)
+    ]
+    axis.vlines(confidence, *np.transpose(intervals), color=VALIDATION, linewidth=3, alpha=0.35, label="95 % interval")
+    area = 20 + 180 * counts / counts.sum()
+    axis.scatter(confidence, bin_accuracy, area, color=VALIDATION, label="images by confidence (area: how many)")
     for bound in (axis.xaxis, axis.yaxis):
         bound.set_major_formatter(PercentFormatter(1))
     axis.set_xlabel("confidence (probability of the predicted class)")
     axis.set_ylabel("accuracy")
-    axis.legend(loc="lower right")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), fontsize=8)
 
 
 @styled
 def prediction(
-    image: np.ndarray, model_input: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray, classes: Sequence[str]
-) -> Figure:
+    image: np.ndarray, model_input: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray,
+    classes: Sequence[str], photo: np.ndarray | None = None,
+) -> Figure:  # fmt: skip
     """Draw an image, what the model sees of it, and its five most probable classes.
 
     Args:
         image: uint8 (H, W).
         model_input: float (S, S) in [0, 1].
         probabilities: float (C,).
+        photo: uint8 (h, w) or (h, w, 3), of which the image was made, to be drawn beside it.
     """
-    top = np.argsort(-probabilities, kind="stable")[:5]
-    figure, axes = new_figure(9, 1.7, 1, 2 + len(top), bare=True)
-    show(axes[0, 0], image, "the image")
-    show(axes[0, 1], model_input, "model input")
-    for axis, k in zip(axes[0, 2:], top, strict=True):
-        show(axis, exemplars[k], f"{class_name(k, classes)}: {probabilities[k]:.1%}")
+    top, labels = np.argsort(-probabilities, kind="stable")[:5], class_labels(classes)
+    inputs = [(image, "image"), (model_input, "model input")]
+    if photo is not None:
+        inputs = [(photo, "photo"), (image, "prepared"), inputs[1]]
+    answers = [(exemplars[k], f"{labels[k]}\n{probabilities[k]:.1%}") for k in top]
+    cell, gap = 1.3, 0.3
+    figure, axis = new_sheet(cell * (len(inputs) + len(answers)) + gap, 1.7)
+    for place, (picture, title) in enumerate([*inputs, *answers]):
+        left = cell * place + (gap if place >= len(inputs) else 0)
+        show(axis, picture, left + 0.1, 0.5, 1.1, title)
     return figure

@@ -267,6 +267,13 @@ def test_a_summary_of_many_sizes_names_the_six_most_frequent(tmp_path):
     assert "  sizes: 28×28 (5), 10×3 (2), 10×4 (2), 10×5 (2), 10×6 (2), 10×7 (2) and 2 others" in text.splitlines()
 
 
+def test_a_summary_of_many_classes_names_those_with_the_fewest_images(raw, paper, tmp_path):
+    folder = raw({f"k{k:02}": paper(3 if k == 7 else 4 + k % 2, k) for k in range(31)})
+    text = format_summary(preprocess(open_source(folder), tmp_path / "data.npz"))
+    counts = "3 to 5, median 4; the fewest: k07 3, k00 4, k02 4, k04 4, k06 4, k08 4"
+    assert f"  images per class: {counts}" in text.splitlines()
+
+
 def test_what_changed_is_made_again_and_what_did_not_is_kept(raw, paper, tmp_path, capsys):
     folder, npz = raw({"a": paper(2), "b": paper(2, 1)}), tmp_path / "data.npz"
     preprocess(open_source(folder), npz)

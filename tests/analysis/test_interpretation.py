@@ -96,4 +96,4 @@ def test_tsne_keeps_classes_together(trained):
     assert points.shape == (len(val), 2)
     distance = ((points[:, None] - points) ** 2).sum(2) + np.diag(np.full(len(val), np.inf))
     assert (val.y[distance.argmin(1)] == val.y).mean() > 0.6
-    plots.plot_embedding(points, val.y, classifier.predict(val), plots.exemplars(val.x, val.y, 12))
+    plots.plot_embedding(points, val.y, classifier.predict(val), plots.exemplars(val.x, val.y, 12), val.classes)

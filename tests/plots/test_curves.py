@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 
 import plots
 
@@ -14,7 +13,7 @@ UNVALIDATED = [row | {"val_loss": None, "val_accuracy": None} for row in HISTORY
 def test_curves_mark_the_epoch_that_is_kept(drawable):
     figure = drawable(plots.curves(HISTORY, epochs=10))
     labels = [line.get_label() for line in plots.curves(HISTORY, augmented=False).axes[0].lines]
-    assert labels[0] == "training" and figure.axes[0].lines[0].get_label() == "training (augmented)"
+    assert labels[1] == "training" and figure.axes[0].lines[1].get_label() == "training (augmented)"
     assert [axis.get_ylabel() for axis in figure.axes] == ["loss", "accuracy", "learning rate", "seconds"]
     title = "epoch 2 is kept: 90.00% (80.00% to 95.00%)\nthe highest validation accuracy"
     assert figure.axes[1].get_title() == title
@@ -36,40 +35,23 @@ def test_curves_without_validation(drawable):
     assert figure.axes[0].get_title() == "epoch 3 of 3, 6 s"
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """Let time stand still but for what the returned list adds to it, in seconds."""
-    seconds = [100.0]
-    monkeypatch.setattr("time.perf_counter", lambda: sum(seconds))
-    return seconds
+def test_lines_are_off_the_frame_and_fill_it_whatever_the_interval(drawable):
+    figure = drawable(plots.curves([row | {"val_low": 0.01} for row in HISTORY]))
+    for axis in figure.axes[:2]:
+        low, high = axis.get_ylim()
+        values = np.concatenate([line.get_ydata() for line in axis.lines])
+        assert low < values.min() and values.max() < high and axis.get_legend() is None
+        assert axis.get_xlim()[0] < 1 and axis.get_xlim()[1] > 3
+    assert figure.axes[1].get_ylim()[0] > 0.4
+    (legend,) = figure.legends  # outside the axes
+    names = ["validation (n = 50)", "training (augmented)", "95 % interval"]
+    assert [text.get_text() for text in legend.get_texts()] == names
 
 
-def test_live_curves_redraw_in_place_and_are_saved(tmp_path, monkeypatch, clock):
-    shown = []
-    live = plots.LiveCurves(epochs=4)
-    monkeypatch.setattr(live, "_update", lambda png: (shown.append(png), clock.append(1.0)))  # it takes a second
-    live(HISTORY[:1], tmp_path)
-    assert (tmp_path / "curves.png").read_bytes() == shown[0]  # of a run that is stopped, too
-    clock.append(29.5)
-    live(HISTORY[:2], tmp_path)
-    assert len(shown) == 1  # too early to be drawn again
-    clock.append(0.6)
-    live(HISTORY[:2], tmp_path)
-    assert len(shown) == 2
-    live(HISTORY + HISTORY[2:], tmp_path)  # the last epoch is always drawn
-    assert len(shown) == 3 and (tmp_path / "curves.png").read_bytes() == shown[-1] != shown[0]
-    assert all(png.startswith(b"\x89PNG") for png in shown)
-
-
-def test_live_curves_without_a_notebook_are_saved(tmp_path):
-    plots.LiveCurves(epochs=3)(HISTORY, tmp_path)
-    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_live_curves_without_a_record_are_saved_nowhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    plots.LiveCurves(epochs=3)(HISTORY, None)
-    assert list(tmp_path.iterdir()) == []
+def test_a_single_epoch_can_be_seen(drawable):
+    figure = drawable(plots.curves(HISTORY[:1]))
+    assert all(line.get_marker() != "None" for axis in figure.axes[:3] for line in axis.lines)
+    assert [tick for tick in figure.axes[2].get_xticks() if 0.4 <= tick <= 1.6] == [1]
 
 
 def test_runs_are_compared(drawable):

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 import plots
 from analysis.audit import Issue
@@ -9,21 +10,40 @@ def images(axis) -> list[np.ndarray]:
     return [np.asarray(image.get_array()) for image in axis.get_images()]
 
 
+def texts(axis) -> list[str]:
+    return [text.get_text() for text in axis.texts if text.get_text()]
+
+
 def test_samples_have_a_row_per_class(drawn, drawable):
-    figure = drawable(plots.samples(drawn.x, drawn.y, drawn.classes, per_class=4))
-    assert len(figure.axes) == 60 and all(len(images(axis)) == 1 for axis in figure.axes)
-    assert figure.axes[0].get_title() == "mean"
-    assert figure.axes[5].texts[0].get_text() in ("1  (n = 40)", "学  (n = 40)")  # the name if a font has it
-    np.testing.assert_array_equal(images(figure.axes[5])[0], drawn.x[drawn.y == 1].mean(0).astype(np.uint8))
-    row = [images(axis)[0].tobytes() for axis in figure.axes[6:10]]
-    assert len(set(row)) == 4 and set(row) <= {image.tobytes() for image in drawn.x[drawn.y == 1]}
+    names = [f"n{k}" for k in range(12)]
+    (axis,) = drawable(plots.samples(drawn.x, drawn.y, names, per_class=4)).axes
+    assert texts(axis) == ["n0  (n = 40)", "mean", *[f"{name}  (n = 40)" for name in names[1:]]]
+    mean, *row = images(axis)[5:10]
+    np.testing.assert_array_equal(mean, drawn.x[drawn.y == 1].mean(0).astype(np.uint8))
+    shown = [image.tobytes() for image in row]
+    assert len(set(shown)) == 4 and set(shown) <= {image.tobytes() for image in drawn.x[drawn.y == 1]}
 
 
 def test_a_class_with_few_images_leaves_gaps(drawn, drawable):
     few = CharDataset(drawn.x[38:42], drawn.y[38:42], classes=["a", "b", "none"])
-    figure = drawable(plots.samples(few.x, few.y, few.classes, per_class=5))
-    assert [len(images(axis)) for axis in figure.axes] == [1, 1, 1, 0, 0, 0] * 2 + [0] * 6
-    assert figure.axes[12].texts[0].get_text() == "none  (n = 0)"
+    (axis,) = drawable(plots.samples(few.x, few.y, few.classes, per_class=5)).axes
+    assert len(images(axis)) == 3 + 3 and texts(axis)[-1] == "none  (n = 0)"
+
+
+@pytest.mark.parametrize(("count", "shown", "title"), [
+    (31, range(31), "31 classes: a typical image of each (1 to 2 images per class)"),
+    (7356, None, "150 of 7,356 classes, evenly spaced: a typical image of each (1 to 2 images per class)"),
+])  # fmt: skip
+def test_many_classes_have_an_image_each(drawable, count, shown, title):
+    y = np.concatenate([np.arange(count), [5, 0]])
+    x = (y % 251).astype(np.uint8)[:, None, None].repeat(8, 1).repeat(9, 2)
+    figure = drawable(plots.samples(x, y, [f"k{k}" for k in range(count)]))
+    (axis,) = figure.axes
+    *labels, last = texts(axis)
+    assert last == title and figure.get_size_inches().max() < 13
+    assert len(labels) == len(images(axis)) == min(count, 150)
+    assert (labels[0], labels[-1]) == ("k0", f"k{count - 1}")
+    assert [image[0, 0] for image in images(axis)] == [int(label[1:]) % 251 for label in labels]
 
 
 def test_exemplars_are_images_of_their_class(drawn):
@@ -43,11 +63,16 @@ def test_an_exemplar_is_the_image_nearest_to_the_mean_of_its_class():
 def test_augmented_images_are_beside_their_originals(drawn, drawable):
     ink = 1 - drawn.x / 255.0
     variants = np.stack([ink[3:6], ink[6:9], ink[9:12], ink[12:15]], axis=1)
-    figure = drawable(plots.augmented(ink[:3], variants))
-    assert [figure.axes[k].get_title() for k in (0, 5)] == ["original", ""] and len(figure.axes) == 15
-    assert figure.axes[1].get_title(loc="left") == "augmented …"
-    np.testing.assert_array_equal(images(figure.axes[5])[0], 1 - ink[1])
-    np.testing.assert_array_equal(images(figure.axes[7])[0], 1 - ink[7])
+    (axis,) = drawable(plots.augmented(ink[:3], variants)).axes
+    assert texts(axis) == ["original", "augmented"] and len(images(axis)) == 15
+    np.testing.assert_array_equal(images(axis)[5], 1 - ink[1])
+    np.testing.assert_array_equal(images(axis)[7], 1 - ink[7])
+
+
+def test_twelve_rows_of_augmented_images_are_drawn_at_most(drawn):
+    ink = 1 - drawn.x / 255.0
+    (axis,) = plots.augmented(ink[:30], np.stack([ink[:30]] * 15, axis=1)).axes
+    assert len(images(axis)) == 12 * 13
 
 
 def test_issues_have_a_row_each(drawn, drawable):
@@ -55,15 +80,16 @@ def test_issues_have_a_row_each(drawn, drawable):
         Issue("identical", [4, 7], ["1/a", "2/b"], ["1", "2"], across_classes=True),
         Issue("few_images", [], [], ["1"], note="3"),
     ]
-    figure = drawable(plots.issues(drawn.x, found))
-    assert [axis.get_title() for axis in figure.axes] == ["1/a", "2/b"]
-    assert figure.axes[0].texts[0].get_text() == found[0].title.replace(" in ", "\nin ") != found[0].title
-    np.testing.assert_array_equal(images(figure.axes[1])[0], drawn.x[7])
+    (axis,) = drawable(plots.issues(drawn.x, found)).axes
+    title, *files = texts(axis)
+    assert files == ["1/a", "2/b"] and title.replace("\n", " ") == found[0].title
+    assert max(map(len, title.split("\n"))) <= 26
+    np.testing.assert_array_equal(images(axis)[1], drawn.x[7])
     assert plots.issues(drawn.x, found[1:]) is None and plots.issues(drawn.x, []) is None
 
 
 def test_twelve_issues_of_six_images_are_drawn_at_most(drawn):
     found = [Issue("near_duplicate", list(range(k, k + 9)), list("abcdefghi"), ["1"]) for k in range(15)]
-    figure = plots.issues(drawn.x, found)
-    assert len(figure.axes) == 12 * 6 and [axis.get_title() for axis in figure.axes[:6]] == list("abcdef")
-    np.testing.assert_array_equal(images(figure.axes[71])[0], drawn.x[16])
+    (axis,) = plots.issues(drawn.x, found).axes
+    assert len(images(axis)) == 12 * 6 and texts(axis)[1:7] == list("abcdef")
+    np.testing.assert_array_equal(images(axis)[71], drawn.x[16])

@@ -1,0 +1,43 @@
+"""Training curves that are redrawn in the notebook while a run goes on."""
+
+import io
+import time
+from pathlib import Path
+
+import plots
+from common.files import write_atomically
+
+
+class LiveCurves:
+    """A callback of `fit` that redraws the curves in place, in at most 5 % of the run's time, and saves them.
+
+    Args:
+        epochs: of the whole run.
+        augmented: see `plots.curves`.
+    """
+
+    def __init__(self, epochs: int, augmented: bool = True):
+        from IPython.display import Pretty, display
+
+        self.epochs, self.augmented, self._next = epochs, augmented, 0.0
+        # Shown before the progress bar, which it would otherwise cut in two.
+        self._display = display(Pretty("The curves appear after the first epoch."), display_id=True)
+
+    def __call__(self, history: list[dict], folder: Path | None) -> None:
+        is_last = len(history) == self.epochs
+        start = time.perf_counter()
+        if start < self._next and not is_last:
+            return
+        buffer = io.BytesIO()
+        plots.curves(history, self.epochs, self.augmented).savefig(buffer)
+        png = buffer.getvalue()
+        if folder:  # also of a run that will be interrupted
+            write_atomically(folder / "curves.png", lambda file: file.write(png))
+        self._update(png)
+        self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
+
+    def _update(self, png: bytes) -> None:
+        from IPython.display import Image
+
+        if self._display:  # there is none outside of a notebook
+            self._display.update(Image(png))
