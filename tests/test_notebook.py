@@ -4,6 +4,7 @@ import re
 import statistics
 import sys
 
+import numpy as np
 import papermill
 import pytest
 from conftest import ROOT
@@ -41,7 +42,7 @@ def test_train_and_test_then_test_alone(execute, tmp_path):
     trained = execute()
     accuracy = re.search(r"accuracy    ([\d.]+%) \(", trained)[1]
     assert "480 images of 12 classes" in trained and str(tmp_path / "save/LeNet_best.ckpt") in trained
-    assert "no earlier run was tested on these images" in trained
+    assert "no earlier run was evaluated on these images" in trained
     assert "C3: 16 feature maps, 5×5, each sees all of S2" in trained
     (folder,) = (tmp_path / "record").iterdir()
     assert {"curves.png", "audit.json", "predictions.csv"} <= {path.name for path in folder.iterdir()}
@@ -57,9 +58,9 @@ def test_train_alone(execute, raw, drawn, tmp_path):
     parts |= {f"test/{k}": drawn.x[drawn.y == k][:5] for k in range(3)}
     options = {"raw_data_path": str(raw(parts, "parts")), "own_image": str(tmp_path / "parts/test/2/1.bmp")}
     text = execute(mode="train", model="ResNet18", stored_size=32, input_size=32, epochs=1, **options)
-    assert "108 images to train on, 12 to validate, 15 to test" in text and "measured on 15 images" in text
+    assert "108 images to train on, 12 to validate, 15 to test" in text and "measured on the 15 test images" in text
     assert "identical in train and test: 15" in text
-    assert "accuracy on held-out images" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
+    assert "test accuracy, with" not in text and (tmp_path / "save/ResNet18_best.ckpt").exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows allows no such names")
@@ -92,12 +93,26 @@ def test_names_of_any_kind(execute, raw, drawn, tmp_path):
 
 
 def test_a_run_of_the_report(execute, tmp_path):
-    run = json.loads((ROOT / "configs/8a7e8d55.json").read_text()) | {
-        "epoches": 1, "record_path": str(tmp_path / "record"), "save_path": str(tmp_path / "save\\report.ckpt"),
-    }  # fmt: skip
+    run = json.loads((ROOT / "configs/8a7e8d55.json").read_text()) | {"epoches": 2}
     (tmp_path / "run.json").write_text(json.dumps(run))
-    assert "run 8a7e8d55: LeNet, batch size 32" in execute(config_path=str(tmp_path / "run.json"))
-    assert (tmp_path / "save/report.ckpt").exists()
+    text = execute(config_path=str(tmp_path / "run.json"))
+    assert "run 8a7e8d55: LeNet, batch size 32" in text and "run.json, but for what the notebook sets: raw_data" in text
+    assert (tmp_path / "save/LeNet_best.ckpt").exists()
+
+
+def test_a_users_own_parts_are_used(execute, raw, drawn, tmp_path):
+    np.savez(
+        tmp_path / "own.npz", x_train=drawn.x[::2], y_train=drawn.y[::2], x_val=drawn.x[1::4], y_val=drawn.y[1::4],
+        x_test=drawn.x[3::4], y_test=drawn.y[3::4],
+    )  # fmt: skip
+    text = execute(raw_data_path=str(tmp_path / "own.npz"))
+    assert "240 images to train on, 120 to validate, 120 to test" in text and "test accuracy, with its 95 %" in text
+
+
+def test_a_mistyped_parameter_stops_before_anything_is_read(execute, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError, match="unknown parameter 'epoch': did you mean 'epochs'"):
+        execute(epoch=5)
+    assert not (tmp_path / "data.npz").exists()
 
 
 def test_its_form():
