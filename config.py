@@ -46,7 +46,7 @@ def _from_recipe(low: float | None = None, high: float | None = None, choices: t
     return _setting(None, low, high, choices)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Config:
     """The parameters of a run. A parameter that is left out or None takes the value of the recipe.
 
@@ -98,9 +98,9 @@ class Config:
     elastic: float = _from_recipe(0.0, 1.0)  # standard deviation of a 5×5 grid, as a fraction of half the side
     hash_id: str | None = None  # 8 hex digits over `identity`; the report's runs keep theirs
 
-    def __new__(cls, **values):
+    def __new__(cls, *values, **named):
         valid = [one.name for one in fields(cls)]
-        for name in values:
+        for name in named:
             if name not in valid:
                 raise InputError(f"unknown parameter {name!r:.100}: {did_you_mean(name, valid)}")
         return super().__new__(cls)

@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import os
 import platform
 import re
 import subprocess
@@ -17,6 +18,7 @@ import torch
 from common.files import append, storage_error, write_json, write_text
 from config import Config
 
+THREAD_VARIABLES = ("OMP_", "GOMP_", "KMP_", "MKL_")
 logger = logging.getLogger("fit_char")
 
 
@@ -29,6 +31,7 @@ def environment(device: torch.device) -> dict:
         "device": str(device),
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
+        "thread_settings": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(THREAD_VARIABLES)},
         "git_revision": _git_revision(),
     }
 

@@ -17,6 +17,7 @@ from training.backend import Backend, deterministic, keep_freed_memory
 from training.evaluation import predict_logits, score
 from training.interrupt import deferred_interrupt
 from training.optimizer import flatten_parameters, learning_rate, make_ema, make_optimizer
+from training.waiting import WaitingThreads, considerate_threads
 
 
 class Trainer:
@@ -56,6 +57,7 @@ class Trainer:
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
         self._forward = backend.training_forward(model, self.device)
         self.temperature = 1.0
+        self._threads: WaitingThreads | None = None
         self.on_epoch_end: list[Callable[[Trainer], object]] = []
         self.on_run_end: list[Callable[[Trainer], object]] = []
 
@@ -70,7 +72,10 @@ class Trainer:
         if self.device.type == "cpu":
             keep_freed_memory()
         failure = None
-        with preserve_random_state(self.device), deterministic(repeatable), deferred_interrupt() as interrupt:
+        with (
+            preserve_random_state(self.device), deterministic(repeatable), deferred_interrupt() as interrupt,
+            considerate_threads(self.device) as self._threads,
+        ):  # fmt: skip
             try:
                 while len(self.history) < self.epochs and not interrupt.is_set():
                     self._run_epoch(interrupt)
@@ -149,6 +154,8 @@ class Trainer:
             losses.append(loss)
             counts.append(len(labels))
             correct += batch_correct
+            if self._threads:
+                self._threads.look()
             if interrupt.is_set():
                 break
         epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)

@@ -1,0 +1,64 @@
+import threading
+
+import pytest
+import torch
+
+from training import waiting
+from training.waiting import WaitingThreads, considerate_threads
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Let time and the wait for a core be what the returned dict says, in seconds, on two cores."""
+    values = {"now": 0.0, "delay": 0.0}
+    for name in waiting.OF_THE_USER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
+    monkeypatch.setattr("time.perf_counter", lambda: values["now"])
+    monkeypatch.setattr(waiting, "_core_delay", lambda: values["delay"])
+    return values
+
+
+def holders() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if "hold_threads" in thread.name]
+
+
+def test_threads_stop_spinning_once_they_wait_for_a_core(machine, capsys):
+    with considerate_threads(torch.device("cpu")) as threads:
+        for now, delay, held in ((0.1, 0.1, 0), (0.3, 0.02, 0), (1.3, 0.05, 0), (2.3, 0.3, 1), (3.3, 2.0, 1)):
+            machine.update(now=now, delay=delay)
+            threads.look()
+            assert len(holders()) == held, now
+        (holder,) = holders()
+    holder.join(10)
+    assert not holders(), "they spin again"
+    assert capsys.readouterr().out.count("Other processes use the cores") == 1
+
+
+@pytest.mark.parametrize("name", waiting.OF_THE_USER)
+def test_what_the_user_has_set_stays(machine, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    threads = WaitingThreads()
+    machine.update(now=1.0, delay=1.0)
+    threads.look()
+    assert not holders()
+
+
+def test_on_a_gpu_there_is_nothing_to_do():
+    with considerate_threads(torch.device("cuda")) as threads:
+        assert threads is None
+
+
+def test_the_wait_for_a_core_is_known():
+    before = waiting._core_delay()
+    assert 0 <= before <= waiting._core_delay()
+
+
+def test_results_are_the_same(machine):
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.rand(2, 300, 300, generator=generator)
+    before = a @ b
+    with considerate_threads(torch.device("cpu")) as threads:
+        machine.update(now=1.0, delay=1.0)
+        threads.look()
+        assert holders() and torch.equal(a @ b, before)
