@@ -119,7 +119,7 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
         log.info("%s is up to date.\n%s", path, format_summary(former))
         return former
     if former is not None:
-        log.info("%s was made from other images or settings: it is made again.", path)
+        log.info("%s was made from other images or settings and is replaced.", path)
     arrays, summary = _read_source(source, size)
     summary["fingerprint"] = stamp
     arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Run out of disk at every size, and write to a read-only folder: one clear error, and the former files stay whole.
+"""Run out of disk at every size, and write to a read-only folder: one clear error, and the former files are intact.
 
     python -m benchmarks.disk
 
@@ -30,7 +30,7 @@ from readers.source import Sample
 
 
 class ChangedSource(DrawnSource):
-    """240 drawn characters, of which data.npz is made anew every time."""
+    """240 drawn characters, from which every run makes its own data.npz."""
 
     def stamp(self) -> object:
         return os.urandom(8)

@@ -72,7 +72,7 @@ def main():
         part = max(speed["ours"], speed.get("ours, compiled", 0)) * OPERATIONS / rate
         summary[f"ResNet18, batches of {batch}"] = speed | {"part of the matrix rate": part}
     summary["LeNet"] = run("speed", "lenet", *(few if quick else []), *ours)["images_per_second"]
-    summary["LeNet, where the data are"] = streaming(device, 240 if quick else 100_000)
+    summary["LeNet, data streamed or resident"] = streaming(device, 240 if quick else 100_000)
     for model in () if quick else ("LeNet", "ResNet18"):
         result = run("time_to_accuracy", f"time-{model}", options.images, "--model", model)
         summary[f"{model}, seconds to the report's accuracy"] = result["ours_seconds"]

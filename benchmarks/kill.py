@@ -146,7 +146,7 @@ def run_and_kill(folder: Path, seconds: float, rng: random.Random) -> Counter[st
 
 def main():
     parser = make_parser(__doc__, "kill.json")
-    parser.add_argument("--runs", type=int, default=100, help="that were killed, went on, and ended")
+    parser.add_argument("--runs", type=int, default=100, help="that were killed, resumed and finished")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     rng, kills, runs, count = random.Random(options.seed), Counter(), 0, 0
@@ -165,7 +165,7 @@ def main():
             kills += own
             if own:
                 runs += 1
-            print(f"\r{kills.total()} kills, {runs} runs that went on, all ended alike", end="", flush=True)
+            print(f"\r{kills.total()} kills, {runs} resumed runs, all with the same weights", end="", flush=True)
     print("\n" + "\n".join(f"  killed {moment}: {count}" for moment, count in kills.items()))
     write_figures(options, "cpu", kills=kills, runs=runs)
 

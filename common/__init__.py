@@ -1,4 +1,4 @@
-"""What every room may use: errors, files, seeds. Importing it checks that no other file stands in the place of ours."""
+"""What every room may use: errors, files, seeds. Importing it checks that no other file shadows ours."""
 
 import sys
 from importlib.util import find_spec

@@ -16,7 +16,7 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
 
     Args:
         history: what `fit` returns: a dict per epoch.
-        epochs: of the whole run, if it is still going on.
+        epochs: of the whole run, if it has not ended.
         augmented: whether the training images were, which is why their accuracy may be lower than validation accuracy.
     """
     figure, axes = new_figure(10, 5, 2, 2, sharex=True, height_ratios=[3, 1])

@@ -155,9 +155,9 @@ def _place(rng, strokes, n, size):
 
 
 def _ink(canvas, images, start, end):
-    """Join pixels int64 (m, 2), x and y, by lines one pixel wide in these images (m,) of canvas uint8 (N, size, size).
+    """Draw lines one pixel wide from start to end, pixels int64 (m, 2), x and y, in these images (m,) of a canvas.
 
-    What lies outside the frame is lost.
+    The canvas is uint8 (N, size, size). What lies outside the frame is lost.
     """
     size = canvas.shape[1]
     delta = end - start

@@ -282,7 +282,7 @@ def test_what_changed_is_made_again_and_what_did_not_is_kept(raw, paper, tmp_pat
     assert npz.stat().st_mtime_ns == first and f"{npz} is up to date.\n4 images of" in capsys.readouterr().out
     Image.fromarray(paper(1, 5)[0]).save(folder / "a/3.bmp")
     assert preprocess(open_source(folder), npz)["images"]["a"] == 3
-    assert "was made from other images or settings: it is made again." in capsys.readouterr().out
+    assert "was made from other images or settings and is replaced." in capsys.readouterr().out
     preprocess(open_source(folder), npz, size=32)
     with np.load(npz) as data:
         assert data["x"].shape == (5, 32, 32)

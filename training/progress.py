@@ -13,7 +13,7 @@ class ProgressBar:
     Args:
         name: of the run.
         epochs: of the whole run.
-        done: epochs that an interrupted run has taken before.
+        done: epochs that were trained before an interrupt.
     """
 
     def __init__(self, name: str, epochs: int, done: int = 0):
