@@ -219,9 +219,11 @@ def _format_counts(images: dict[str, int], most: int = 30) -> str:
     if len(images) <= most:
         return ", ".join(f"{name} {n}" for name, n in images.items())
     ascending = sorted(images, key=lambda name: images[name])
+    least, median, largest = (images[ascending[place]] for place in (0, len(images) // 2, -1))
+    if least == largest:
+        return str(least)
     fewest = ", ".join(f"{name} {images[name]}" for name in ascending[:6])
-    median, largest = (images[ascending[place]] for place in (len(images) // 2, -1))
-    return f"{images[ascending[0]]} to {largest}, median {median}; the fewest: {fewest}"
+    return f"{least} to {largest}, median {median}; the fewest: {fewest}"
 
 
 def format_summary(summary: dict) -> str:

@@ -50,13 +50,14 @@ def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int
     indices = _indices_per_class(y, len(classes))
     labels = [f"{name}  (n = {len(own)})" for name, own in zip(class_labels(classes), indices, strict=True)]
     left = max(map(text_width, labels)) + 0.3
-    figure, axis = new_sheet(left + cell * (per_class + 1) + 0.2, cell * len(classes) + 0.4)
+    columns = min(per_class, max(map(len, indices)))
+    figure, axis = new_sheet(left + cell * (columns + 1) + 0.2, cell * len(classes) + 0.4)
     for k, own in enumerate(indices):
         top = cell * k + 0.3
         axis.text(left - 0.1, top + side / 2, labels[k], ha="right", va="center", fontsize=9)
         if len(own):
             show(axis, x[own].mean(0).astype(np.uint8), left, top, side, "" if k else "mean")
-        for column, i in enumerate(rng.permutation(own)[:per_class], 1):
+        for column, i in enumerate(rng.permutation(own)[:columns], 1):
             show(axis, x[i], left + 0.1 + cell * column, top, side)
     return figure
 

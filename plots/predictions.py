@@ -105,7 +105,7 @@ def _confusion_matrix(shown: np.ndarray, exemplars: np.ndarray, labels: list[str
         axis.text(j, i, shown[i, j], ha="center", va="center", color="white" if shown[i, j] > 0.7 * top else "black")
     axis.set_xticks(range(count), labels, rotation=0 if upright else 90)
     axis.set_yticks(range(count), labels)
-    axis.tick_params(length=0, pad=28)  # room for the images
+    axis.tick_params(length=0, pad=31)  # room for the images
     axis.spines[:].set(visible=True, color=NOTE)
     axis.grid(False)
     for k, image in enumerate(exemplars):
@@ -159,7 +159,7 @@ def reliability(y: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray,
 
 def _draw_class_accuracy(axis, hits, counts, shown, exemplars: np.ndarray, labels: list[str]) -> None:
     axis.set_yticks(range(len(shown)), [labels[k] for k in shown])
-    axis.tick_params(axis="y", length=0, pad=28)  # room for the images
+    axis.tick_params(axis="y", length=0, pad=31)  # room for the images
     axis.set_ylim(len(shown) - 0.5, -0.5)
     for row, k in enumerate(shown):
         thumbnail(axis, exemplars[k], (0, row), (-15, 0), ("axes fraction", "data"))

@@ -272,6 +272,9 @@ def test_a_summary_of_many_classes_names_those_with_the_fewest_images(raw, paper
     text = format_summary(preprocess(open_source(folder), tmp_path / "data.npz"))
     counts = "3 to 5, median 4; the fewest: k07 3, k00 4, k02 4, k04 4, k06 4, k08 4"
     assert f"  images per class: {counts}" in text.splitlines()
+    same = raw({f"k{k:02}": paper(2, k) for k in range(31)}, "same")
+    summary = format_summary(preprocess(open_source(same), tmp_path / "same.npz"))
+    assert "  images per class: 2" in summary.splitlines()
 
 
 def test_what_changed_is_made_again_and_what_did_not_is_kept(raw, paper, tmp_path, capsys):
