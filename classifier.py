@@ -167,6 +167,9 @@ class CNNClassifier:
         return make_loader(images, self.input_spec_, self.config, self.device, training, augment)
 
     def _check(self, images: CharDataset) -> None:
+        if not isinstance(images, CharDataset):
+            what = type(images).__name__
+            raise InputError(f"images and labels belong together: give CharDataset(x, y, classes=…), not {what}")
         if not len(images):
             raise InputError(f"there are no images (source: {images.source or 'unnamed'})")
         if images.classes != self.classes_:
@@ -202,29 +205,29 @@ class CNNClassifier:
         self.temperature_ *= fit_temperature(logits.numpy(), labels.numpy())
         return self.temperature_
 
-    def predict_proba(self, images: np.ndarray | CharDataset) -> np.ndarray:
+    def predict_proba(self, images) -> np.ndarray:
         """Return the probability of each class, float32 (N, C); rows sum to 1.
 
         Args:
-            images: uint8 (N, H, W), or one image (H, W), of any size, or a dataset. They are prepared as in training:
-                ink dark on light or light on dark, fitted to the training images' size with the aspect kept, or taken
-                as they are if they have that size.
+            images: uint8 (N, H, W), one image (H, W), a dataset, or whatever else `imaging.pictures.grey_images` takes:
+                colour, PIL images, paths, lists of these. They may have any size and ink of either polarity, and are
+                fitted to the training images' size as these were, with the aspect kept.
 
         Raises:
-            InputError: another rank or dtype.
+            InputError: another rank or dtype, or a file that cannot be read.
         """
-        images = as_dataset(images, self.classes_)
+        images = as_dataset(images, self.classes_, self.input_spec_)
         if not len(images):
             return np.zeros((0, len(self.classes_)), np.float32)
         return self._logits(images)[0].softmax(1).numpy()
 
-    def predict(self, images: np.ndarray | CharDataset) -> np.ndarray:
+    def predict(self, images) -> np.ndarray:
         """Return the most probable class of each image, int64 (N,): indices into `classes_`. See `predict_proba`."""
         return self.predict_proba(images).argmax(1)
 
-    def model_input(self, images: np.ndarray | CharDataset, augment: bool = False) -> np.ndarray:
+    def model_input(self, images, augment: bool = False) -> np.ndarray:
         """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
-        loader = self._loader(as_dataset(images, self.classes_), augment=augment)
+        loader = self._loader(as_dataset(images, self.classes_, self.input_spec_), augment=augment)
         return torch.cat([x.cpu() for x, _ in loader])[:, 0].numpy()
 
     def match_style(self, picture: np.ndarray) -> np.ndarray:

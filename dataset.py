@@ -17,6 +17,7 @@ from common.errors import InputError
 from common.files import fingerprint, update_digest
 from imaging.ink import identical_groups
 from imaging.input_spec import InputSpec
+from imaging.pictures import grey_images
 from readers import corrections
 from readers.npz import read_npz
 from readers.source import PARTS, check_arrays
@@ -139,22 +140,19 @@ class CharDataset(Dataset):
         return other
 
 
-def as_dataset(images: np.ndarray | CharDataset, classes: Sequence[str]) -> CharDataset:
-    """Return images uint8 (N, H, W), or one (H, W), as a CharDataset with labels 0; a dataset as it is.
+def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
+    """Return one or several images as a CharDataset with labels 0; a dataset as it is.
 
-    Raises:
-        InputError: another rank or dtype.
+    Args:
+        images: see `imaging.pictures.grey_images`, also for what is raised.
+        classes: names of the classes.
+        spec: what images of different sizes are fitted to.
     """
     if isinstance(images, CharDataset):
         return images
-    x = np.asarray(images)
-    if x.dtype != np.uint8:
-        raise InputError(
-            f"images must be uint8, 0 to 255, not {x.dtype}: convert values in [0, 1] with (x * 255).astype('uint8')"
-        )
-    if x.ndim not in (2, 3) or 0 in x.shape[-2:]:
-        raise InputError(f"images must be (N, H, W) or (H, W), not {x.shape}: convert them to grey first")
-    x = x[None] if x.ndim == 2 else x
+    x = grey_images(images)
+    if isinstance(x, list):
+        x = np.stack([spec.fit(image) for image in x])
     return CharDataset(x, np.zeros(len(x), np.int64), None, classes)
 
 

@@ -50,7 +50,7 @@ def grad_cam(classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray)
 
 def embeddings(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> np.ndarray:
     """Return the output of the penultimate layer for N images, float32 (N, F)."""
-    images, outputs = as_dataset(images, classifier.classes_), []
+    images, outputs = as_dataset(images, classifier.classes_, classifier.input_spec_), []
     for start in range(0, len(images), CHUNK):
         x = _model_input(classifier, images.subset(range(start, min(start + CHUNK, len(images)))))
         penultimate = list(layer_outputs(classifier.model, x).values())[-2]

@@ -55,3 +55,10 @@ def _paper_grey(opaque: np.ndarray) -> int:
     if np.ptp(opaque) > 100:
         return int(np.bincount(opaque).argmax())
     return 0 if np.median(opaque) > 127 else 255
+
+
+def image_to_grey(image: Image.Image) -> np.ndarray:
+    """Return a PIL image of any mode as grey uint8 (H, W)."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG" if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else "TIFF")
+    return decode(buffer.getvalue())[0]

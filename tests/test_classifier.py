@@ -8,6 +8,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torchvision import transforms
 
@@ -375,16 +376,25 @@ def test_the_input_spec_is_measured_on_the_training_images(drawn, quick):
     assert spec.style["dark"] and classifier.match_style(drawn.x[0].repeat(4, 0).repeat(4, 1)).shape == (26, 28)
 
 
+def test_a_colour_picture_gets_one_answer(drawn, quick, tmp_path):
+    classifier = CNNClassifier(quick(), drawn.classes)
+    assert classifier.predict(np.zeros((28, 28, 3), np.uint8)).shape == (1,)
+    large = Image.fromarray(drawn.x[3]).convert("RGB").resize((90, 70))
+    large.save(tmp_path / "a.png")
+    probabilities = classifier.predict_proba([large, drawn.x[0], tmp_path / "a.png"])
+    assert probabilities.shape == (3, 12)
+    np.testing.assert_allclose(probabilities[0], probabilities[2], atol=1e-6)
+    np.testing.assert_allclose(probabilities[1], classifier.predict_proba(drawn.x[0])[0], atol=1e-6)
+
+
 def test_bad_images_are_named_with_the_remedy(drawn, quick):
     classifier = CNNClassifier(quick(), drawn.classes)
     assert error(classifier.predict, drawn.x / 255) == (
         "images must be uint8, 0 to 255, not float64: convert values in [0, 1] with (x * 255).astype('uint8')"
     )
-    assert error(classifier.predict, drawn.x[0, 0]) == (
-        "images must be (N, H, W) or (H, W), not (28,): convert them to grey first"
-    )
-    assert error(classifier.predict, np.zeros((2, 28, 28, 3), np.uint8)) == (
-        "images must be (N, H, W) or (H, W), not (2, 28, 28, 3): convert them to grey first"
+    assert error(classifier.predict, drawn.x[0, 0]).endswith("or in colour (N, H, W, 3) or (H, W, 3), not (28,)")
+    assert error(classifier.fit, drawn.x) == (
+        "images and labels belong together: give CharDataset(x, y, classes=…), not ndarray"
     )
     assert error(classifier.evaluate, drawn.subset([])) == "there are no images (source: drawn for a test)"
     other = CharDataset(drawn.x[:40], drawn.y[:40], classes=["a", "b"])

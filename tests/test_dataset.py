@@ -153,17 +153,13 @@ def test_fitted_images_have_the_size_of_the_models_training_images(drawn):
 
 
 def test_arrays_to_predict_become_a_dataset(drawn):
-    assert as_dataset(drawn, ["a", "b"]) is drawn
+    spec = InputSpec(32, (20, 20))
+    assert as_dataset(drawn, ["a", "b"], spec) is drawn
     for x, shape in ((drawn.x[:3], (3, 28, 28)), (drawn.x[0], (1, 28, 28)), (drawn.x[:0], (0, 28, 28))):
-        images = as_dataset(x, ["a", "b"])
+        images = as_dataset(x, ["a", "b"], spec)
         assert images.shape == shape and images.classes == ["a", "b"] and not images.y.any()
-    assert error(as_dataset, drawn.x[:3] / 255, ["a", "b"]) == (
-        "images must be uint8, 0 to 255, not float64: convert values in [0, 1] with (x * 255).astype('uint8')"
-    )
-    for shape in ((8,), (2, 3, 8, 8), (2, 0, 8)):
-        assert error(as_dataset, np.zeros(shape, np.uint8), ["a", "b"]) == (
-            f"images must be (N, H, W) or (H, W), not {shape}: convert them to grey first"
-        )
+    images = as_dataset([drawn.x[0], drawn.x[1].repeat(2, 0)], ["a", "b"], spec)
+    np.testing.assert_array_equal(images.x, [spec.fit(drawn.x[0]), spec.fit(drawn.x[1].repeat(2, 0))])
 
 
 # ---------------------------------------------------------------------------------------------- load

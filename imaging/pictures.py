@@ -1,0 +1,78 @@
+"""Whatever a user calls an image, or several, as grey images."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from common.errors import InputError
+from imaging.decoding import image_to_grey, read_image
+
+
+def grey_images(images) -> np.ndarray | list[np.ndarray]:
+    """Return one or several images as grey uint8 (N, H, W), or as a list of N arrays uint8 (H, W) if sizes differ.
+
+    Args:
+        images: one of: an array or tensor of uint8 or bool, (H, W), (N, H, W), in colour (H, W, 3), (N, H, W, 3) or
+            (N, 3, H, W), with 4 channels for transparency or 1 for grey; a PIL image of any mode; the path of an image
+            file; a list of such pictures, of any sizes.
+
+    Raises:
+        InputError: another rank or dtype, or a file that cannot be read.
+    """
+    if isinstance(images, torch.Tensor):
+        images = images.numpy(force=True)
+    if isinstance(images, Sequence) and not isinstance(images, str):
+        return _stacked([one for image in images for one in grey_images(image)])
+    if isinstance(images, str | Path):
+        return read_image(images)[None]
+    if isinstance(images, Image.Image):
+        return image_to_grey(images)[None]
+    return _grey_array(np.asarray(images))
+
+
+def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+    """Return images (H, W) as one array if they have one size."""
+    if len({image.shape for image in images}) > 1:
+        return images
+    return np.stack(images) if images else np.zeros((0, 1, 1), np.uint8)
+
+
+def _grey_array(x: np.ndarray) -> np.ndarray:
+    """Return an array of one or several images as uint8 (N, H, W)."""
+    if x.dtype == bool:
+        x = x.astype(np.uint8) * 255
+    if x.dtype != np.uint8:
+        raise InputError(f"images must be uint8, 0 to 255, not {x.dtype}: {_remedy(x)}")
+    is_colour = x.ndim in (3, 4) and x.shape[-1] in (1, 3, 4)
+    if x.ndim == 4 and not is_colour and x.shape[1] in (1, 3, 4):
+        x, is_colour = np.moveaxis(x, 1, -1), True
+    if x.ndim == (3 if is_colour else 2):
+        x = x[None]
+    if x.ndim != (4 if is_colour else 3) or 0 in x.shape[1:]:
+        raise InputError(f"images must be (N, H, W) or (H, W), or in colour (N, H, W, 3) or (H, W, 3), not {x.shape}")
+    if not is_colour:
+        return x
+    if x.shape[-1] == 1:
+        return x[..., 0]
+    return np.stack(list(_from_colour(x))) if len(x) else x[..., 0]
+
+
+def _from_colour(x: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield images uint8 (N, H, W, 3 or 4) as grey uint8 (H, W)."""
+    for image in x:
+        yield image_to_grey(Image.fromarray(np.ascontiguousarray(image)))
+
+
+def _remedy(x: np.ndarray) -> str:
+    """Return how an array of another dtype becomes uint8."""
+    if x.dtype.kind not in "iuf" or not x.size:
+        return "give numbers"
+    low, high = x.min(), x.max()
+    if low >= 0 and high <= 1 and x.dtype.kind == "f":
+        return "convert values in [0, 1] with (x * 255).astype('uint8')"
+    if low >= 0 and 1 < high <= 255:
+        return "convert values in [0, 255] with x.astype('uint8')"
+    return f"its values are from {low:g} to {high:g}; scale them to [0, 255], then use x.astype('uint8')"

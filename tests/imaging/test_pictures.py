@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from common.errors import InputError
+from imaging.pictures import grey_images
+
+RNG = np.random.default_rng(0)
+GREY = RNG.integers(0, 256, (20, 30), dtype=np.uint8)
+COLOUR = np.repeat(GREY[..., None], 3, 2)
+OPAQUE = np.concatenate([COLOUR, np.full((20, 30, 1), 255, np.uint8)], 2)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        GREY, COLOUR, OPAQUE, GREY[..., None], torch.from_numpy(GREY), torch.from_numpy(COLOUR),
+        *(Image.fromarray(GREY).convert(mode) for mode in ("L", "RGB", "RGBA", "LA", "I", "F", "CMYK")),
+    ],
+)  # fmt: skip
+def test_one_picture_is_one_image(image):
+    for given, count in ((image, 1), ([image], 1), ([image, image], 2)):
+        np.testing.assert_array_equal(grey_images(given), [GREY] * count)
+
+
+@pytest.mark.parametrize("batch", [COLOUR[None], np.moveaxis(COLOUR[None], -1, 1), OPAQUE[None], GREY[None, None]])
+def test_batches_in_colour(batch):
+    np.testing.assert_array_equal(grey_images(np.concatenate([batch, 255 - batch])[:1]), [GREY])
+    assert len(grey_images(batch.repeat(5, 0))) == 5 and grey_images(batch[:0]).shape[0] == 0
+
+
+def test_a_colour_picture_of_28_rows_gives_one_image():
+    assert grey_images(np.zeros((28, 28, 3), np.uint8)).shape == (1, 28, 28)
+
+
+def test_colours_are_as_bright_as_pillow_makes_them():
+    red = np.zeros((4, 5, 3), np.uint8)
+    red[..., 0] = 255
+    assert (grey_images(red) == 76).all()
+
+
+def test_paths_and_lists_of_different_sizes(tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "a.png")
+    Image.fromarray(GREY.T).save(tmp_path / "b.png")
+    np.testing.assert_array_equal(grey_images(str(tmp_path / "a.png")), [GREY])
+    several = grey_images([tmp_path / "a.png", str(tmp_path / "b.png"), COLOUR, GREY[:5]])
+    assert isinstance(several, list) and [image.shape for image in several] == [(20, 30), (30, 20), (20, 30), (5, 30)]
+    np.testing.assert_array_equal(several[1], GREY.T)
+
+
+def test_black_and_white():
+    np.testing.assert_array_equal(grey_images(GREY > 127), [np.where(GREY > 127, 255, 0)])
+
+
+@pytest.mark.parametrize(
+    "x, message",
+    [
+        (GREY / 255, "not float64: convert values in [0, 1] with (x * 255).astype('uint8')"),
+        (GREY.astype(int), "not int64: convert values in [0, 255] with x.astype('uint8')"),
+        (GREY.astype(np.float32), "not float32: convert values in [0, 255] with x.astype('uint8')"),
+        (GREY / 127.5 - 1, "not float64: its values are from -1 to 1; scale them to [0, 255], then use"),
+        (GREY.astype(np.int32) * 257, "not int32: its values are from 0 to 65535; scale them"),
+        (np.array([["a"]]), "not <U1: give numbers"),
+        (
+            np.zeros(28, np.uint8),
+            "images must be (N, H, W) or (H, W), or in colour (N, H, W, 3) or (H, W, 3), not ",
+        ),
+        (np.zeros((2, 0, 8), np.uint8), "not (2, 0, 8)"),
+        (np.zeros((2, 5, 8, 8), np.uint8), "not (2, 5, 8, 8)"),
+        ("nothing.png", "nothing.png cannot be read as an image"),
+    ],
+)
+def test_what_cannot_be_an_image_is_named_with_the_remedy(x, message):
+    with pytest.raises(InputError) as caught:
+        grey_images(x)
+    assert message in str(caught.value)
