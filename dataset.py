@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from readers import corrections
 from readers.npz import read_npz
 from readers.source import PARTS, check_arrays
 
+log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
 
 
@@ -159,7 +161,7 @@ def as_dataset(images: np.ndarray | CharDataset, classes: Sequence[str]) -> Char
 
 
 def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharDataset:
-    """Read data.npz, or a file in Keras's layout (x_train, y_train, x_test, y_test).
+    """Read data.npz, or an .npz in another layout of `readers.npz.LAYOUTS`, as Keras's or MedMNIST's.
 
     Args:
         path: the file; nothing in it is unpickled.
@@ -185,6 +187,8 @@ def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharD
 def _load(path: str | Path, part: str) -> tuple[CharDataset, Callable[[], np.ndarray]]:
     """Return a part of an npz as it is in the file, and a function that gives the digests of its pixels, str (N,)."""
     arrays = read_npz(path, part)
+    for note in arrays.notes:
+        log.info("%s: %s.", path, note)
     images = CharDataset(arrays.x, arrays.y, None, arrays.classes, arrays.source, arrays.files, arrays.group)
     images.cropped = arrays.cropped
 
