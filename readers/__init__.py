@@ -10,7 +10,9 @@ from readers.pairs import PairSource
 from readers.source import Source
 
 READERS: list = [PairSource, NpzSource, GntSource, FolderSource]  # the first whose `accepts(path)` is true reads it
-KINDS = "a folder or .zip with one sub-folder per class, an .npz, IDX files, or .gnt files"
+KINDS = (
+    "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .gnt files, or a CSV of paths and labels"
+)
 
 
 def open_source(path: str | Path) -> Source:

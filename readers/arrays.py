@@ -127,10 +127,10 @@ def number_labels(
     if len({y.dtype.kind for y in labels.values()}) > 1:
         raise InputError("y holds numbers in one part and text in another: use the same in all")
     found = np.unique(np.concatenate(list(labels.values()))).tolist()
-    names = sorted(map(str, found), key=natural_key) if classes is None else classes
     if len(found) > MAX_CLASSES:
         raise InputError(f"it has {len(found)} different labels: there can be {MAX_CLASSES} classes at most")
     if found and isinstance(found[0], str):
+        names = sorted(found, key=natural_key) if classes is None else classes
         if missing := set(found) - set(names):
             raise InputError(f"the label {min(missing)!r:.100} is none of its classes: {', '.join(names)[:200]}")
         number = {name: k for k, name in enumerate(names)}
@@ -139,11 +139,12 @@ def number_labels(
             names,
             [],
         )
+    names = [str(label) for label in found] if classes is None else classes
     if classes is not None and found != list(range(1, len(classes) + 1)):
         return labels, names, []  # `check_arrays` compares them with the classes
     if found == list(range(len(found))):
         return labels, names, []
-    note = f"labels are {_abbreviate(names if classes is None else found)}: they are renumbered from 0"
+    note = f"labels are {_abbreviate(found)}: they are renumbered from 0"
     return {part: np.searchsorted(found, y) for part, y in labels.items()}, names, [note]
 
 
