@@ -94,7 +94,7 @@ def test_without_a_character_the_source_is_refused(tmp_path):
     with pytest.raises(InputError) as caught:
         open_source(path)
     assert str(caught.value) == (
-        f"{path} holds no character that can be read (the rest, from character 1 on: 544503662 bytes for 8295×28263 "
+        f"{path} holds no character that can be read (the rest, from character 1 on: 544501614 bytes for 28263×8308 "
         "pixels): download it again"
     )
     path.write_bytes(b"")
