@@ -8,15 +8,22 @@ from readers.gnt import GntSource
 from readers.npz import NpzSource
 from readers.pairs import PairSource
 from readers.source import Source
+from readers.table import TableSource
 
-READERS: list = [PairSource, NpzSource, GntSource, FolderSource]  # the first whose `accepts(path)` is true reads it
+READERS: list = [
+    PairSource,
+    NpzSource,
+    GntSource,
+    TableSource,
+    FolderSource,
+]  # the first whose `accepts(path)` is true reads it
 KINDS = (
     "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .gnt files, or a CSV of paths and labels"
 )
 
 
 def open_source(path: str | Path) -> Source:
-    """Return the Source of a folder or .zip with one sub-folder per class, of an .npz, or of IDX or .gnt files.
+    """Return the Source of a folder or .zip with one sub-folder per class, of an .npz, of IDX or .gnt files, or of a CSV.
 
     Raises:
         InputError: no such path, or nothing that a reader can read.

@@ -26,6 +26,12 @@ def find_part(name: str) -> str | None:
     return next((PARTS_BY_WORD[w] for w in re.findall("t10k|[a-z]+", name.lower()) if w in PARTS_BY_WORD), None)
 
 
+def assign_parts(names: list[str]) -> list[str]:
+    """Return the part of which each name speaks, "train" if it speaks of none; "train" for all if none would be that."""
+    parts = [find_part(name) or "train" for name in names]
+    return parts if "train" in parts else ["train"] * len(parts)
+
+
 @dataclass(frozen=True)
 class Arrays:
     """One part of a set of images.

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from common.errors import InputError
 from imaging.decoding import MAX_PIXELS
-from readers.arrays import find_part
+from readers.arrays import assign_parts
 from readers.container import Container, open_container
 from readers.folder import is_image, natural_key
 from readers.source import Sample, Source
@@ -78,17 +78,17 @@ class GntSource(Source):
 
     def __iter__(self) -> Iterator[Sample]:
         labels = {character: label for label, character in enumerate(self.classes)}
-        parts = _find_parts(list(self._records))
+        parts = assign_parts([str(PurePosixPath(name).parent) for name in self._records])
         self.modes = Counter({"L": len(self)})
         with tqdm(total=len(self), desc=f"reading {self.name}", unit="image", delay=1) as progress:
-            for name, records in self._records.items():
+            for (name, records), part in zip(self._records.items(), parts, strict=True):
                 with self._container.open(name) as file:
                     for i, record in enumerate(records):
                         file.seek(HEADER.size, 1)
                         pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
                         image = pixels.reshape(record.height, record.width)
                         writer = PurePosixPath(name).stem
-                        yield Sample(image, labels[record.character], f"{name}/{i}", parts[name], writer)
+                        yield Sample(image, labels[record.character], f"{name}/{i}", part, writer)
                         progress.update()
 
 
@@ -119,9 +119,3 @@ def _read_records(file: IO[bytes], size: int) -> Iterator[Record]:
             raise ValueError(f"the code {tag.hex()} is no character")
         file.seek(width * height, 1)
         yield Record(character, width, height)
-
-
-def _find_parts(names: list[str]) -> dict[str, str]:
-    """Return name → part by the folder that a file is in; "train" for all if no folder says so."""
-    parts = {name: find_part(str(PurePosixPath(name).parent)) or "train" for name in names}
-    return parts if "train" in parts.values() else dict.fromkeys(names, "train")
