@@ -23,7 +23,7 @@ KINDS = (
 
 
 def open_source(path: str | Path) -> Source:
-    """Return the Source of a folder or .zip with one sub-folder per class, of an .npz, of IDX or .gnt files, or of a CSV.
+    """Return the Source of a path, which is one of KINDS.
 
     Raises:
         InputError: no such path, or nothing that a reader can read.

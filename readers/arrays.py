@@ -27,7 +27,7 @@ def find_part(name: str) -> str | None:
 
 
 def assign_parts(names: list[str]) -> list[str]:
-    """Return the part of which each name speaks, "train" if it speaks of none; "train" for all if none would be that."""
+    """Return the part of which each name speaks, else "train"; "train" for all if there would be none of it."""
     parts = [find_part(name) or "train" for name in names]
     return parts if "train" in parts else ["train"] * len(parts)
 

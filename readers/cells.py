@@ -59,7 +59,7 @@ def _decode(data: bytes) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
     if b"\0" in data[:100]:  # ASCII characters in UTF-16 without a mark
-        return data.decode("utf-16-le" if data[1:2] == b"\0" else "utf-16-be")
+        return data.decode("utf-16-le" if data[1:100:2].count(0) > data[:100:2].count(0) else "utf-16-be")
     for encoding in ("utf-8-sig", "gb18030"):
         try:
             return data.decode(encoding)

@@ -41,8 +41,8 @@ class Row:
 class TableSource(Source):
     """The images that a CSV, TSV or parquet file names, with their labels, which are text: "01" is not "1".
 
-    The column of paths is the one whose files exist, relative to the table, to a folder beside it or to the folder above.
-    The others have one of NAMES; without such a name, the only other column has the labels.
+    The column of paths is the one whose files exist, relative to the table, to a folder beside it or to the folder
+    above. The others have one of NAMES; without such a name, the only other column has the labels.
 
     Args:
         path: the table, or a folder of images with one table in it.
@@ -56,7 +56,9 @@ class TableSource(Source):
         self.path = path if path.is_file() else _find_tables(path)[0]
         self.name = self.path.name
         cells = read_cells(self.path)
-        has_header = bool(cells) and not any(map(is_image, cells[0]))
+        has_header = bool(cells) and not any(
+            is_image(cell) or os.path.isfile(_join(self.path.parent, cell)) for cell in cells[0] if cell
+        )
         rows = cells[1:] if has_header else cells
         width = max(map(len, cells), default=0)
         names = [_simplify(name) for name in cells[0]] if has_header else []
@@ -94,7 +96,7 @@ class TableSource(Source):
 
     def _find_columns(self, names: list[str], path_column: int) -> dict[str, int]:
         """Return "label" and, if they are there, "group" and "part" → the number of the column."""
-        columns = {}
+        columns: dict[str, int] = {}
         free = [k for k in range(len(names)) if k != path_column]
         for kind in ("label", "group", "part"):
             known = [k for name in NAMES[kind].split() for k in free if names[k] == name]
@@ -107,7 +109,7 @@ class TableSource(Source):
         return columns
 
     def stamp(self) -> object:
-        paths = [self.path, *(_join(self._root, row.file) for row in self._rows)]
+        paths = [str(self.path), *(_join(self._root, row.file) for row in self._rows)]
         found = [os.stat(path) for path in paths if os.path.isfile(path)]
         return [(stat.st_size, stat.st_mtime_ns) for stat in found]
 
@@ -172,6 +174,8 @@ def _sort_rows(cells: list[list[str]], columns: dict[str, int]) -> tuple[list[Ro
         file = _to_posix(values.pop("path"))
         if not file or not values["label"]:
             strays.append((file or f"row {number}", "no label" if file else "no path"))
+        elif values.get("part") and find_part(values["part"]) is None:
+            strays.append((file, f"its part, {values['part']!r}, is neither train, val nor test"))
         elif file in rows:
             strays.append((file, f"listed again with the label {values['label']!r}, first with {rows[file].label!r}"))
         else:
