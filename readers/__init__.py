@@ -10,13 +10,8 @@ from readers.pairs import PairSource
 from readers.source import Source
 from readers.table import TableSource
 
-READERS: list = [
-    PairSource,
-    NpzSource,
-    GntSource,
-    TableSource,
-    FolderSource,
-]  # the first whose `accepts(path)` is true reads it
+# Each has `accepts(path)`; the first that accepts a path reads it.
+READERS: list = [PairSource, NpzSource, GntSource, TableSource, FolderSource]
 KINDS = (
     "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .gnt files, or a CSV of paths and labels"
 )

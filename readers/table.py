@@ -56,9 +56,7 @@ class TableSource(Source):
         self.path = path if path.is_file() else _find_tables(path)[0]
         self.name = self.path.name
         cells = read_cells(self.path)
-        has_header = bool(cells) and not any(
-            is_image(cell) or os.path.isfile(_join(self.path.parent, cell)) for cell in cells[0] if cell
-        )
+        has_header = not any(is_image(cell) or _is_file(self.path.parent, cell) for cell in cells[0])
         rows = cells[1:] if has_header else cells
         width = max(map(len, cells), default=0)
         names = [_simplify(name) for name in cells[0]] if has_header else []
@@ -86,9 +84,7 @@ class TableSource(Source):
         folder = self.path.parent
         beside = sorted(entry for entry in folder.iterdir() if entry.is_dir())[:MAX_FOLDERS]
         for root in (folder, *beside, folder.parent):
-            found = Counter(
-                k for row in tried for k, cell in enumerate(row) if cell and os.path.isfile(_join(root, cell))
-            )
+            found = Counter(k for row in tried for k, cell in enumerate(row) if _is_file(root, cell))
             if found:
                 return found.most_common(1)[0][0], root
         example = ", ".join(rows[0]) if rows else "no row"
@@ -157,6 +153,10 @@ def _to_posix(path: str) -> str:
 
 def _join(root: Path, path: str) -> str:
     return os.path.join(root, _to_posix(path))
+
+
+def _is_file(root: Path, path: str) -> bool:
+    return bool(path) and os.path.isfile(_join(root, path))
 
 
 def _read_file(path: str) -> bytes:

@@ -64,7 +64,7 @@ def test_encodings(images, encoding):
     text_of(ROWS, folder="./images/"),
     text_of(ROWS, folder=""),  # relative to the folder beside the table
     "id,label,x\n" + "\n".join(f'"{label}",{label},images/{file}' for file, label in ROWS),
-    "Unnamed: 0,file,writer,label\n\n" + "\n".join(f"{k},images/{file},,{label}" for k, (file, label) in enumerate(ROWS)),
+    "Unnamed: 0,file,writer,label\n\n" + "\n".join(f"7,images/{file},,{label}" for file, label in ROWS),
     ",tag\n" + "\n".join(f"images/{file}, {label} " for file, label in ROWS),
     text_of([(f"{name}", f'"{label}"') for name, label in ROWS]).replace("path,label", '"a, b",label'),
 ])  # fmt: skip
