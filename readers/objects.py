@@ -24,18 +24,18 @@ def read_dataset(dataset: Any, classes: Sequence[str] | None = None, size: int |
     name = type(dataset).__name__
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
         raise InputError(f"a {name} has no length or no items by index: list its items first, list(dataset)")
-    images, labels = [], []
+    images: list[np.ndarray] = []
+    labels: list[int | float | str] = []
     for i in tqdm(range(len(dataset)), f"reading {name}", unit="image", delay=1):
         try:
             image, label = _unpack(dataset[i])
             images.append(_to_array(image))
+            labels.append(_to_scalar(label))
         except InputError as error:
             raise InputError(f"item {i} of the {name} {error}") from None
         except Exception as error:  # whatever the library and the user's transform raise
-            raise InputError(
-                f"item {i} of the {name} cannot be read: {type(error).__name__}: {error!s:.200}"
-            ) from error
-        labels.append(label.item() if hasattr(label, "item") else label)
+            reason = f"{type(error).__name__}: {error!s:.200}"
+            raise InputError(f"item {i} of the {name} cannot be read: {reason}") from error
     names = find_classes(dataset) if classes is None else [str(name) for name in classes]
     grey, image_notes = to_grey({str(i): image[None] for i, image in enumerate(images)})
     numbers, names, label_notes = number_labels({"train": np.array(labels)}, names)
@@ -86,6 +86,14 @@ def _to_array(image: Any) -> np.ndarray:
     if isinstance(image, bytes):
         return decode(image)[0]
     return np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
+
+
+def _to_scalar(label: Any) -> int | float | str:
+    """Return a label, also one in an array or tensor, as a plain number or text."""
+    label = label.item() if hasattr(label, "item") else label
+    if not isinstance(label, int | float | str):
+        raise InputError(f"has a label of type {type(label).__name__}: it must be a number or text")
+    return label
 
 
 def _stack(images: list[np.ndarray], size: int | None) -> np.ndarray:

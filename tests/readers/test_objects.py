@@ -109,13 +109,14 @@ def test_what_is_no_dataset_of_labelled_images_is_named_with_the_remedy():
     for dataset, message in (
         (iter([]), "a list_iterator has no length or no items by index: list its items first, list(dataset)"),
         ([X[0]], "item 0 of the list is a ndarray: it must be (image, label) or a dict of image and label"),
-        ([{"picture": X[0], "label": 1}], "item 0 of the list has the keys picture, label: name two of them image and label"),
+        ([{"picture": X[0], "label": 1}],
+         "item 0 of the list has the keys picture, label: name two of them image and label"),
         ([(X[0], 0), (b"no image", 1)],
          "item 1 of the list cannot be read: ValueError: not an image, whatever its name"),
-        ([(torch.tensor(X[0]) / 255 - 0.5, 0)],
-         f"x holds values from {X[0].min() / 255 - 0.5:.7} to 0.5: they must be 0 to 255, or 0 to 1 as floats"),
+        ([(np.array([[-2.0, 1.5]]), 0)],
+         "x holds values from -2.0 to 1.5: they must be 0 to 255, or 0 to 1 as floats"),
         ([(X[0], 0.5)], "y must be integers or text (N,), not float64 (1,)"),
-        ([(X[0], None)], "y must be integers or text (N,), not object (1,)"),
+        ([(X[0], None)], "item 0 of the list has a label of type NoneType: it must be a number or text"),
         (Named([(X[0], 3)]), "y has labels from 3 to 3: with 3 classes they must be 0 to 2"),
     ):  # fmt: skip
-        assert error(dataset)[:60] == message[:60]
+        assert error(dataset) == message
