@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,9 +20,12 @@ from imaging.ink import identical_groups
 from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
 from readers import corrections
+from readers.arrays import Arrays
 from readers.npz import read_npz
+from readers.objects import read_dataset
 from readers.source import PARTS, check_arrays
 
+log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
 
 
@@ -77,6 +81,22 @@ class CharDataset(Dataset):
         self.transform, self.source = transform, str(source)
         self.cropped = False
         self.corrections: list[dict[str, str]] = []
+
+    @classmethod
+    def from_dataset(cls, dataset, classes: Sequence[str] | None = None, size: int | None = None) -> "CharDataset":
+        """Return the images of a dataset object: torchvision's, Hugging Face's, Subset, ConcatDataset, a list …
+
+        Args:
+            dataset: has a length; its items are (image, label) or dicts of image and label. Images are PIL images, or
+                arrays or tensors (H, W), (C, H, W) or (H, W, C), 0 to 255, or 0 to 1 as floats; labels whole numbers
+                or text.
+            classes: names of the classes in label order; by default the dataset's own, else the labels as text.
+            size: pixels per side, to which images are fitted; necessary if their sizes differ.
+
+        Raises:
+            InputError: no length, another item, an image that cannot be read, or images of different sizes.
+        """
+        return _from_arrays(read_dataset(dataset, classes, size), type(dataset).__name__)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -157,7 +177,7 @@ def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
 
 
 def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharDataset:
-    """Read data.npz, or a file in Keras's layout (x_train, y_train, x_test, y_test).
+    """Read data.npz, or an .npz in another layout of `readers.npz.LAYOUTS`, as Keras's or MedMNIST's.
 
     Args:
         path: the file; nothing in it is unpickled.
@@ -180,11 +200,19 @@ def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharD
     return images
 
 
+def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
+    """Return arrays as a CharDataset, and log what was decided about them."""
+    for note in arrays.notes:
+        log.info("%s: %s.", name, note)
+    images = CharDataset(arrays.x, arrays.y, None, arrays.classes, arrays.source, arrays.files, arrays.group)
+    images.cropped = arrays.cropped
+    return images
+
+
 def _load(path: str | Path, part: str) -> tuple[CharDataset, Callable[[], np.ndarray]]:
     """Return a part of an npz as it is in the file, and a function that gives the digests of its pixels, str (N,)."""
     arrays = read_npz(path, part)
-    images = CharDataset(arrays.x, arrays.y, None, arrays.classes, arrays.source, arrays.files, arrays.group)
-    images.cropped = arrays.cropped
+    images = _from_arrays(arrays, str(path))
 
     def digests() -> np.ndarray:
         return np.array([fingerprint(image) for image in arrays.x]) if arrays.digests is None else arrays.digests

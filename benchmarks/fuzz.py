@@ -1,4 +1,4 @@
-"""Feed damaged and hostile files to the five readers: image folder, zip, npz, checkpoint, config.
+"""Feed damaged and hostile files to all readers: of images, tables, archives and arrays, of checkpoints and configs.
 
     python -m benchmarks.fuzz                  10,000 files each
     python -m benchmarks.fuzz --files 100 --only npz
@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -28,7 +29,7 @@ import numpy as np
 import torch
 
 from benchmarks.common import make_parser, processes, write_figures
-from benchmarks.fuzz_seeds import checkpoints, configs, image_files, npzs, pack, zips
+from benchmarks.fuzz_seeds import checkpoints, configs, gnts, image_files, npzs, pack, pair_files, pairs, tables, zips
 from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
@@ -107,6 +108,33 @@ def read_npz(path: Path) -> None:
         raise refusal
 
 
+def read_pair(path: Path) -> None:
+    """Read a file as the images of a pair in its format or, half the time, as the labels."""
+    data = path.read_bytes()
+    suffix = next((suffix for start, suffix in ((b"PK", "npz"), (b"\x93N", "npy")) if data.startswith(start)), "ubyte")
+    pair = list(pair_files()[suffix])
+    pair[zlib.crc32(data) % 2] = data
+    folder = path.parent / suffix
+    folder.mkdir(exist_ok=True)
+    for name, content in zip(("images", "labels"), pair, strict=True):
+        (folder / f"train-{name}.{suffix}").write_bytes(content)
+    read_raw(folder)
+
+
+def read_gnt(path: Path) -> None:
+    """Read .gnt files, alone or in a .zip."""
+    read_raw(path.replace(path.with_suffix(".zip" if zipfile.is_zipfile(path) else ".gnt")))
+
+
+def read_table(path: Path) -> None:
+    """Read a table in a folder with eight images."""
+    folder = path.parent / "table"
+    folder.mkdir(exist_ok=True)
+    for k, image in enumerate(image_files()[:8]):
+        (folder / f"{k}.png").write_bytes(image)
+    read_raw(path.replace(folder / "labels.csv"))
+
+
 def read_checkpoint(path: Path) -> None:
     """Load a checkpoint and predict with it."""
     CNNClassifier.load(path, device="cpu").predict(np.zeros((1, 28, 28), np.uint8))
@@ -114,6 +142,7 @@ def read_checkpoint(path: Path) -> None:
 
 READERS: dict[str, tuple[Callable, Callable]] = {
     "folder": (image_files, read_folder), "zip": (zips, read_raw), "npz": (npzs, read_npz),
+    "pair": (pairs, read_pair), "gnt": (gnts, read_gnt), "table": (tables, read_table),
     "checkpoint": (checkpoints, read_checkpoint), "config": (configs, Config.load),
 }  # fmt: skip
 
@@ -165,7 +194,7 @@ def feed(reader: str, files: int, seed: int, folder: str, queue) -> None:
         data = seeds[number % len(seeds)]
         if number >= len(seeds):
             data = data if rng.random() < 0.5 else seeds[0]  # a good one more often: it is read further
-            is_archive = reader in ("zip", "npz", "checkpoint") and data[:2] == b"PK"
+            is_archive = reader not in ("folder", "config") and data[:2] == b"PK"
             data = mutate_member(data, rng) if is_archive and rng.random() < 0.7 else mutate(data, rng)
         path.write_bytes(data)
         queue.put(("reading", number))

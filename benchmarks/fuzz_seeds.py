@@ -1,9 +1,11 @@
 """The files that fuzz.py starts from: of every kind that a reader takes, and some that are hostile."""
 
+import gzip
 import io
 import json
 import os
 import pickle
+import struct
 import tempfile
 import zipfile
 from dataclasses import asdict
@@ -70,6 +72,60 @@ def npzs() -> list[bytes]:
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**13,)})
     return [*files, pack({"x.npy": header.getvalue(), "y.npy": header.getvalue()})]
+
+
+def _idx(array: np.ndarray) -> bytes:
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def _npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def pair_files() -> dict[str, tuple[bytes, bytes]]:
+    """Return suffix → a file of six images and one of their labels."""
+    arrays = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8), np.arange(6) % 3
+    images, labels = ((_idx(array), _npy(array), pack({"arr_0.npy": _npy(array)})) for array in arrays)
+    return dict(zip(("ubyte", "npy", "npz"), zip(images, labels, strict=True), strict=True))
+
+
+def pairs() -> list[bytes]:
+    """Return files of images or of labels, also packed, of text, of objects, and that claim more than they hold."""
+    files = [file for pair in pair_files().values() for file in pair]
+    claim = b"\0\0\x08\x03" + b"\xff" * 12
+    return [
+        *files, *map(gzip.compress, files[:2]), _npy(np.array(["a", "b", "c"] * 2)), claim,
+        gzip.compress(claim + bytes(2**27)), _npy(np.array([None] * 6)),
+    ]  # fmt: skip
+
+
+def gnts() -> list[bytes]:
+    """Return .gnt files of a writer, whole, empty and with a record that claims 4 GB, and a .zip of two."""
+    rng = np.random.default_rng(0)
+
+    def record(character: str, width: int, height: int) -> bytes:
+        tag = character.encode("gb18030").ljust(2, b"\0")
+        return struct.pack("<I2sHH", 10 + width * height, tag, width, height) + rng.bytes(width * height)
+
+    whole = b"".join(record(character, 9, 11) for character in "啊阿A" * 2)
+    huge = struct.pack("<I2sHH", 10 + 65_535**2, b"A\0", 65_535, 65_535)
+    return [whole, pack({"1.gnt": whole, "2.gnt": whole}), whole + huge, b""]
+
+
+def tables() -> list[bytes]:
+    """Return tables of image paths 0.png … 7.png, labels, writers and parts, in several encodings and delimiters."""
+    rows = ["path,标签,writer,split"] + [
+        f"{k}.png,{'啊阿'[k % 2]},w{k % 3},{('train', 'test')[k > 5]}" for k in range(8)
+    ]
+    text = "\n".join(rows)
+    return [
+        text.encode(), text.replace(",", ";").encode("utf-8-sig"), text.replace(",", "\t").encode("utf-16"),
+        text.encode("gb18030"), "\n".join(f"{k}.png,{k % 2}" for k in range(8)).encode(), b"\0" * 999,
+        b"path,label\n" + b"/dev/zero,1\n../../../etc/passwd,2\n" * 9, b'"' + b"9" * 10**6,
+        text.encode() + b"," * 10**6,
+    ]  # fmt: skip
 
 
 class Attack:

@@ -4,24 +4,29 @@ from pathlib import Path
 
 from common.errors import InputError
 from readers.folder import FolderSource
+from readers.gnt import GntSource
 from readers.npz import NpzSource
+from readers.pairs import PairSource
 from readers.source import Source
+from readers.table import TableSource
 
-READERS: list = [NpzSource, FolderSource]  # each has `accepts(path)`; the first that accepts a path reads it
+# Each has `accepts(path)`; the first that accepts a path reads it.
+READERS: list = [PairSource, NpzSource, GntSource, TableSource, FolderSource]
+KINDS = (
+    "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .gnt files, or a CSV of paths and labels"
+)
 
 
 def open_source(path: str | Path) -> Source:
-    """Return the Source of a folder or .zip with one sub-folder per class, or of an .npz.
+    """Return the Source of a path, which is one of KINDS.
 
     Raises:
         InputError: no such path, or nothing that a reader can read.
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(
-            f"{path} does not exist: give a folder with one sub-folder per class, a .zip of one, or an .npz"
-        )
+        raise InputError(f"{path} does not exist: give {KINDS}")
     for reader in READERS:
         if reader.accepts(path):
             return reader(path)
-    raise InputError(f"{path} is neither a folder nor a .zip or .npz file: unpack it and give the folder")
+    raise InputError(f"{path} is of no kind that is read: give {KINDS}")

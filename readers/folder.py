@@ -15,10 +15,10 @@ from readers.container import Container, open_container
 from readers.source import Sample, Source
 
 
-def natural_key(name: str) -> list:
-    """Return a sort key that puts 2 before 10."""
+def natural_key(name: str) -> tuple:
+    """Return a sort key that puts 2 before 10; no two names have the same."""
     parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name) if part)
-    return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts]
+    return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts], name
 
 
 def is_image(name: str) -> bool:

@@ -12,6 +12,7 @@ from conftest import ROOT
 from PIL import Image
 from tqdm import tqdm
 
+import readers
 from common.errors import InputError, StorageError
 from config import Config
 from dataset import load
@@ -305,9 +306,7 @@ def test_a_file_of_the_users_is_not_overwritten(raw, paper, tmp_path):
 
 
 def test_bad_folders_are_named_with_the_remedy(raw, paper, tmp_path):
-    assert error(tmp_path / "none", tmp_path) == (
-        f"{tmp_path / 'none'} does not exist: give a folder with one sub-folder per class, a .zip of one, or an .npz"
-    )
+    assert error(tmp_path / "none", tmp_path) == (f"{tmp_path / 'none'} does not exist: give {readers.KINDS}")
     remedy = "each class needs at least two, one to train on and one to validate; add some or remove the class"
     folder = raw({"a": paper(2), "b": []}, "no_image")
     assert error(folder, tmp_path) == f"class 'b' of no_image (raw images) has no image that can be read: {remedy}"

@@ -7,8 +7,9 @@ import pytest
 from conftest import ROOT
 
 from common.errors import InputError
+from dataset import load
 from readers import open_source
-from readers.npz import MAX_CLASSES, NpzSource, read_npz
+from readers.npz import NpzSource, read_npz
 
 
 def error(call, *args) -> str:
@@ -58,6 +59,44 @@ def test_keras_layout(tmp_path):
     assert (train.source, train.files.tolist(), train.cropped) == ("mnist.npz", ["0", "1"], False)
 
 
+@pytest.mark.parametrize("images, labels, val", [
+    ("x_{}", "y_{}", "val"), ("x_{}", "y_{}", "valid"), ("{}_images", "{}_labels", "val"), ("X_{}", "y_{}", "dev"),
+])  # fmt: skip
+def test_the_layouts_of_keras_and_medmnist_with_their_own_validation_images(tmp_path, images, labels, val):
+    x, y = np.arange(6 * 9, dtype=np.uint8).reshape(6, 3, 3), np.array([[0], [1], [0], [1], [1], [0]])
+    parts = {"train": slice(0, 2), val: slice(2, 4), "test": slice(4, 6)}
+    arrays = {images.format(name): x[rows] for name, rows in parts.items()}
+    path = saved(tmp_path / "a.npz", **arrays, **{labels.format(name): y[rows] for name, rows in parts.items()})
+    for part, rows in zip(("train", "val", "test"), parts.values(), strict=True):
+        np.testing.assert_array_equal(read_npz(path, part).x, x[rows])
+        assert read_npz(path, part).y.tolist() == y[rows, 0].tolist()
+
+
+@pytest.mark.parametrize("images, labels", [("images", "labels"), ("X", "y"), ("data", "target"), ("arr_0", "arr_1")])
+def test_other_names_of_images_and_labels(tmp_path, images, labels):
+    x = np.arange(2 * 9, dtype=np.uint8).reshape(2, 3, 3)
+    arrays = read_npz(saved(tmp_path / "a.npz", **{images: x, labels: [1, 0]}))
+    np.testing.assert_array_equal(arrays.x, x)
+    assert arrays.y.tolist() == [1, 0] and arrays.notes == []
+
+
+def test_labels_with_gaps_are_renumbered_alike_in_all_parts_and_that_is_said(tmp_path, capsys):
+    x = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
+    path = saved(tmp_path / "a.npz", x_train=x[:4], y_train=[10, 3, 10, 1], x_test=x[4:], y_test=[7, 3])
+    note = "labels are 1, 3, 7, 10: they are renumbered from 0"
+    source = open_source(path)
+    assert source.classes == ["1", "3", "7", "10"] and source.notes == [note]
+    assert [sample.label for sample in source] == [3, 1, 3, 0, 2, 1]
+    assert load(path, "test").y.tolist() == [2, 1]
+    assert f"{path}: {note}." in capsys.readouterr().out
+
+
+def test_a_file_of_ours_is_never_scaled(tmp_path):
+    x = np.full((2, 8, 8), 9, np.uint8)  # dark images
+    path = saved(tmp_path / "a.npz", x=x, y=[0, 1], source="ours", classes=["a", "b"])
+    np.testing.assert_array_equal(read_npz(path).x, x)
+
+
 def test_without_test_images_the_test_part_is_empty(tmp_path):
     path = saved(tmp_path / "a.npz", x=np.zeros((2, 8, 7), np.uint8), y=[0, 1], files=["a", "b"], classes=["a", "b"])
     test = read_npz(path, "test")
@@ -87,9 +126,10 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path):
         ({"x": x}, "it has no 'y', only x"),
         ({}, "it has no 'x', only nothing"),
         ({"x_train": x, "y": y}, "it has no 'y_train', only x_train, y"),
-        ({"x": x, "y": [0, MAX_CLASSES]}, "it has a label of 65536: there can be 65536 classes at most"),
+        ({"x": x, "y": [0.5, 1]}, "y must be integers or text (N,), not float64 (2,)"),
         ({"x": bad, "y": y}, "x holds values that are not finite (NaN or infinity): correct or drop those images"),
-        ({"x": bad[1:] - 1, "y": y[:1]}, "x holds values from -1.0 to 0.0: they must be 0 to 255, or 0 to 1 as floats"),
+        ({"x": bad[1:] - 1, "y": y[:1]},
+         "x holds values from -1.0 to -1.0: they must be 0 to 255, or 0 to 1 as floats"),
         ({"x": x.astype(str), "y": y}, "x must be numbers, not <U3"),
         ({"x": np.array([x, None], dtype=object), "y": y},
          "'x.npy' holds Python objects, which only pickle could read"),
@@ -155,10 +195,13 @@ def test_the_source_refuses_labels_and_arrays_that_do_not_fit(tmp_path):
         ({"y": y[:1]}, "x holds 2 images and y 1 labels: give one label per image"),
         ({"y": y + 5, "classes": ["a", "b"]}, "y has labels from 5 to 6: with 2 classes they must be 0 to 1"),
         ({"y": y - 1, "classes": ["a", "b"]}, "y has labels from -1 to 0: with 2 classes they must be 0 to 1"),
-        ({"y": np.array(["a", "b"])}, "y must be integers (N,), not <U1 (2,)"),
+        ({"y": np.array(["a", "c"]), "classes": ["a", "b"]}, "the label 'c' is none of its classes: a, b"),
+        ({"y": y, "x_test": x, "y_test": np.array(["a", "b"])},
+         "y holds numbers in one part and text in another: use the same in all"),
         ({"y": y, "x_test": x, "y_test": y + 1, "classes": ["a", "b"]},
          "y has labels from 1 to 2: with 2 classes they must be 0 to 1"),
-        ({"x": np.zeros((2, 8, 8, 3), np.uint8), "y": y}, "x must be uint8 (N, H, W), not uint8 (2, 8, 8, 3)"),
+        ({"x": np.zeros((2, 8, 8, 5), np.uint8), "y": y},
+         "x must be images (N, H, W), or with 1, 3 or 4 channels, not (2, 8, 8, 5)"),
     ):  # fmt: skip
         assert error(open_source, saved(path, **{"x": x} | arrays)) == f"{path}: {message}"
     assert error(open_source, saved(path, y=y)) == f"{path}: it has no 'x', only y"

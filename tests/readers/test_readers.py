@@ -33,12 +33,10 @@ def test_paths_that_no_reader_reads_are_named_with_the_remedy(tmp_path):
             open_source(path)
         return str(caught.value)
 
-    assert error(tmp_path / "none") == (
-        f"{tmp_path / 'none'} does not exist: give a folder with one sub-folder per class, a .zip of one, or an .npz"
-    )
+    assert error(tmp_path / "none") == (f"{tmp_path / 'none'} does not exist: give {readers.KINDS}")
     (tmp_path / "images.rar").write_bytes(b"Rar!")
     assert error(tmp_path / "images.rar") == (
-        f"{tmp_path / 'images.rar'} is neither a folder nor a .zip or .npz file: unpack it and give the folder"
+        f"{tmp_path / 'images.rar'} is of no kind that is read: give {readers.KINDS}"
     )
     (tmp_path / "file.zip").write_bytes(b"not a zip")
     assert error(tmp_path / "file.zip") == (

@@ -1,0 +1,121 @@
+"""CASIA-HWDB's .gnt files: the characters of one writer per file."""
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import numpy as np
+from tqdm import tqdm
+
+from common.errors import InputError
+from imaging.decoding import MAX_PIXELS
+from readers.arrays import assign_parts
+from readers.container import Container, open_container
+from readers.folder import is_image, natural_key
+from readers.source import Sample, Source
+
+HEADER = struct.Struct("<I2sHH")  # bytes of the record, character in GB 18030, width, height
+
+
+@dataclass(frozen=True)
+class Record:
+    """A character in a .gnt file, and its width and height in pixels."""
+
+    character: str
+    width: int
+    height: int
+
+
+class GntSource(Source):
+    """The characters in a .gnt file, or in those of a folder or a .zip; each file is one writer's.
+
+    Record headers are read at the beginning, images one by one. A file ends before its first damaged record, and
+    `skipped` says where.
+
+    Raises:
+        InputError: not one record can be read.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.name = path.name
+        self._container = _open_file(path) if path.suffix.lower() == ".gnt" and path.is_file() else open_container(path)
+        self._stamp = [row for row in self._container.stamp if _is_gnt(row[0])]
+        self._records: dict[str, list[Record]] = {}
+        for name, size, _ in self._stamp:
+            records = self._records.setdefault(name, [])
+            try:
+                with self._container.open(name) as file:
+                    records.extend(_read_records(file, size))
+            except Exception as error:  # nearly anything from a damaged archive
+                self.skipped.append((name, f"the rest, from character {len(records) + 1} on: {error}"))
+        classes = {record.character for records in self._records.values() for record in records}
+        if not classes:
+            reason = self.skipped[0][1] if self.skipped else "its files are empty"
+            raise InputError(f"{path} holds no character that can be read ({reason}): download it again")
+        self.classes = sorted(classes, key=natural_key)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        if path.suffix.lower() == ".gnt":
+            return path.is_file() or any(path.rglob("*.gnt"))
+        if not path.is_dir() and path.suffix.lower() != ".zip":
+            return False
+        names = open_container(path).names
+        return any(map(_is_gnt, names)) and not any(map(is_image, names))
+
+    def stamp(self) -> object:
+        return self._stamp
+
+    def sizes(self) -> Counter[tuple[int, int]]:
+        return Counter((record.width, record.height) for records in self._records.values() for record in records)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._records.values()))
+
+    def __iter__(self) -> Iterator[Sample]:
+        labels = {character: label for label, character in enumerate(self.classes)}
+        parts = assign_parts([str(PurePosixPath(name).parent) for name in self._records])
+        self.modes = Counter({"L": len(self)})
+        with tqdm(total=len(self), desc=f"reading {self.name}", unit="image", delay=1) as progress:
+            for (name, records), part in zip(self._records.items(), parts, strict=True):
+                with self._container.open(name) as file:
+                    for i, record in enumerate(records):
+                        file.seek(HEADER.size, 1)
+                        pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
+                        image = pixels.reshape(record.height, record.width)
+                        writer = PurePosixPath(name).stem
+                        yield Sample(image, labels[record.character], f"{name}/{i}", part, writer)
+                        progress.update()
+
+
+def _open_file(path: Path) -> Container:
+    found = path.stat()
+    return Container(path, [path.name], [(path.name, found.st_size, found.st_mtime_ns)], lambda name: open(path, "rb"))
+
+
+def _is_gnt(name: str) -> bool:
+    return name.lower().endswith(".gnt")
+
+
+def _read_records(file: IO[bytes], size: int) -> Iterator[Record]:
+    """Yield the records of a file of `size` bytes without their images. Raises ValueError for a damaged one."""
+    position = 0
+    while position < size:
+        header = file.read(HEADER.size)
+        if len(header) < HEADER.size:
+            raise ValueError("the file ends within a header")
+        length, tag, width, height = HEADER.unpack(header)
+        position += length
+        if length != HEADER.size + width * height or not 0 < width * height <= MAX_PIXELS:
+            raise ValueError(f"{length} bytes for {width}×{height} pixels")
+        if position > size:
+            raise ValueError("the file ends within an image")
+        character = tag.rstrip(b"\0").decode("gb18030")
+        if not character.isprintable() or not character.strip():
+            raise ValueError(f"the code {tag.hex()} is no character")
+        file.seek(width * height, 1)
+        yield Record(character, width, height)

@@ -1,0 +1,40 @@
+"""IDX files, in which MNIST, Fashion-MNIST, KMNIST and EMNIST come, gzipped or not."""
+
+import gzip
+import math
+import struct
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from common.errors import InputError
+
+DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+MAX_DEFLATION = 1040  # no gzip file expands further
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Return the array of an IDX file with the shape and dtype of its header, in native byte order.
+
+    Raises:
+        InputError: not an IDX file, or not as long as its header says. A damaged file may raise nearly anything else.
+    """
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        return _read(gzip.GzipFile(fileobj=file), size * MAX_DEFLATION) if is_gzip else _read(file, size)
+
+
+def _read(file: IO[bytes] | gzip.GzipFile, limit: int) -> np.ndarray:
+    """Return the array of an open file that cannot hold more than `limit` bytes."""
+    zeros, code, rank = struct.unpack(">HBB", file.read(4))
+    if zeros or code not in DTYPES or not 1 <= rank <= 4:
+        raise InputError("it is no IDX file, whatever its name: download it again")
+    shape, dtype = struct.unpack(f">{rank}I", file.read(4 * rank)), np.dtype(DTYPES[code])
+    size = math.prod(shape) * dtype.itemsize
+    data = file.read(size + 1) if size <= limit else b""
+    if len(data) != size:
+        raise InputError(f"it does not hold as much as it claims, {shape} of {dtype.name}: download it again")
+    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))

@@ -1,0 +1,159 @@
+"""Images in one file and their labels in another: MNIST's IDX files, NumPy's .npy, Kuzushiji's .npz."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from common.errors import InputError
+from readers.arrays import PARTS_BY_WORD, ArraySource, find_part, make_parts
+from readers.idx import read_idx
+from readers.npz import check_npy, read_arrays
+from readers.source import PARTS
+
+WORDS = {"x": "images", "img": "images", "imgs": "images", "image": "images", "images": "images",
+         "y": "labels", "label": "labels", "labels": "labels", "target": "labels", "targets": "labels"}  # fmt: skip
+CONTENTS = ("images", "labels")
+IDX_SUFFIX = re.compile(r"[-._](idx\d([-._]ubyte)?|ubyte)(\.gz)?$")
+MAX_MAPPING = 2**20  # characters
+Parts = dict[str, dict[str, Path]]  # part → "images" and "labels" → file
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    with open(path, "rb") as file:
+        check_npy(file, path.stat().st_size, "the file")
+        file.seek(0)
+        return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def _read_single_npz(path: Path) -> np.ndarray:
+    arrays = list(read_arrays(path).values())
+    if len(arrays) != 1:
+        raise InputError(f"it holds {len(arrays)} arrays, not one")
+    return arrays[0]
+
+
+FORMATS: dict[str, Callable[[Path], np.ndarray]] = {"idx": read_idx, "npy": _read_npy, "npz": _read_single_npz}
+
+
+@dataclass(frozen=True)
+class Half:
+    """What the name of a file says: its format, the set and the part it belongs to, and whether it holds labels."""
+
+    path: Path
+    format: str
+    set: tuple[str, ...]
+    part: str
+    content: str
+
+
+def parse_name(path: Path) -> Half | None:
+    """Return what a name like emnist-letters-train-images-idx3-ubyte.gz says; None if it is not half of a pair."""
+    stem, is_idx = IDX_SUFFIX.subn("", path.name.lower())
+    suffix = path.suffix.lower()
+    stem, kind = (stem, "idx") if is_idx else (stem.removesuffix(suffix), suffix[1:])
+    words = re.findall(r"[a-z0-9]+", stem)
+    contents = {WORDS[word] for word in words if word in WORDS}
+    if kind not in FORMATS or len(contents) != 1:
+        return None
+    rest = tuple(word for word in words if word not in WORDS and word not in PARTS_BY_WORD)
+    return Half(path, kind, rest, find_part(stem) or "train", contents.pop())
+
+
+def find_pairs(path: Path) -> dict[tuple, Parts]:
+    """Return (format, set) → part → the files of its images and labels, of those parts that have both.
+
+    Args:
+        path: a folder, in which and in whose sub-folders files are looked for, or a file, whose set it is.
+    """
+    given = parse_name(path) if path.is_file() else None
+    if given is None and not path.is_dir():
+        return {}
+    files = [*path.glob("*"), *path.glob("*/*")] if given is None else list(path.parent.iterdir())
+    found: dict[tuple, Parts] = {}
+    for half in filter(None, map(parse_name, sorted(files))):
+        belongs = given is None or (half.format, half.set) == (given.format, given.set)
+        if belongs and half.path.is_file():
+            pair = found.setdefault((half.format, half.set), {}).setdefault(half.part, {})
+            pair.setdefault(half.content, half.path)  # unpacked files sort before their .gz
+    found = {key: {part: pair for part, pair in parts.items() if len(pair) == 2} for key, parts in found.items()}
+    return {key: parts for key, parts in found.items() if parts}
+
+
+class PairSource(ArraySource):
+    """Images in one file and their labels in another, for each part: IDX, gzipped or not, .npy, .npz with one array.
+
+    A mapping beside IDX files, as EMNIST has, gives the classes their names.
+
+    Args:
+        path: a folder with the files of one set, or one of these files.
+        transposed: whether images are stored with rows and columns exchanged; by default if a file's name says EMNIST.
+
+    Raises:
+        InputError: several sets in a folder, or files that are damaged or do not fit each other.
+    """
+
+    def __init__(self, path: Path, transposed: bool | None = None):
+        pairs = find_pairs(path)
+        if len(pairs) > 1:
+            sets_images = sorted(pair["images"].name for parts in pairs.values() for pair in parts.values())
+            raise InputError(
+                f"{path} holds {len(pairs)} sets of images: give one of the files {', '.join(sets_images)[:500]}"
+            )
+        (((kind, _), files),) = pairs.items()
+        notes = []
+        if "train" not in files:
+            if len(files) > 1:
+                raise InputError(f"{path} has images to validate and to test, but none to train on: add these")
+            notes = [f"the only part, {next(iter(files))}, is used for training"]
+            files = {"train": next(iter(files.values()))}
+        files = {part: files[part] for part in PARTS if part in files}
+        paths = [file for pair in files.values() for file in pair.values()]
+        images, labels = ({part: _read(pair[content], kind) for part, pair in files.items()} for content in CONTENTS)
+        try:
+            parts = make_parts(images, labels, path.name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+        if transposed is None and any("emnist" in file.name.lower() for file in paths):
+            transposed = True
+            notes.append("rows and columns are exchanged, since EMNIST stores images transposed")
+        names = _read_mapping(paths[0])
+        for part, arrays in parts.items():
+            x = arrays.x.transpose(0, 2, 1) if transposed else arrays.x
+            classes = [names.get(label, label) for label in arrays.classes]
+            parts[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
+        super().__init__(paths, parts)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        return bool(find_pairs(path))
+
+
+def _read(path: Path, kind: str) -> np.ndarray:
+    try:
+        return FORMATS[kind](path)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except Exception as error:  # NumPy, zipfile and gzip raise nearly anything for a damaged file
+        raise InputError(f"{path} is not a readable {kind} file ({error!s:.200}): download it again") from None
+
+
+def _read_mapping(images: Path) -> dict[str, str]:
+    """Return label → character from the mapping of EMNIST or the class map of Kuzushiji beside a file of images.
+
+    A line holds a label and a code point, as `10 65` or `0,U+3042,あ`. Without such a file, there are no names.
+    """
+    set_name = re.split(r"[-_](?:train|test)", images.name)[0]
+    candidates = [images.with_name(f"{set_name}{suffix}") for suffix in ("-mapping.txt", "_classmap.csv")]
+    path = next((path for path in candidates if path.is_file()), None)
+    if path is None:
+        return {}
+    with open(path, encoding="utf-8-sig") as file:
+        text = file.read(MAX_MAPPING)
+    rows = re.findall(r"^(\d+)[ ,\t]+(U\+[0-9A-Fa-f]+|\d+)", text, re.MULTILINE)
+    names = {label: chr(int(code[2:], 16) if code.startswith("U") else int(code)) for label, code in rows}
+    if len(set(names.values())) < len(names) or not all(name.isprintable() for name in names.values()):
+        raise InputError(f"{path} does not give each class a character of its own: correct or remove it")
+    return names

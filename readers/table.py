@@ -1,0 +1,183 @@
+"""A table of image files and their labels: CSV, TSV or parquet."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from common.errors import InputError
+from imaging.decoding import decode
+from readers.arrays import assign_parts, find_part
+from readers.cells import read_cells
+from readers.folder import is_image, natural_key
+from readers.source import Sample, Source
+
+SUFFIXES = {".csv", ".tsv", ".tab", ".parquet"}
+NAMES = {  # of columns, in lower case without spaces, "-" and "_"
+    "path": "path file filename filepath image imagepath imagefile imagename img imgpath 文件 文件名 路径 图像 图片",
+    "label": "label labels class classname character char target y category text 标签 类别 字 字符 汉字",
+    "group": "group writer writerid author subject user userid 书写者 作者",
+    "part": "part split fold set subset partition usage",
+}
+MAX_BYTES = 2**28  # of an image file
+MAX_FOLDERS = 50  # beside the table, in which its paths are looked for
+TRIED = 50  # rows by which the column of paths is known
+
+
+@dataclass(frozen=True)
+class Row:
+    """An image as the table describes it: its path, label, writer and part; the last two may be empty."""
+
+    file: str
+    label: str
+    group: str = ""
+    part: str = ""
+
+
+class TableSource(Source):
+    """The images that a CSV, TSV or parquet file names, with their labels, which are text: "01" is not "1".
+
+    The column of paths is the one whose files exist, relative to the table, to a folder beside it or to the folder
+    above. The others have one of NAMES; without such a name, the only other column has the labels.
+
+    Args:
+        path: the table, or a folder of images with one table in it.
+
+    Raises:
+        InputError: the table cannot be read, no column has paths or labels, or most of the images cannot be read.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__()
+        self.path = path if path.is_file() else _find_tables(path)[0]
+        self.name = self.path.name
+        cells = read_cells(self.path)
+        has_header = not any(is_image(cell) or _is_file(self.path.parent, cell) for cell in cells[0])
+        rows = cells[1:] if has_header else cells
+        width = max(map(len, cells), default=0)
+        names = [_simplify(name) for name in cells[0]] if has_header else []
+        names += [""] * (width - len(names))
+        path_column, self._root = self._find_paths(rows)
+        columns = {"path": path_column} | self._find_columns(names, path_column)
+        if "part" in columns and not any(find_part(row[columns["part"]]) for row in rows if len(row) == width):
+            self.notes.append(f"column {cells[0][columns.pop('part')]!r} names no part such as train or test: not used")
+        self._rows, self._strays = _sort_rows(rows, columns)
+        self.skipped = list(self._strays)
+        self.classes = sorted({row.label for row in self._rows}, key=natural_key)
+
+    @classmethod
+    def accepts(cls, path: Path) -> bool:
+        if not path.is_dir():
+            return path.suffix.lower() in SUFFIXES
+        if len(_find_tables(path)) != 1:
+            return False
+        folders = {file.parent.name for file in path.glob("*/*") if is_image(file.name)}
+        return len(folders) < 2 or all(map(find_part, folders))
+
+    def _find_paths(self, rows: list[list[str]]) -> tuple[int, Path]:
+        """Return the column whose cells name the most files, and the folder that they are relative to."""
+        tried = rows[:: len(rows) // TRIED + 1]
+        folder = self.path.parent
+        beside = sorted(entry for entry in folder.iterdir() if entry.is_dir())[:MAX_FOLDERS]
+        for root in (folder, *beside, folder.parent):
+            found = Counter(k for row in tried for k, cell in enumerate(row) if _is_file(root, cell))
+            if found:
+                return found.most_common(1)[0][0], root
+        example = ", ".join(rows[0]) if rows else "no row"
+        raise InputError(f"{self.path} has no column of files that are in {folder}: the first row is {example:.200}")
+
+    def _find_columns(self, names: list[str], path_column: int) -> dict[str, int]:
+        """Return "label" and, if they are there, "group" and "part" → the number of the column."""
+        columns: dict[str, int] = {}
+        free = [k for k in range(len(names)) if k != path_column]
+        for kind in ("label", "group", "part"):
+            known = [k for name in NAMES[kind].split() for k in free if names[k] == name]
+            columns |= {kind: known[0]} if known else {}
+        if "label" not in columns:
+            free = [k for k in free if k not in columns.values() and names[k] not in NAMES["path"].split()]
+            if len(free) != 1:
+                raise InputError(f"{self.path} has {len(free)} columns that may hold labels: name one of them 'label'")
+            columns["label"] = free[0]
+        return columns
+
+    def stamp(self) -> object:
+        paths = [str(self.path), *(_join(self._root, row.file) for row in self._rows)]
+        found = [os.stat(path) for path in paths if os.path.isfile(path)]
+        return [(stat.st_size, stat.st_mtime_ns) for stat in found]
+
+    def sizes(self) -> Counter[tuple[int, int]]:
+        return Counter()  # known when the images are decoded
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Sample]:
+        labels = {name: label for label, name in enumerate(self.classes)}
+        parts = assign_parts([row.part for row in self._rows])
+        damaged: list[tuple[str, str]] = []
+        self.modes.clear()
+        rows = zip(self._rows, parts, strict=True)
+        for row, part in tqdm(rows, f"reading {self.name}", len(self), unit="file", delay=1):
+            try:
+                image, mode = decode(_read_file(_join(self._root, row.file)))
+            except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
+                damaged.append((row.file, f"{type(error).__name__}: {error}"))
+                continue
+            self.modes[mode] += 1
+            yield Sample(image, labels[row.label], row.file, part, row.group)
+        self.skipped = damaged + self._strays
+        if len(damaged) > len(self) / 2:
+            file, reason = damaged[0]
+            raise InputError(
+                f"{len(damaged)} of the {len(self)} images in {self.path} cannot be read, the first {file} ({reason})"
+            )
+
+
+def _find_tables(folder: Path) -> list[Path]:
+    files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    return sorted(file for file in files if file.is_file())
+
+
+def _simplify(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name.lower())
+
+
+def _to_posix(path: str) -> str:
+    """Return a path with / also if Windows wrote it."""
+    return path.replace("\\", "/").removeprefix("./")
+
+
+def _join(root: Path, path: str) -> str:
+    return os.path.join(root, _to_posix(path))
+
+
+def _is_file(root: Path, path: str) -> bool:
+    return bool(path) and os.path.isfile(_join(root, path))
+
+
+def _read_file(path: str) -> bytes:
+    if os.path.getsize(path) > MAX_BYTES:
+        raise ValueError(f"larger than {MAX_BYTES // 2**20} MiB")
+    return Path(path).read_bytes()
+
+
+def _sort_rows(cells: list[list[str]], columns: dict[str, int]) -> tuple[list[Row], list[tuple[str, str]]]:
+    """Return the rows that describe an image, each file once, and (file, reason) per other row."""
+    rows: dict[str, Row] = {}
+    strays = []
+    for number, line in enumerate(cells, 1):
+        values = {kind: line[k] if k < len(line) else "" for kind, k in columns.items()}
+        file = _to_posix(values.pop("path"))
+        if not file or not values["label"]:
+            strays.append((file or f"row {number}", "no label" if file else "no path"))
+        elif values.get("part") and find_part(values["part"]) is None:
+            strays.append((file, f"its part, {values['part']!r}, is neither train, val nor test"))
+        elif file in rows:
+            strays.append((file, f"listed again with the label {values['label']!r}, first with {rows[file].label!r}"))
+        else:
+            rows[file] = Row(file, **values)
+    return list(rows.values()), strays

@@ -1,0 +1,172 @@
+import gzip
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from readers import open_source
+from readers.pairs import PairSource
+
+MNIST = Path(os.environ.get("FIT_CHAR_DATA", "")) / "mnist_t10k"
+CODES = {"u1": 8, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
+X = np.random.default_rng(0).integers(0, 256, (8, 5, 7), np.uint8)
+Y = np.array([0, 1, 0, 1, 1, 0, 1, 0])
+
+
+def idx(path, array, dtype="u1"):
+    array = np.asarray(array).astype(f">{dtype}")
+    head = struct.pack(f">HBB{array.ndim}I", 0, CODES[dtype], array.ndim, *array.shape)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(head + array.tobytes()) if path.suffix == ".gz" else head + array.tobytes())
+    return path
+
+
+def error(path) -> str:
+    with pytest.raises(InputError) as caught:
+        open_source(path)
+    return str(caught.value)
+
+
+def images_of(source, part="train") -> np.ndarray:
+    return np.stack([sample.image for sample in source if sample.part == part])
+
+
+@pytest.mark.parametrize("name", [
+    "{}-images-idx3-ubyte.gz {}-labels-idx1-ubyte.gz", "{}-images-idx3-ubyte {}-labels-idx1-ubyte",
+    "{}-images.idx3-ubyte {}-labels.idx1-ubyte", "raw/{}-images-idx3-ubyte raw/{}-labels-idx1-ubyte",
+])  # fmt: skip
+def test_the_four_files_of_mnist_in_a_folder_and_by_one_of_them(tmp_path, name):
+    files = []
+    for part, rows in (("train", slice(0, 6)), ("t10k", slice(6, 8))):
+        images, labels = name.format(part, part).split()
+        files += [idx(tmp_path / images, X[rows]), idx(tmp_path / labels, Y[rows])]
+    for path in (tmp_path, *files):
+        source = open_source(path)
+        assert type(source) is PairSource and source.classes == ["0", "1"] and source.name == path.name
+        np.testing.assert_array_equal(images_of(source), X[:6])
+        np.testing.assert_array_equal(images_of(source, "test"), X[6:])
+        assert [sample.label for sample in source] == Y.tolist()
+
+
+def test_packed_and_unpacked_files_side_by_side_are_read_once(tmp_path):
+    for suffix in ("", ".gz"):
+        idx(tmp_path / f"train-images-idx3-ubyte{suffix}", X)
+        idx(tmp_path / f"train-labels-idx1-ubyte{suffix}", Y)
+    assert len(open_source(tmp_path)) == 8
+
+
+def test_a_single_part_is_used_for_training(tmp_path):
+    idx(tmp_path / "t10k-images-idx3-ubyte", X)
+    source = open_source(idx(tmp_path / "t10k-labels-idx1-ubyte", Y))
+    assert {sample.part for sample in source} == {"train"} and source.notes == [
+        "the only part, test, is used for training"
+    ]
+
+
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4", "f8"])
+def test_idx_files_of_other_dtypes(tmp_path, dtype):
+    idx(tmp_path / "train-images-idx3-ubyte", X, dtype)
+    np.testing.assert_array_equal(images_of(open_source(idx(tmp_path / "train-labels-idx1-ubyte", Y, "i4"))), X)
+
+
+def emnist(folder, name="emnist-letters"):
+    idx(folder / f"{name}-train-images-idx3-ubyte.gz", X.transpose(0, 2, 1))
+    return idx(folder / f"{name}-train-labels-idx1-ubyte.gz", Y + 1)
+
+
+def test_emnist_is_righted_and_named_by_its_mapping(tmp_path):
+    path = emnist(tmp_path)
+    source = open_source(path)
+    assert source.classes == ["1", "2"] and source.sizes() == {(7, 5): 8}
+    assert source.notes == [
+        "labels are 1, 2: they are renumbered from 0",
+        "rows and columns are exchanged, since EMNIST stores images transposed",
+    ]
+    np.testing.assert_array_equal(images_of(source), X)
+    (tmp_path / "emnist-letters-mapping.txt").write_text("1 65 97\n2 66 98\n3 67 99\n")
+    assert open_source(path).classes == ["A", "B"]
+    as_stored = PairSource(path, transposed=False)
+    np.testing.assert_array_equal(images_of(as_stored), X.transpose(0, 2, 1))
+
+
+def test_several_sets_in_a_folder_are_named(tmp_path):
+    emnist(tmp_path, "emnist-letters")
+    path = emnist(tmp_path, "emnist-digits")
+    assert error(tmp_path) == (
+        f"{tmp_path} holds 2 sets of images: give one of the files emnist-digits-train-images-idx3-ubyte.gz, "
+        "emnist-letters-train-images-idx3-ubyte.gz"
+    )
+    assert len(open_source(path)) == 8
+
+
+def test_kuzushiji_s_npz_files_and_class_map(tmp_path):
+    for part, rows in (("train", slice(0, 6)), ("test", slice(6, 8))):
+        np.savez_compressed(tmp_path / f"k49-{part}-imgs.npz", X[rows])
+        np.savez_compressed(tmp_path / f"k49-{part}-labels.npz", Y[rows])
+    (tmp_path / "k49_classmap.csv").write_text("index,codepoint,char\n0,U+3042,あ\n1,U+3044,い\n", encoding="utf-8")
+    for name in ("k49-train-imgs.npz", "k49-test-labels.npz", "."):
+        source = open_source(tmp_path / name)
+        assert source.classes == ["あ", "い"]
+        np.testing.assert_array_equal(images_of(source, "test"), X[6:])
+
+
+@pytest.mark.parametrize("images, labels", [
+    ("x", "y"), ("images", "labels"), ("X_train", "y_train"), ("train-images", "train-labels"), ("img", "targets"),
+])  # fmt: skip
+def test_a_pair_of_npy_files(tmp_path, images, labels):
+    np.save(tmp_path / f"{images}.npy", X)
+    np.save(tmp_path / f"{labels}.npy", np.array(["b", "a"])[Y])
+    for path in (tmp_path, tmp_path / f"{images}.npy", tmp_path / f"{labels}.npy"):
+        source = open_source(path)
+        np.testing.assert_array_equal(images_of(source), X)
+        assert source.classes == ["a", "b"] and [sample.label for sample in source] == (1 - Y).tolist()
+
+
+def test_the_stamp_changes_when_a_file_does(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    stamp = repr(open_source(tmp_path).stamp())
+    assert repr(open_source(tmp_path).stamp()) == stamp
+    np.save(tmp_path / "y.npy", Y.astype(np.int32))
+    assert repr(open_source(tmp_path).stamp()) != stamp
+
+
+def test_bad_files_are_named_with_what_is_wrong(tmp_path):
+    images, labels = tmp_path / "train-images-idx3-ubyte.gz", tmp_path / "train-labels-idx1-ubyte.gz"
+    idx(images, X)
+    idx(labels, Y)
+    good = gzip.decompress(images.read_bytes())
+    false = f"{images}: it does not hold as much as it claims, (4294967295, 5, 7) of uint8: download it again"
+    for data, message in (
+        (gzip.compress(b"\0\0\x08\x03" + b"\xff" * 4 + good[8:]), false),
+        (b"\0\0\x08\x03" + b"\xff" * 4 + good[8:], false),
+        (gzip.compress(good[:-1]), false.replace("4294967295", "8")),
+        (gzip.compress(good + b"\0"), false.replace("4294967295", "8")),
+        (b"<html>", f"{images}: it is no IDX file, whatever its name: download it again"),
+        (images.read_bytes()[:-20], f"{images} is not a readable idx file ("),
+        (b"", f"{images} is not a readable idx file ("),
+    ):
+        images.write_bytes(data)
+        assert error(images).startswith(message)
+    idx(images, X[:5])
+    assert error(tmp_path) == f"{tmp_path}: x holds 5 images and y 8 labels: give one label per image"
+    np.save(tmp_path / "x.npy", np.array([None]), allow_pickle=True)
+    np.save(tmp_path / "y.npy", Y)
+    assert error(tmp_path / "y.npy") == (
+        f"{tmp_path / 'x.npy'}: the file holds Python objects, which only pickle could read"
+    )
+
+
+def test_files_without_their_other_half_are_no_pair(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    assert not PairSource.accepts(tmp_path) and not PairSource.accepts(tmp_path / "x.npy")
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="needs FIT_CHAR_DATA, a folder with mnist_t10k/")
+def test_mnist():
+    source = open_source(MNIST)
+    assert source.classes == [str(k) for k in range(10)] and source.sizes() == {(28, 28): 10_000}
+    assert [sample.label for sample in source][:5] == [7, 2, 1, 0, 4]
