@@ -1,5 +1,7 @@
 """Interpretation of a model: filters, feature maps, Grad-CAM, embeddings, nearest neighbours."""
 
+import logging
+
 import numpy as np
 import torch
 
@@ -7,6 +9,7 @@ from classifier import CNNClassifier
 from dataset import CharDataset, as_dataset
 from models import layer_outputs
 
+log = logging.getLogger("fit_char")
 SMALLEST_MAP = 4  # pixels per side of the feature maps that Grad-CAM uses
 CHUNK = 128  # images of which the device holds every layer's feature maps at once
 
@@ -16,23 +19,29 @@ def _model_input(classifier: CNNClassifier, images: np.ndarray | CharDataset) ->
     return torch.from_numpy(classifier.model_input(images))[:, None].to(classifier.device)
 
 
-def filters(classifier: CNNClassifier) -> np.ndarray:
-    """Return the filters of the first convolution, float32 (F, height, width)."""
-    first = next(module for module in classifier.model.modules() if isinstance(module, torch.nn.Conv2d))
-    return first.weight.detach()[:, 0].float().cpu().numpy()
+def filters(classifier: CNNClassifier) -> np.ndarray | None:
+    """Return the filters of the first convolution, float32 (F, height, width); None if the model has none."""
+    first = next((module for module in classifier.model.modules() if isinstance(module, torch.nn.Conv2d)), None)
+    return None if first is None else first.weight.detach()[:, 0].float().cpu().numpy()
 
 
 def feature_maps(classifier: CNNClassifier, image: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the feature maps of each layer for one image uint8 (H, W): name → float32 (maps, height, width)."""
+    """Return the feature maps of each layer for one image uint8 (H, W): name → float32 (maps, height, width).
+
+    If no layer of the model has feature maps, that is logged, and there are none.
+    """
     outputs = layer_outputs(classifier.model, _model_input(classifier, image))
-    return {name: output[0].float().cpu().numpy() for name, output in outputs.items() if output.ndim == 4}
+    maps = {name: output[0].float().cpu().numpy() for name, output in outputs.items() if output.ndim == 4}
+    if not maps:
+        log.info("No feature maps: no layer of %s gives any.", classifier.config.model)
+    return maps
 
 
-def grad_cam(classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
+def grad_cam(classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray) -> np.ndarray | None:
     """Return the evidence for a class in each part of each image, float32 (N, S, S) ≥ 0, by Grad-CAM.
 
     Selvaraju et al., "Grad-CAM: visual explanations from deep networks via gradient-based localization", ICCV 2017, at
-    the last layer whose feature maps have 4×4 pixels or more.
+    the last layer whose feature maps have 4×4 pixels or more; None, and a logged line, if there is none.
 
     Args:
         images: uint8 (N, H, W).
@@ -43,6 +52,10 @@ def grad_cam(classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray)
     x = _model_input(classifier, images)
     outputs = layer_outputs(classifier.model, x)
     large = [name for name, output in outputs.items() if output.ndim == 4 and min(output.shape[2:]) >= SMALLEST_MAP]
+    if not large:
+        size = f"{SMALLEST_MAP}×{SMALLEST_MAP}"
+        log.info("No Grad-CAM: no layer of %s has feature maps of %s or more.", classifier.config.model, size)
+        return None
     cam = LayerGradCam(classifier.model.eval(), classifier.model.get_submodule(large[-1]))
     heat = cam.attribute(x, target=torch.as_tensor(classes, device=x.device), relu_attributions=True)
     return LayerAttribution.interpolate(heat, x.shape[2:], "bilinear")[:, 0].detach().float().cpu().numpy()
@@ -53,7 +66,7 @@ def embeddings(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> n
     images, outputs = as_dataset(images, classifier.classes_, classifier.input_spec_), []
     for start in range(0, len(images), CHUNK):
         x = _model_input(classifier, images.subset(range(start, min(start + CHUNK, len(images)))))
-        penultimate = list(layer_outputs(classifier.model, x).values())[-2]
+        penultimate = [x, *layer_outputs(classifier.model, x).values()][-2:][0]  # before a single layer, the image
         outputs.append(penultimate.flatten(1).float().cpu())
     return torch.cat(outputs).numpy()
 

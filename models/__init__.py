@@ -2,15 +2,16 @@
 
 A model takes (in_channels, number of classes) and turns images float (N, in_channels, S, S) into logits float
 (N, classes). Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other
-sizes (`any_size`, else it does), and what its layers are (`layers`: name → description).
+sizes (`any_size`, else it does), and which submodules count as layers (`layers`, a dict of name → description; else
+those without submodules of their own).
 """
 
 from collections.abc import Callable
-from difflib import get_close_matches
 
 import torch
 from torch import nn
 
+from common.errors import InputError, did_you_mean
 from models.LeNet import LeNet
 from models.lenet_cpu import lenet_cpu_forward
 from models.ResNet import ResBlock, ResNet18
@@ -19,7 +20,8 @@ MODELS: dict[str, Callable[[int, int], nn.Module]] = {"LeNet": LeNet, "ResNet18"
 FUSED_FORWARD = {LeNet.forward: lenet_cpu_forward}  # a model's forward → the same function, faster in training
 
 __all__ = [
-    "FUSED_FORWARD", "MODELS", "LeNet", "ResBlock", "ResNet18", "build", "input_size", "layer_outputs", "layer_summary",
+    "FUSED_FORWARD", "MODELS", "LeNet", "ResBlock", "ResNet18", "build", "input_size", "layer_outputs",
+    "layer_summary",
 ]  # fmt: skip
 
 
@@ -27,11 +29,10 @@ def build(name: str, in_channels: int, classes: int) -> nn.Module:
     """Build the model of that name.
 
     Raises:
-        ValueError: no model has that name; the message gives the nearest one.
+        InputError: no model has that name; the message gives the nearest one.
     """
     if name not in MODELS:
-        close = get_close_matches(name, MODELS, n=1, cutoff=0.0)
-        raise ValueError(f"unknown model {name!r}: did you mean {close[0]!r}? The models are {', '.join(MODELS)}.")
+        raise InputError(f"unknown model {name!r}: {did_you_mean(name, MODELS)} The models are {', '.join(MODELS)}.")
     return MODELS[name](in_channels, classes)
 
 
@@ -39,41 +40,60 @@ def input_size(name: str, requested: int | None = None, at_most: int | None = No
     """Return the pixels per side that a model is to see: those requested, else its paper's, limited to `at_most`.
 
     Raises:
-        ValueError: the model does not take the requested size.
+        InputError: the model does not take the requested size.
     """
     own, any_size = getattr(MODELS[name], "input_size", 32), getattr(MODELS[name], "any_size", True)
     if requested not in (None, own) and not any_size:
-        raise ValueError(
+        raise InputError(
             f"{name} takes images of {own}×{own} pixels, not {requested}: leave input_size out, or use another model"
         )
     return requested or min(own, at_most or own)
 
 
+def _layers(model: nn.Module) -> dict[str, str]:
+    """Return the submodules that count as layers, name → description."""
+    described = getattr(type(model), "layers", None)
+    if isinstance(described, dict):
+        return described
+    lowest = {name: one for name, one in model.named_modules() if name and not list(one.children())}
+    return {name: type(one).__name__ for name, one in lowest.items()}
+
+
 @torch.inference_mode()
 def layer_outputs(model: nn.Module, images: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the output of each direct submodule for images float (N, in_channels, S, S): name → float (N, …)."""
-    outputs, training = {}, model.training
+    """Return the output of each layer for images float (N, in_channels, S, S): name → float (N, …), as they run.
+
+    Of several outputs it is the first tensor; layers without one, and those that do not run, are left out.
+    """
+    outputs: dict[str, torch.Tensor] = {}
+    training = model.training
 
     def keep(name: str) -> Callable:
-        return lambda module, inputs, output: outputs.update({name: output.clone()})  # a later layer may work in place
+        def hook(module, inputs, output) -> None:
+            first = next(iter(output), None) if isinstance(output, tuple | list) else output
+            if isinstance(first, torch.Tensor):
+                outputs.pop(name, None)  # a layer that runs again moves to the end
+                outputs[name] = first.clone()  # a later layer may work in place
 
-    hooks = [layer.register_forward_hook(keep(name)) for name, layer in model.named_children()]
+        return hook
+
+    hooks = [model.get_submodule(name).register_forward_hook(keep(name)) for name in _layers(model)]
     try:
         model.eval()(images)
     finally:
         model.train(training)
-        for hook in hooks:
-            hook.remove()
+        for handle in hooks:
+            handle.remove()
     return outputs
 
 
 def layer_summary(model: nn.Module, input_size: int) -> list[tuple[str, tuple[int, ...], int, str]]:
     """Return (name, output shape of one image, number of parameters, description) per layer, in order of execution."""
-    weight, descriptions = next(model.parameters()), getattr(model, "layers", {})
-    outputs = layer_outputs(model, torch.zeros(1, weight.shape[1], input_size, input_size, device=weight.device))
-    rows = []
-    for name, output in outputs.items():
+    channels = next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 1)
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    descriptions, rows = _layers(model), []
+    for name, output in layer_outputs(model, torch.zeros(1, channels, input_size, input_size, device=device)).items():
         layer = model.get_submodule(name)
         parameters = sum(parameter.numel() for parameter in layer.parameters())
-        rows.append((name, tuple(output.shape[1:]), parameters, descriptions.get(name, type(layer).__name__)))
+        rows.append((name, tuple(output.shape[1:]), parameters, descriptions[name]))
     return rows

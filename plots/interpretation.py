@@ -13,14 +13,15 @@ WIDTH, HEIGHT = 9, 7  # inches, of the embedding
 
 
 @styled
-def feature_maps(filters: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
+def feature_maps(filters: np.ndarray | None, maps: dict[str, np.ndarray]) -> Figure:
     """Draw the filters of the first layer, and a row of feature maps per layer.
 
     Args:
-        filters: float (F, h, w); blue is negative, red positive.
+        filters: float (F, h, w), or None; blue is negative, red positive.
         maps: name of a layer → float (M, H, W).
     """
-    rows = {"filters": filters} | {name: found for name, found in maps.items() if found.shape[1] > 1}
+    rows = {} if filters is None else {"filters": filters}
+    rows |= {name: found for name, found in maps.items() if found.shape[1] > 1}
     cell, left = 0.66, 1.2
     figure, axis = new_sheet(left + cell * COLUMNS, cell * len(rows) + 0.1)
     for row, (name, images) in enumerate(rows.items()):
