@@ -45,13 +45,17 @@ class GntSource(Source):
         self._container = _open_file(path) if path.suffix.lower() == ".gnt" and path.is_file() else open_container(path)
         self._stamp = [row for row in self._container.stamp if _is_gnt(row[0])]
         self._records: dict[str, list[Record]] = {}
+        self._damaged: list[tuple[str, str]] = []
         for name, size, _ in self._stamp:
-            records = self._records.setdefault(name, [])
+            records: list[Record] = []
             try:
                 with self._container.open(name) as file:
                     records.extend(_read_records(file, size))
             except Exception as error:  # nearly anything from a damaged archive
-                self.skipped.append((name, f"the rest, from character {len(records) + 1} on: {error}"))
+                self._damaged.append((name, f"the rest, from character {len(records) + 1} on: {error}"))
+            if records:
+                self._records[name] = records
+        self.skipped = list(self._damaged)
         classes = {record.character for records in self._records.values() for record in records}
         if not classes:
             reason = self.skipped[0][1] if self.skipped else "its files are empty"
@@ -79,17 +83,25 @@ class GntSource(Source):
     def __iter__(self) -> Iterator[Sample]:
         labels = {character: label for label, character in enumerate(self.classes)}
         parts = assign_parts([str(PurePosixPath(name).parent) for name in self._records])
-        self.modes = Counter({"L": len(self)})
+        self.skipped, self.modes = list(self._damaged), Counter({"L": len(self)})
         with tqdm(total=len(self), desc=f"reading {self.name}", unit="image", delay=1) as progress:
             for (name, records), part in zip(self._records.items(), parts, strict=True):
-                with self._container.open(name) as file:
-                    for i, record in enumerate(records):
-                        file.seek(HEADER.size, 1)
-                        pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
-                        image = pixels.reshape(record.height, record.width)
-                        writer = PurePosixPath(name).stem
-                        yield Sample(image, labels[record.character], f"{name}/{i}", part, writer)
-                        progress.update()
+                writer = PurePosixPath(name).stem
+                for i, image in enumerate(self._read_images(name, records)):
+                    yield Sample(image, labels[records[i].character], f"{name}/{i}", part, writer)
+                    progress.update()
+
+    def _read_images(self, name: str, records: list[Record]) -> Iterator[np.ndarray]:
+        """Yield the images of a file, uint8 (H, W), up to one that cannot be read."""
+        number = 1
+        try:
+            with self._container.open(name) as file:
+                for number, record in enumerate(records, 1):
+                    file.seek(HEADER.size, 1)
+                    pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
+                    yield pixels.reshape(record.height, record.width)
+        except Exception as error:  # nearly anything from a damaged archive
+            self.skipped.append((name, f"the rest, from character {number} on: {error}"))
 
 
 def _open_file(path: Path) -> Container:

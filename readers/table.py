@@ -160,6 +160,8 @@ def _is_file(root: Path, path: str) -> bool:
 
 
 def _read_file(path: str) -> bytes:
+    if not os.path.isfile(path):  # nor a device or a pipe, which may never end
+        raise ValueError("no such file")
     if os.path.getsize(path) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES // 2**20} MiB")
     return Path(path).read_bytes()
