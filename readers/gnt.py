@@ -93,15 +93,16 @@ class GntSource(Source):
 
     def _read_images(self, name: str, records: list[Record]) -> Iterator[np.ndarray]:
         """Yield the images of a file, uint8 (H, W), up to one that cannot be read."""
-        number = 1
+        done = 0
         try:
             with self._container.open(name) as file:
-                for number, record in enumerate(records, 1):
+                for record in records:
                     file.seek(HEADER.size, 1)
                     pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
                     yield pixels.reshape(record.height, record.width)
+                    done += 1
         except Exception as error:  # nearly anything from a damaged archive
-            self.skipped.append((name, f"the rest, from character {number} on: {error}"))
+            self.skipped.append((name, f"the rest, from character {done + 1} on: {error}"))
 
 
 def _open_file(path: Path) -> Container:

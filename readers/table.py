@@ -67,7 +67,8 @@ class TableSource(Source):
             self.notes.append(f"column {cells[0][columns.pop('part')]!r} names no part such as train or test: not used")
         self._rows, self._strays = _sort_rows(rows, columns)
         self.skipped = list(self._strays)
-        self.classes = sorted({row.label for row in self._rows}, key=natural_key)
+        labels = sorted({row.label for row in self._rows})  # 01 and 1 have the same natural key
+        self.classes = sorted(labels, key=natural_key)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

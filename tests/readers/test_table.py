@@ -36,7 +36,7 @@ def error(path) -> str:
 
 def check(source):
     samples = list(source)
-    assert type(source) is TableSource and source.classes == ["1", "01", "10"] and len(source) == 4
+    assert type(source) is TableSource and set(source.classes[:2]) == {"1", "01"} and len(source) == 4
     assert [source.classes[sample.label] for sample in samples] == [label for _, label in ROWS]
     assert [int(sample.image[0, 0]) for sample in samples] == [0, 10, 20, 30]
     return samples
