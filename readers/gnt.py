@@ -4,6 +4,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -20,7 +21,7 @@ from readers.source import Sample, Source
 HEADER = struct.Struct("<I2sHH")  # bytes of the record, character in GB 18030, width, height
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are millions
 class Record:
     """A character in a .gnt file, and its width and height in pixels."""
 
@@ -127,8 +128,14 @@ def _read_records(file: IO[bytes], size: int) -> Iterator[Record]:
             raise ValueError(f"{length} bytes for {width}×{height} pixels")
         if position > size:
             raise ValueError("the file ends within an image")
-        character = tag.rstrip(b"\0").decode("gb18030")
-        if not character.isprintable() or not character.strip():
-            raise ValueError(f"the code {tag.hex()} is no character")
         file.seek(width * height, 1)
-        yield Record(character, width, height)
+        yield Record(_decode_tag(tag), width, height)
+
+
+@cache
+def _decode_tag(tag: bytes) -> str:
+    """Return the character of a two-byte code, of which a one-byte code leaves the second 0. Raises ValueError."""
+    character = tag.rstrip(b"\0").decode("gb18030")
+    if not character.isprintable() or not character.strip():
+        raise ValueError(f"the code {tag.hex()} is no character")
+    return character
