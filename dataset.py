@@ -268,6 +268,10 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     images_have_writers = (dataset.group != "").any()
     for k, name in enumerate(dataset.classes):
         count = Counter(group[order[dataset.y[order] == k]].tolist())  # in the order drawn
+        if not count:
+            raise InputError(
+                f"class {name!r} has no image: labels must be 0 to {len(dataset.classes) - 1} without gaps"
+            )
         if len(count) < 2:
             what = "writers" if images_have_writers else "different images"
             raise InputError(f"class {name!r} has {len(count)} {what}: a split needs at least two of each class")

@@ -116,10 +116,8 @@ def gnts() -> list[bytes]:
 
 def tables() -> list[bytes]:
     """Return tables of image paths 0.png … 7.png, labels, writers and parts, in several encodings and delimiters."""
-    rows = ["path,标签,writer,split"] + [
-        f"{k}.png,{'啊阿'[k % 2]},w{k % 3},{('train', 'test')[k > 5]}" for k in range(8)
-    ]
-    text = "\n".join(rows)
+    rows = (f"{k}.png,{'啊阿'[k % 2]},w{k % 3},{'test' if k > 5 else 'train'}" for k in range(8))
+    text = "\n".join(["path,标签,writer,split", *rows])
     return [
         text.encode(), text.replace(",", ";").encode("utf-8-sig"), text.replace(",", "\t").encode("utf-16"),
         text.encode("gb18030"), "\n".join(f"{k}.png,{k % 2}" for k in range(8)).encode(), b"\0" * 999,

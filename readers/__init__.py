@@ -13,7 +13,8 @@ from readers.table import TableSource
 # Each has `accepts(path)`; the first that accepts a path reads it.
 READERS: list = [PairSource, NpzSource, GntSource, TableSource, FolderSource]
 KINDS = (
-    "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .gnt files, or a CSV of paths and labels"
+    "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .npy files of images and of labels, "
+    ".gnt files, or a CSV of paths and labels"
 )
 
 

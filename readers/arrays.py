@@ -140,11 +140,8 @@ def number_labels(
         if missing := set(found) - set(names):
             raise InputError(f"the label {min(missing)!r:.100} is none of its classes: {', '.join(names)[:200]}")
         number = {name: k for k, name in enumerate(names)}
-        return (
-            {part: np.array([number[name] for name in y.tolist()], np.int64) for part, y in labels.items()},
-            names,
-            [],
-        )
+        labels = {part: np.array([number[name] for name in y.tolist()], np.int64) for part, y in labels.items()}
+        return labels, names, []
     names = [str(label) for label in found] if classes is None else classes
     if classes is not None and found != list(range(1, len(classes) + 1)):
         return labels, names, []  # `check_arrays` compares them with the classes
@@ -162,7 +159,7 @@ def _flat_labels(y: np.ndarray) -> np.ndarray:
     if y.ndim == 1 and y.dtype.kind == "S":
         return np.char.decode(y, "utf-8")
     whole = y.dtype.kind in "bui" or (y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all())
-    if y.ndim != 1 or not whole or (len(y) and not -(2**62) < y.max() < 2**62):
+    if y.ndim != 1 or not whole or (len(y) and not (y.min() > -(2**62) and y.max() < 2**62)):
         raise InputError(f"y must be integers or text (N,), not {y.dtype} {y.shape}")
     return y.astype(np.int64)
 

@@ -4,6 +4,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -20,7 +21,7 @@ from readers.source import Sample, Source
 HEADER = struct.Struct("<I2sHH")  # bytes of the record, character in GB 18030, width, height
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there are millions
 class Record:
     """A character in a .gnt file, and its width and height in pixels."""
 
@@ -45,13 +46,17 @@ class GntSource(Source):
         self._container = _open_file(path) if path.suffix.lower() == ".gnt" and path.is_file() else open_container(path)
         self._stamp = [row for row in self._container.stamp if _is_gnt(row[0])]
         self._records: dict[str, list[Record]] = {}
+        self._damaged: list[tuple[str, str]] = []
         for name, size, _ in self._stamp:
-            records = self._records.setdefault(name, [])
+            records: list[Record] = []
             try:
                 with self._container.open(name) as file:
                     records.extend(_read_records(file, size))
             except Exception as error:  # nearly anything from a damaged archive
-                self.skipped.append((name, f"the rest, from character {len(records) + 1} on: {error}"))
+                self._damaged.append((name, f"the rest, from character {len(records) + 1} on: {error}"))
+            if records:
+                self._records[name] = records
+        self.skipped = list(self._damaged)
         classes = {record.character for records in self._records.values() for record in records}
         if not classes:
             reason = self.skipped[0][1] if self.skipped else "its files are empty"
@@ -79,17 +84,26 @@ class GntSource(Source):
     def __iter__(self) -> Iterator[Sample]:
         labels = {character: label for label, character in enumerate(self.classes)}
         parts = assign_parts([str(PurePosixPath(name).parent) for name in self._records])
-        self.modes = Counter({"L": len(self)})
+        self.skipped, self.modes = list(self._damaged), Counter({"L": len(self)})
         with tqdm(total=len(self), desc=f"reading {self.name}", unit="image", delay=1) as progress:
             for (name, records), part in zip(self._records.items(), parts, strict=True):
-                with self._container.open(name) as file:
-                    for i, record in enumerate(records):
-                        file.seek(HEADER.size, 1)
-                        pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
-                        image = pixels.reshape(record.height, record.width)
-                        writer = PurePosixPath(name).stem
-                        yield Sample(image, labels[record.character], f"{name}/{i}", part, writer)
-                        progress.update()
+                writer = PurePosixPath(name).stem
+                for i, image in enumerate(self._read_images(name, records)):
+                    yield Sample(image, labels[records[i].character], f"{name}/{i}", part, writer)
+                    progress.update()
+
+    def _read_images(self, name: str, records: list[Record]) -> Iterator[np.ndarray]:
+        """Yield the images of a file, uint8 (H, W), up to one that cannot be read."""
+        done = 0
+        try:
+            with self._container.open(name) as file:
+                for record in records:
+                    file.seek(HEADER.size, 1)
+                    pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
+                    yield pixels.reshape(record.height, record.width)
+                    done += 1
+        except Exception as error:  # nearly anything from a damaged archive
+            self.skipped.append((name, f"the rest, from character {done + 1} on: {error}"))
 
 
 def _open_file(path: Path) -> Container:
@@ -114,8 +128,14 @@ def _read_records(file: IO[bytes], size: int) -> Iterator[Record]:
             raise ValueError(f"{length} bytes for {width}×{height} pixels")
         if position > size:
             raise ValueError("the file ends within an image")
-        character = tag.rstrip(b"\0").decode("gb18030")
-        if not character.isprintable() or not character.strip():
-            raise ValueError(f"the code {tag.hex()} is no character")
         file.seek(width * height, 1)
-        yield Record(character, width, height)
+        yield Record(_decode_tag(tag), width, height)
+
+
+@cache
+def _decode_tag(tag: bytes) -> str:
+    """Return the character of a two-byte code, of which a one-byte code leaves the second 0. Raises ValueError."""
+    character = tag.rstrip(b"\0").decode("gb18030")
+    if not character.isprintable() or not character.strip():
+        raise ValueError(f"the code {tag.hex()} is no character")
+    return character

@@ -1,6 +1,7 @@
 """Images in one file and their labels in another: MNIST's IDX files, NumPy's .npy, Kuzushiji's .npz."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,11 +41,10 @@ FORMATS: dict[str, Callable[[Path], np.ndarray]] = {"idx": read_idx, "npy": _rea
 
 @dataclass(frozen=True)
 class Half:
-    """What the name of a file says: its format, the set and the part it belongs to, and whether it holds labels."""
+    """What the name of a file says: its format, its folder and other words, its part, and whether it holds labels."""
 
     path: Path
-    format: str
-    set: tuple[str, ...]
+    set: tuple
     part: str
     content: str
 
@@ -54,16 +54,18 @@ def parse_name(path: Path) -> Half | None:
     stem, is_idx = IDX_SUFFIX.subn("", path.name.lower())
     suffix = path.suffix.lower()
     stem, kind = (stem, "idx") if is_idx else (stem.removesuffix(suffix), suffix[1:])
+    if kind not in FORMATS:
+        return None
     words = re.findall(r"[a-z0-9]+", stem)
     contents = {WORDS[word] for word in words if word in WORDS}
-    if kind not in FORMATS or len(contents) != 1:
+    if len(contents) != 1:
         return None
-    rest = tuple(word for word in words if word not in WORDS and word not in PARTS_BY_WORD)
-    return Half(path, kind, rest, find_part(stem) or "train", contents.pop())
+    rest = [word for word in words if word not in WORDS and word not in PARTS_BY_WORD]
+    return Half(path, (kind, path.parent, *rest), find_part(stem) or "train", contents.pop())
 
 
 def find_pairs(path: Path) -> dict[tuple, Parts]:
-    """Return (format, set) → part → the files of its images and labels, of those parts that have both.
+    """Return set → part → the files of its images and labels, of those parts that have both.
 
     Args:
         path: a folder, in which and in whose sub-folders files are looked for, or a file, whose set it is.
@@ -74,18 +76,19 @@ def find_pairs(path: Path) -> dict[tuple, Parts]:
     files = [*path.glob("*"), *path.glob("*/*")] if given is None else list(path.parent.iterdir())
     found: dict[tuple, Parts] = {}
     for half in filter(None, map(parse_name, sorted(files))):
-        belongs = given is None or (half.format, half.set) == (given.format, given.set)
-        if belongs and half.path.is_file():
-            pair = found.setdefault((half.format, half.set), {}).setdefault(half.part, {})
+        if (given is None or half.set == given.set) and half.path.is_file():
+            pair = found.setdefault(half.set, {}).setdefault(half.part, {})
             pair.setdefault(half.content, half.path)  # unpacked files sort before their .gz
-    found = {key: {part: pair for part, pair in parts.items() if len(pair) == 2} for key, parts in found.items()}
-    return {key: parts for key, parts in found.items() if parts}
+    complete = {
+        key: {part: parts[part] for part in PARTS if len(parts.get(part, ())) == 2} for key, parts in found.items()
+    }
+    return {key: parts for key, parts in complete.items() if parts}
 
 
 class PairSource(ArraySource):
     """Images in one file and their labels in another, for each part: IDX, gzipped or not, .npy, .npz with one array.
 
-    A mapping beside IDX files, as EMNIST has, gives the classes their names.
+    A mapping of EMNIST's or a class map of Kuzushiji's beside them gives the classes their names.
 
     Args:
         path: a folder with the files of one set, or one of these files.
@@ -96,20 +99,7 @@ class PairSource(ArraySource):
     """
 
     def __init__(self, path: Path, transposed: bool | None = None):
-        pairs = find_pairs(path)
-        if len(pairs) > 1:
-            sets_images = sorted(pair["images"].name for parts in pairs.values() for pair in parts.values())
-            raise InputError(
-                f"{path} holds {len(pairs)} sets of images: give one of the files {', '.join(sets_images)[:500]}"
-            )
-        (((kind, _), files),) = pairs.items()
-        notes = []
-        if "train" not in files:
-            if len(files) > 1:
-                raise InputError(f"{path} has images to validate and to test, but none to train on: add these")
-            notes = [f"the only part, {next(iter(files))}, is used for training"]
-            files = {"train": next(iter(files.values()))}
-        files = {part: files[part] for part in PARTS if part in files}
+        kind, files, notes = _choose_set(path)
         paths = [file for pair in files.values() for file in pair.values()]
         images, labels = ({part: _read(pair[content], kind) for part, pair in files.items()} for content in CONTENTS)
         try:
@@ -119,12 +109,17 @@ class PairSource(ArraySource):
         if transposed is None and any("emnist" in file.name.lower() for file in paths):
             transposed = True
             notes.append("rows and columns are exchanged, since EMNIST stores images transposed")
-        names = _read_mapping(paths[0])
+        mapping = _find_mapping(paths[0])
+        names = {} if mapping is None else _read_mapping(mapping)
         for part, arrays in parts.items():
             x = arrays.x.transpose(0, 2, 1) if transposed else arrays.x
             classes = [names.get(label, label) for label in arrays.classes]
             parts[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
-        super().__init__(paths, parts)
+        super().__init__(paths if mapping is None else [*paths, mapping], parts)
+        self.transposed = bool(transposed)
+
+    def stamp(self) -> object:
+        return super().stamp(), self.transposed
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -140,20 +135,35 @@ def _read(path: Path, kind: str) -> np.ndarray:
         raise InputError(f"{path} is not a readable {kind} file ({error!s:.200}): download it again") from None
 
 
-def _read_mapping(images: Path) -> dict[str, str]:
-    """Return label → character from the mapping of EMNIST or the class map of Kuzushiji beside a file of images.
+def _choose_set(path: Path) -> tuple[str, Parts, list[str]]:
+    """Return format, files and notes of the only set of images that there is."""
+    sets = find_pairs(path)
+    if len(sets) > 1:
+        images = sorted(str(pair["images"].relative_to(path)) for parts in sets.values() for pair in parts.values())
+        raise InputError(f"{path} holds {len(sets)} sets of images: give one of the files {', '.join(images):.500}")
+    (((kind, *_), parts),) = sets.items()
+    if "train" in parts:
+        return kind, parts, []
+    if len(parts) > 1:
+        raise InputError(f"{path} has images to validate and to test, but none to train on: add these")
+    ((part, pair),) = parts.items()
+    return kind, {"train": pair}, [f"the only part, {part}, is used for training"]
 
-    A line holds a label and a code point, as `10 65` or `0,U+3042,あ`. Without such a file, there are no names.
-    """
+
+def _find_mapping(images: Path) -> Path | None:
+    """Return the file beside EMNIST's or Kuzushiji's images that names their classes, if it is there."""
     set_name = re.split(r"[-_](?:train|test)", images.name)[0]
     candidates = [images.with_name(f"{set_name}{suffix}") for suffix in ("-mapping.txt", "_classmap.csv")]
-    path = next((path for path in candidates if path.is_file()), None)
-    if path is None:
-        return {}
-    with open(path, encoding="utf-8-sig") as file:
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _read_mapping(path: Path) -> dict[str, str]:
+    """Return label → character, from lines that begin with a label and a code point, as `10 65` or `0,U+3042,あ`."""
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = file.read(MAX_MAPPING)
     rows = re.findall(r"^(\d+)[ ,\t]+(U\+[0-9A-Fa-f]+|\d+)", text, re.MULTILINE)
-    names = {label: chr(int(code[2:], 16) if code.startswith("U") else int(code)) for label, code in rows}
-    if len(set(names.values())) < len(names) or not all(name.isprintable() for name in names.values()):
+    codes = {label: int(code[2:], 16) if code.startswith("U") else int(code) for label, code in rows}
+    names = {label: chr(code) for label, code in codes.items() if code <= sys.maxunicode and chr(code).isprintable()}
+    if len(set(names.values())) < len(codes):
         raise InputError(f"{path} does not give each class a character of its own: correct or remove it")
     return names

@@ -67,7 +67,8 @@ class TableSource(Source):
             self.notes.append(f"column {cells[0][columns.pop('part')]!r} names no part such as train or test: not used")
         self._rows, self._strays = _sort_rows(rows, columns)
         self.skipped = list(self._strays)
-        self.classes = sorted({row.label for row in self._rows}, key=natural_key)
+        labels = sorted({row.label for row in self._rows})  # 01 and 1 have the same natural key
+        self.classes = sorted(labels, key=natural_key)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -160,6 +161,8 @@ def _is_file(root: Path, path: str) -> bool:
 
 
 def _read_file(path: str) -> bytes:
+    if not os.path.isfile(path):  # nor a device or a pipe, which may never end
+        raise ValueError("no such file")
     if os.path.getsize(path) > MAX_BYTES:
         raise ValueError(f"larger than {MAX_BYTES // 2**20} MiB")
     return Path(path).read_bytes()

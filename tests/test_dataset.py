@@ -245,6 +245,11 @@ def test_leak_groups_are_of_identical_images():
     assert leak_groups(images.subset([4, 2, 1])).tolist() == [0, 1, 0]
 
 
+def test_labels_with_gaps_cannot_be_split():
+    images = CharDataset(np.zeros((4, 8, 8), np.uint8), [1, 1, 2, 2])
+    assert error(split, images) == "class '0' has no image: labels must be 0 to 2 without gaps"
+
+
 def test_small_classes_stand_on_both_sides():
     x = np.arange(6, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
     for seed in range(10):

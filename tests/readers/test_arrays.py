@@ -82,7 +82,9 @@ def test_negative_and_many_labels():
         number_labels({"train": np.arange(65_537)})
 
 
-@pytest.mark.parametrize("labels", [np.array([0.5]), np.array([np.nan]), np.eye(2), np.array([2.0**63]), np.array(1)])
+@pytest.mark.parametrize(
+    "labels", [np.array([0.5]), np.array([np.nan]), np.eye(2), np.array([2.0**63]), np.array([-1e300]), np.array(1)]
+)
 def test_what_is_no_label_is_refused(labels):
     with pytest.raises(InputError, match="y must be integers or text"):
         number_labels({"train": labels})

@@ -1,5 +1,6 @@
 import shutil
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -87,6 +88,32 @@ def test_a_file_ends_before_its_first_damaged_record(tmp_path, images, packed):
         assert [sample.file for sample in source] == ["1.gnt/0", "1.gnt/1", "2.gnt/0"]
         ((file, text),) = source.skipped
         assert file == "2.gnt" and text.startswith(f"the rest, from character 2 on: {reason}")
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\x01\x02"])
+def test_a_damaged_member_of_a_zip_is_skipped(tmp_path, images, start):
+    for writer in "12":
+        write(tmp_path / f"raw/{writer}.gnt", record("啊", images[0]), record("阿", images[1]))
+    path = tmp_path / "raw.zip"
+    with zipfile.ZipFile(path, "w") as archive:  # not compressed
+        for writer in "12":
+            archive.write(tmp_path / f"raw/{writer}.gnt", f"{writer}.gnt")
+    data = path.read_bytes()
+    place = data.index(b"PK\x03\x04") if start == b"PK\x03\x04" else data.index(images[1].tobytes())
+    path.write_bytes(data[:place] + b"\xaa\xaa" + data[place + 2 :])  # a header, or pixels that the checksum covers
+    source = open_source(path)
+    for _ in range(2):
+        assert [sample.file for sample in source][-2:] == ["2.gnt/0", "2.gnt/1"]
+        assert {name for name, _ in source.skipped} == {"1.gnt"}
+
+
+def test_a_file_that_disappears_is_skipped(tmp_path, images):
+    for writer in "12":
+        write(tmp_path / f"{writer}.gnt", record("啊", images[0]))
+    source = open_source(tmp_path)
+    (tmp_path / "1.gnt").unlink()
+    assert [sample.file for sample in source] == ["2.gnt/0"]
+    assert source.skipped[0][1].startswith("the rest, from character 1 on: [Errno 2] No such file")
 
 
 def test_without_a_character_the_source_is_refused(tmp_path):

@@ -86,9 +86,12 @@ def test_emnist_is_righted_and_named_by_its_mapping(tmp_path):
         "rows and columns are exchanged, since EMNIST stores images transposed",
     ]
     np.testing.assert_array_equal(images_of(source), X)
+    before = repr(source.stamp())
     (tmp_path / "emnist-letters-mapping.txt").write_text("1 65 97\n2 66 98\n3 67 99\n")
     assert open_source(path).classes == ["A", "B"]
+    assert repr(open_source(path).stamp()) != before
     as_stored = PairSource(path, transposed=False)
+    assert as_stored.stamp() != open_source(path).stamp()
     np.testing.assert_array_equal(images_of(as_stored), X.transpose(0, 2, 1))
 
 
@@ -100,6 +103,27 @@ def test_several_sets_in_a_folder_are_named(tmp_path):
         "emnist-letters-train-images-idx3-ubyte.gz"
     )
     assert len(open_source(path)) == 8
+
+
+def test_files_of_two_folders_are_no_pair(tmp_path):
+    for name in ("MNIST", "FashionMNIST"):
+        idx(tmp_path / name / "train-images-idx3-ubyte", X if name == "MNIST" else 255 - X)
+        idx(tmp_path / name / "train-labels-idx1-ubyte", Y)
+    assert error(tmp_path).endswith("FashionMNIST/train-images-idx3-ubyte, MNIST/train-images-idx3-ubyte")
+    np.testing.assert_array_equal(images_of(open_source(tmp_path / "MNIST")), X)
+    (tmp_path / "MNIST/train-labels-idx1-ubyte").unlink()
+    (tmp_path / "FashionMNIST/train-images-idx3-ubyte").unlink()
+    assert not PairSource.accepts(tmp_path)
+
+
+def test_a_mapping_names_each_class_by_a_character_of_its_own(tmp_path):
+    path = emnist(tmp_path)
+    for text in ("1 65\n2 65\n", "1 65\n2 7\n", "1 65\n2 1114112\n"):
+        (tmp_path / "emnist-letters-mapping.txt").write_text(text)
+        assert error(path) == (
+            f"{tmp_path / 'emnist-letters-mapping.txt'} does not give each class a character of its own: "
+            "correct or remove it"
+        )
 
 
 def test_kuzushiji_s_npz_files_and_class_map(tmp_path):

@@ -36,7 +36,7 @@ def error(path) -> str:
 
 def check(source):
     samples = list(source)
-    assert type(source) is TableSource and source.classes == ["01", "1", "10"] and len(source) == 4
+    assert type(source) is TableSource and set(source.classes[:2]) == {"1", "01"} and len(source) == 4
     assert [source.classes[sample.label] for sample in samples] == [label for _, label in ROWS]
     assert [int(sample.image[0, 0]) for sample in samples] == [0, 10, 20, 30]
     return samples
@@ -119,14 +119,13 @@ def test_folds_are_no_parts(images):
 def test_rows_that_describe_no_image_are_skipped_with_a_reason(images):
     (images / "images/2.png").write_bytes(b"no image")
     rows = [*ROWS, ("4.png", "1"), ("1.png", "2"), ("3.png", ""), ("5\0.png", "1")]
-    (images / "a.csv").write_text(text_of([*rows, *[(f"../images/{k}.png", "1") for k in range(4)]]) + "images/0.png\n")
+    text = text_of([*rows, *[(f"../images/{k}.png", "1") for k in range(4)]])
+    (images / "a.csv").write_text(text + "images/0.png\n/dev/zero,1\n")
     source = open_source(images / "a.csv")
     assert [sample.file for sample in source][:3] == ["images/0.png", "images/1.png", "images/3.png"]
     reasons = {file: reason for file, reason in source.skipped}
     assert reasons["images/2.png"] == "ValueError: not an image, whatever its name"
-    assert reasons["images/4.png"].startswith("FileNotFoundError") and reasons["images/5\0.png"].startswith(
-        "ValueError"
-    )
+    assert reasons["images/4.png"] == reasons["images/5\0.png"] == reasons["/dev/zero"] == "ValueError: no such file"
     assert reasons["images/1.png"] == "listed again with the label '2', first with '1'"
     assert reasons["images/3.png"] == "no label" and reasons["images/0.png"] == "no label"
 
