@@ -93,7 +93,7 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
     Args:
         source: see `readers.open_source`.
         data_path: the npz to write: x uint8 (N, size, size), ink as in the source, y int64 (N,), classes str (C,),
-            source str, files str (N,), digests bytes (N,) of the pixels in the source, group str (N,) if the writers are
+            source str, files str (N,), digests bytes (N,) of the pixels in the source, group str (N,) if writers are
             known, cropped bool, summary str (JSON); x, y, files, digests and group of other parts end in _val or _test.
         size: pixels per side; images of other sizes are fitted (see `fit_image`).
 

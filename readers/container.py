@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import InputError
-from imaging.decoding import MAX_FILE, too_large
+from imaging.decoding import MAX_FILE
 
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints, resource forks and the like
 ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last fits any bytes, and reads no two alike
 MAX_EXPANSION = 200  # of an npz of more than 64 MiB: no images compress that well
-PIECE = 4096  # bytes that are decompressed at once: some methods expand them 20,000-fold
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot limit what others expand to
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Container:
         names: of the files and, with a trailing slash, of the folders, relative to the path; none that are hidden.
         stamp: (name, size, time or checksum) per file, sorted.
         open: from a name to a binary file to read.
-        skipped: (name, reason) of links that are not followed, and of files whose names occur twice.
+        skipped: (name, reason) of what is not among the names: links that are not followed, names that occur twice …
         notes: sentences on how names were decoded.
     """
 
@@ -40,20 +40,12 @@ class Container:
     notes: list[str] = field(default_factory=list)
 
     def read(self, name: str) -> bytes:
-        """Return the content of a file."""
+        """Return the content of a file. Raises InputError if it is longer than MAX_FILE bytes."""
         with self.open(name) as file:
-            data = b"".join(_pieces(file))
-        if len(data) > MAX_FILE:  # more than when it was opened
-            raise InputError(f"{name}: {too_large(len(data))}")
+            data = file.read(MAX_FILE + 1)
+        if len(data) > MAX_FILE:
+            raise InputError(f"{name}: more than {MAX_FILE // 2**20} MiB")
         return data
-
-
-def _pieces(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield a file's content piece by piece, as far as it can be needed."""
-    left = MAX_FILE + 1
-    while left > 0 and (piece := file.read(min(PIECE, left))):
-        left -= len(piece)
-        yield piece
 
 
 def open_container(path: Path) -> Container:
@@ -147,6 +139,9 @@ def _open_zip(path: Path) -> Container:
     skipped = []
     for name, info in zip((name.replace("\\", "/") for name in names), entries, strict=True):
         if HIDDEN.search(name):
+            continue
+        if info.compress_type not in METHODS:
+            skipped.append((name, "compressed by an unusual method: pack it as an ordinary .zip"))
             continue
         if name in infos and not name.endswith("/"):
             skipped.append((name, "another file of this name follows in the archive"))

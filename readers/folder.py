@@ -19,6 +19,7 @@ from readers.source import Sample, Source
 
 FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
 
+
 class FolderSource(Source):
     """A folder or a .zip with one sub-folder of images per class.
 

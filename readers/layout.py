@@ -12,7 +12,9 @@ from common.errors import InputError
 
 PART_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
 PART_NAMES |= {"test": "test", "testing": "test"}
-WRITER = re.compile(r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I)
+WRITER = re.compile(
+    r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I
+)
 MOST = 0.95  # of a part's images: a folder that holds as many tells nothing about them, and what is beside it is stray
 RECURS = 1.5  # writers per class, and classes per writer, on average: otherwise the folders are not writers and classes
 REMEDY = "put the images of each class into one sub-folder, named after the class"
@@ -95,7 +97,8 @@ class Layout:
                 return level
             if len(parts) == 2:
                 raise InputError(f"{self.path} has {_listed(names)} images, but no train/: add the training images")
-            self.notes.append(f"the images in {_listed(names)} are used for training, as there are no others")
+            if names.total() == len(above):
+                self.notes.append(f"the images in {_listed(names)} are used for training, as there are no others")
         return None
 
     def _place(self, name: str) -> Place:
@@ -225,8 +228,12 @@ def _class_name(folder: str) -> str:
 
 def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[str]:
     """Return the names of files that are no images and of empty folders."""
-    full = {"/".join(name.split("/")[:k]) + "/" for name in [*images, *others] for k in range(1, name.count("/") + 1)
-            if not name.endswith("/")}
+    full = {
+        "/".join(name.split("/")[:k]) + "/"
+        for name in [*images, *others]
+        for k in range(1, name.count("/") + 1)
+        if not name.endswith("/")
+    }
     return [name for name in others if name not in full]
 
 
