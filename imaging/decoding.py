@@ -41,6 +41,7 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 MAX_FILE = 128 * 2**20  # bytes of a file that is read
 MAX_PIXELS = 50_000_000  # that are decoded, in at most 4 bytes each; A4 at 600 dpi has 35 million
 MAX_SIDE = 4096  # pixels; an image with a longer side is read smaller
+BAND = 256  # rows of a large image that are reduced at once
 WHITE_LEVELS = (1, 16, 255, 1023, 4095, 16_383, 65_535)
 
 
@@ -95,11 +96,9 @@ def decode_picture(data: bytes) -> Picture:
     width, height = image.size
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width}×{height} pixels: at most {MAX_PIXELS:,}, save it smaller")
-    pixels = _to_grey(ImageOps.exif_transpose(image))
+    ImageOps.exif_transpose(image, in_place=True)
     factor = math.ceil(max(image.size) / MAX_SIDE)
-    if factor > 1:
-        pixels = np.asarray(Image.fromarray(pixels).reduce(factor))
-    return Picture(pixels, mode, has_more_pages)
+    return Picture(_to_grey(_reduce(image, factor) if factor > 1 else _convert(image)), mode, has_more_pages)
 
 
 def open_image(file: IO[bytes]) -> Image.Image:
@@ -140,13 +139,28 @@ def to_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
     return np.rint(np.clip(pixels * np.float32(255 / white), 0, 255)).astype(np.uint8)
 
 
-def _to_grey(image: Image.Image) -> np.ndarray:
-    """Return an image as grey, uint8 (H, W), or as float32 (H, W) if it has more than 8 bits per channel."""
+def _convert(image: Image.Image) -> Image.Image:
+    """Return an image in mode F if it has more than 8 bits per channel, RGBA if it is transparent, otherwise L."""
     if image.mode.startswith("I") or image.mode == "F":
-        return np.nan_to_num(np.asarray(image, np.float32), nan=0, posinf=0, neginf=0)
-    if "A" in image.mode or "transparency" in image.info:
-        return _on_paper(image.convert("RGBA"))
-    return np.asarray(image.convert("L"))
+        return Image.fromarray(np.nan_to_num(np.asarray(image, np.float32), nan=0, posinf=0, neginf=0))
+    return image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "L")
+
+
+def _reduce(image: Image.Image, factor: int) -> Image.Image:
+    """Return `_convert` of an image, smaller by a factor; this is done in bands, which saves a copy of the whole."""
+    bands = []
+    for top in range(0, image.height, BAND * factor):
+        box = (0, top, image.width, min(top + BAND * factor, image.height))
+        bands.append(_convert(image.crop(box)).reduce(factor))
+    reduced = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
+    for i, band in enumerate(bands):
+        reduced.paste(band, (0, i * BAND))
+    return reduced
+
+
+def _to_grey(image: Image.Image) -> np.ndarray:
+    """Return an image of mode F as float32 (H, W), one of mode L or RGBA as grey uint8 (H, W)."""
+    return _on_paper(image) if image.mode == "RGBA" else np.asarray(image)
 
 
 def _on_paper(image: Image.Image) -> np.ndarray:

@@ -1,5 +1,7 @@
 import io
 import os
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -158,6 +160,20 @@ def test_a_photo_of_48_megapixels_is_read(monkeypatch):
     assert decode(encoded(large, "JPEG"))[0].shape == (3000, 4000)
     with pytest.raises(ValueError, match="^8000×6000 pixels: at most 40,000,000, save it smaller$"):
         decode(encoded(large))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="measures memory with the module resource")
+def test_the_memory_of_decoding_is_bounded(tmp_path):
+    Image.new("RGBA", (8000, 6000), "white").save(tmp_path / "large.png")
+    code = f"""
+import resource, sys
+from imaging.decoding import read_image
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+before = peak()
+read_image({str(tmp_path / "large.png")!r})
+assert peak() - before < 400 * 2**20, peak() - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_a_page_of_a_scanner_at_600_dpi_is_read():
