@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from config import DEFAULT_RAW, Config
 from imaging.fitting import fit_image
 from imaging.ink import identical_groups
 from readers import open_source
+from readers.container import is_empty
 from readers.drawn import DrawnSource
-from readers.folder import is_image
 from readers.npz import read_npz
 from readers.source import PARTS, Source
 
@@ -74,7 +73,7 @@ def prepare(config: Config) -> Path:
     """
     path = Path(config.data_path)
     source: Source
-    if config.raw_data_path != DEFAULT_RAW or _has_images(DEFAULT_RAW):
+    if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         source = open_source(config.raw_data_path)
     elif not path.exists() or read_npz(path).source == DrawnSource.name:
         source = DrawnSource(config.stored_size)
@@ -83,10 +82,6 @@ def prepare(config: Config) -> Path:
         return path
     preprocess(source, path, config.stored_size)
     return path
-
-
-def _has_images(folder: str | Path) -> bool:
-    return any(is_image(name) for _, _, names in os.walk(folder) for name in names)
 
 
 def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
@@ -184,11 +179,11 @@ def _read_images(source: Source, size: int, cropped: bool) -> tuple[dict[str, np
 
 def _check_classes(source: Source, y: np.ndarray) -> None:
     """Raise InputError for a class with fewer than two training images."""
-    for name, count in zip(source.classes, np.bincount(y, minlength=len(source.classes)).tolist(), strict=True):
+    for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
         if count < 2:
             found = "only one image" if count else "no image that can be read"
             raise InputError(
-                f"class {name!r} of {source.name} has {found}: each class needs at least two, one to train on and one "
+                f"{source.describe_class(label)} has {found}: each class needs at least two, one to train on and one "
                 "to validate; add some or remove the class"
             )
 

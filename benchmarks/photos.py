@@ -16,6 +16,7 @@ from scipy import ndimage
 from benchmarks.common import CLASSES, NOTHING_SAVED, drawn, make_parser, write_figures
 from classifier import CNNClassifier
 from config import Config
+from imaging.decoding import decode
 from metrics import accuracy, format_accuracy
 
 SIZE = 224  # pixels per side of the canvas that a character is drawn on
@@ -45,7 +46,7 @@ def photographed(drawing: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     rgb += rng.normal(0, rng.uniform(1, 6), rgb.shape)
     file = io.BytesIO()
     Image.fromarray(np.clip(rgb, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=60)
-    return np.asarray(Image.open(file).convert("L"))
+    return decode(file.getvalue())[0]
 
 
 def main():

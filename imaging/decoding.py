@@ -1,64 +1,199 @@
 """Image files decoded to grey."""
 
 import io
+import math
+import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from common.errors import InputError
 
-MAX_PIXELS, MAX_SIDE = 25_000_000, 10_000  # more than a photograph has; a larger image is skipped, not decoded
-IMAGE_SUFFIXES = {".bmp", ".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".webp"}
+# The formats that Pillow decodes by itself. Others start a program (Ghostscript for PostScript), or hand an image that
+# they contain to a decoder of its own choice. TGA comes last, because it has no signature.
+FORMATS = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "BMP": (".bmp",),
+    "DIB": (".dib",),
+    "GIF": (".gif",),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+    "AVIF": (".avif", ".avifs"),
+    "JPEG2000": (".jp2", ".j2k", ".jpc", ".jpf", ".jpx", ".j2c"),
+    "PPM": (".pbm", ".pgm", ".ppm", ".pnm", ".pfm"),
+    "ICO": (".ico",),
+    "MSP": (".msp",),
+    "PCX": (".pcx",),
+    "QOI": (".qoi",),
+    "SGI": (".sgi", ".bw", ".rgb", ".rgba"),
+    "SUN": (".ras",),
+    "XBM": (".xbm",),
+    "XPM": (".xpm",),
+    "TGA": (".tga", ".icb", ".vda", ".vst"),
+}
+IMAGE_SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes}
+HEIC_SUFFIXES = {".heic", ".heif", ".hif"}
+HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+MAX_FILE = 128 * 2**20  # bytes of a file that is read
+MAX_PIXELS = 50_000_000  # that are decoded, in at most 4 bytes each; A4 at 600 dpi has 35 million
+MAX_SIDE = 4096  # pixels; an image with a longer side is read smaller
+BAND = 256  # rows of a large image that are reduced at once
+WHITE_LEVELS = (1, 16, 255, 1023, 4095, 16_383, 65_535)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image file as it was stored.
+
+    Attributes:
+        pixels: grey, uint8 (H, W), or float32 (H, W) if the file has more than 8 bits per channel.
+        mode: the Pillow mode that it has in the file.
+        has_more_pages: whether the file holds other images behind this one.
+    """
+
+    pixels: np.ndarray
+    mode: str
+    has_more_pages: bool
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file's name is that of an image, even one that must be converted first."""
+    return Path(name).suffix.lower() in IMAGE_SUFFIXES | HEIC_SUFFIXES
 
 
 def read_image(path: str | Path) -> np.ndarray:
     """Return an image file as grey uint8 (H, W), decoded as in data preparation. Raises InputError."""
     try:
-        return decode(Path(path).read_bytes())[0]
+        with open(path, "rb") as file:
+            return decode(file.read(MAX_FILE + 1))[0]
     except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
         raise InputError(f"{path} cannot be read as an image: {error}") from error
 
 
 def decode(data: bytes) -> tuple[np.ndarray, str]:
     """Return an image file as grey uint8 (H, W), and the Pillow mode that it has in the file."""
-    try:
-        image = Image.open(io.BytesIO(data))
-    except UnidentifiedImageError:
-        raise ValueError("not an image, whatever its name") from None
-    mode, (width, height) = image.mode, image.size
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        raise ValueError(f"{width}×{height} pixels: at most {MAX_PIXELS:,} pixels, and {MAX_SIDE:,} per side")
-    image = ImageOps.exif_transpose(image)
-    if mode.startswith("I") or mode == "F":  # 16-bit scans
-        pixels = np.nan_to_num(np.asarray(image, np.float32))
-        return np.clip(pixels / (257 if pixels.max() > 255 else 1), 0, 255).astype(np.uint8), mode
-    if "A" in mode or "transparency" in image.info:
-        return _on_paper(image.convert("RGBA")), mode
-    return np.asarray(image.convert("L")), mode
+    picture = decode_picture(data)
+    return _of_its_own_depth(picture.pixels), picture.mode
 
 
-def _on_paper(image: Image.Image) -> np.ndarray:
-    """Return a transparent RGBA image as grey uint8 (H, W), on paper where it is transparent."""
-    grey, alpha = np.asarray(image.convert("L")), image.getchannel("A")
-    paper = Image.new("L", image.size, _paper_grey(grey[np.asarray(alpha) > 127]))
-    return np.asarray(Image.composite(Image.fromarray(grey), paper, alpha))
+def decode_picture(data: bytes) -> Picture:
+    """Return the first page of an image file, with its longer side reduced to at most MAX_SIDE.
 
-
-def _paper_grey(opaque: np.ndarray) -> int:
-    """Return the grey of the paper of a transparent image from its opaque pixels, uint8 (n,).
-
-    If these differ, they are ink and paper, and most of the paper has one grey. Otherwise they are ink alone.
+    Raises:
+        ValueError: not an image, or too large; Pillow's decoders raise nearly anything for damaged files.
     """
-    if not len(opaque):
-        return 255
-    if np.ptp(opaque) > 100:
-        return int(np.bincount(opaque).argmax())
-    return 0 if np.median(opaque) > 127 else 255
+    if len(data) > MAX_FILE:
+        raise ValueError(too_large(len(data)))
+    image = open_image(io.BytesIO(data))
+    mode, has_more_pages = image.mode, getattr(image, "is_animated", False)
+    factor = math.ceil(max(image.size) / MAX_SIDE)
+    if factor > 1:
+        image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))  # of a JPEG
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width}×{height} pixels: at most {MAX_PIXELS:,}, save it smaller")
+    ImageOps.exif_transpose(image, in_place=True)
+    factor = math.ceil(max(image.size) / MAX_SIDE)
+    return Picture(_to_grey(_reduce(image, factor) if factor > 1 else _convert(image)), mode, has_more_pages)
+
+
+def open_image(file: IO[bytes]) -> Image.Image:
+    """Open an image without decoding it. Nothing in the file chooses a decoder that is not in FORMATS.
+
+    Raises:
+        ValueError: not an image of these formats, or one that is too large.
+    """
+    Image.init()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+            raise ValueError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels: save it smaller") from None
+        except UnidentifiedImageError:
+            file.seek(0)
+            head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS:
+        raise ValueError("HEIC, which cannot be decoded: convert it to JPEG or PNG")
+    raise ValueError("not an image, whatever its name")
+
+
+def too_large(size: int) -> str:
+    """Return the reason why a file of that many bytes is not read."""
+    return f"{size / 2**20:,.0f} MiB: at most {MAX_FILE // 2**20} MiB per file"
 
 
 def image_to_grey(image: Image.Image) -> np.ndarray:
     """Return a PIL image of any mode as grey uint8 (H, W)."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG" if image.mode in ("1", "L", "LA", "P", "RGB", "RGBA") else "TIFF")
-    return decode(buffer.getvalue())[0]
+    return _of_its_own_depth(_to_grey(_convert(image)))
+
+
+def _of_its_own_depth(pixels: np.ndarray) -> np.ndarray:
+    """Return the grey levels of one image as uint8; 8 bits may be dark, but more bits need not all be used."""
+    return pixels if pixels.dtype == np.uint8 else to_uint8(pixels, white_level(pixels.max(initial=0)))
+
+
+def white_level(highest: float) -> float:
+    """Return the level that is white where no higher level occurs: 1 for floats, 255, 4095 for 12 bits …"""
+    return next((level for level in WHITE_LEVELS if highest <= 1.05 * level), float(highest))  # resampling overshoots
+
+
+def to_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
+    """Return grey levels from 0 to `white`, (H, W) of any numeric dtype, as uint8 (H, W)."""
+    if pixels.dtype == np.uint8 and white == 255:
+        return pixels
+    return np.rint(np.clip(pixels * np.float32(255 / white), 0, 255)).astype(np.uint8)
+
+
+def _convert(image: Image.Image) -> Image.Image:
+    """Return an image in mode F if it has more than 8 bits per channel, RGBA if it is transparent, otherwise L."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return Image.fromarray(np.nan_to_num(np.asarray(image, np.float32), nan=0, posinf=0, neginf=0))
+    return image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "L")
+
+
+def _reduce(image: Image.Image, factor: int) -> Image.Image:
+    """Return `_convert` of an image, smaller by a factor; this is done in bands, which saves a copy of the whole."""
+    bands = []
+    for top in range(0, image.height, BAND * factor):
+        box = (0, top, image.width, min(top + BAND * factor, image.height))
+        bands.append(_convert(image.crop(box)).reduce(factor))
+    reduced = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
+    for i, band in enumerate(bands):
+        reduced.paste(band, (0, i * BAND))
+    return reduced
+
+
+def _to_grey(image: Image.Image) -> np.ndarray:
+    """Return an image of mode F as float32 (H, W), one of mode L or RGBA as grey uint8 (H, W)."""
+    return _on_paper(image) if image.mode == "RGBA" else np.asarray(image)
+
+
+def _on_paper(image: Image.Image) -> np.ndarray:
+    """Return an RGBA image as grey uint8 (H, W), on paper where it is transparent.
+
+    A channel that is 0 everywhere is ignored, if there is something to see without it.
+    """
+    grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
+    if not alpha.any():
+        return grey if np.ptp(grey) else np.full_like(grey, 255)
+    alpha = to_uint8(alpha, alpha.max())
+    paper = Image.new("L", image.size, _paper_grey(grey, alpha > 127))
+    return np.asarray(Image.composite(Image.fromarray(grey), paper, Image.fromarray(alpha)))
+
+
+def _paper_grey(grey: np.ndarray, opaque: np.ndarray) -> int:
+    """Return the grey of the paper of a transparent image, uint8 (H, W), from its opaque pixels, bool (H, W).
+
+    If most of the image is opaque, it is paper with ink on it, and most of the paper has one grey. Otherwise it is ink
+    alone, and the paper is what differs more from it. The outermost pixels of the ink may be a rim of another paper.
+    """
+    if opaque.mean() > 0.5 and np.ptp(grey[opaque]) > 30:
+        return int(np.bincount(grey[opaque]).argmax())
+    padded = np.pad(opaque, 1)
+    core = opaque & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return 0 if np.median(grey[core if core.any() else opaque]) > 127 else 255

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from readers.folder import natural_key
+from readers.layout import natural_key
 from readers.source import Sample, Source, check_arrays
 
 MAX_CLASSES = 65_536

@@ -1,35 +1,29 @@
 """A folder or a .zip with one sub-folder of images per class."""
 
-import re
+import io
+import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
 from tqdm import tqdm
 
 from common.errors import InputError
-from imaging.decoding import IMAGE_SUFFIXES, decode
+from imaging.decoding import MAX_FILE, Picture, decode_picture, is_image, open_image, to_uint8, too_large, white_level
 from readers.container import Container, open_container
+from readers.layout import REMEDY, Layout, Place, natural_key
 from readers.source import Sample, Source
 
-
-def natural_key(name: str) -> tuple:
-    """Return a sort key that puts 2 before 10; no two names have the same."""
-    parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name) if part)
-    return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts], name
-
-
-def is_image(name: str) -> bool:
-    """Return whether a file's name is that of an image."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES
+FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
 
 
 class FolderSource(Source):
     """A folder or a .zip with one sub-folder of images per class.
 
-    One more level above the classes is fine. If it holds both `train` and `test`, images have these parts. A
+    Folders of training, validation and test images and of writers may be above or below the classes (see `Layout`). A
     `classes.txt` beside or above the classes, one name per line in natural order, gives the classes their names.
 
     Raises:
@@ -39,74 +33,70 @@ class FolderSource(Source):
     def __init__(self, path: Path):
         super().__init__()
         self.name = f"{path.name} (raw images)"
-        self.container = open_container(path)
-        self._prefix, self._test_prefix = _find_classes(path, self.container.names)
-        below = [n[len(self._prefix) :] for n in self.container.names if n.startswith(self._prefix)]
-        folders = sorted({name.split("/")[0] for name in below if "/" in name}, key=natural_key)
-        self.folders = {folder: label for label, folder in enumerate(folders)}
-        self._names_file = self._find_names_file()
-        self.classes = _read_class_names(self.container, self._names_file, folders) if self._names_file else folders
-        self._images, self._strays = self._sort_names()
+        self.container = _open_with_images(path)
+        names = sorted(self.container.names, key=natural_key)
+        too_long = {name: too_large(size) for name, size, _ in self.container.stamp if size > MAX_FILE}
+        images = [name for name in names if is_image(name) and name not in too_long]
+        others = [name for name in names if not is_image(name)]
+        if not images:
+            raise InputError(_no_image(path, [*self.container.skipped, *too_long.items()], others))
+        layout = Layout(path, images, others)
+        self._places, self._folders = layout.places, layout.folders
+        names_file = self._find_names_file()
+        self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes
+        strays = [(name, "not an image's name") for name in others if not name.endswith("/") and name != names_file]
+        strays += [*layout.skipped, *too_long.items(), *self.container.skipped]
+        self._strays = sorted(strays, key=lambda stray: natural_key(stray[0]))
+        self._decided = [*self.container.notes, *layout.notes]
+        self.notes = self._decided
+        self._white: dict[np.dtype, float] = {}
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
         return path.is_dir() or path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
 
     def _find_names_file(self) -> str | None:
-        """Return the classes.txt nearest above the classes."""
-        above = self._prefix.split("/")[:-1]
+        """Return the classes.txt nearest above the first class."""
+        above = self._folders[0].split("/")[:-1]
         candidates = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
         return next((name for name in candidates if name in self.container.names), None)
 
-    def _sort_names(self) -> tuple[list[tuple[str, str, str]], list[tuple[str, str]]]:
-        """Return (name, path below its part, part) per image, and (name, reason) per file that is none of a class."""
-        images: list[tuple[str, str, str]] = []
-        strays: list[tuple[str, str]] = []
-        for name in sorted(self.container.names, key=natural_key):
-            if name.endswith("/") or name == self._names_file:
-                continue
-            in_test = self._test_prefix is not None and name.startswith(self._test_prefix)
-            start = self._test_prefix if in_test else self._prefix
-            path = name[len(start or "") :]
-            if not is_image(name):
-                strays.append((name, "not an image's name"))
-            elif not name.startswith(start or "") or path.count("/") != 1 or path.split("/")[0] not in self.folders:
-                strays.append((name, "not in a class folder"))
-            elif in_test:
-                images.append((name, path, "test"))
-            else:
-                images.append((name, path, "train"))
-        return images, strays
+    def describe_class(self, label: int) -> str:
+        return f"{super().describe_class(label)}, in {self.container.path / self._folders[label]},"
 
     def stamp(self) -> object:
         return self.container.stamp
 
     def sizes(self) -> Counter[tuple[int, int]]:
         sizes: Counter[tuple[int, int]] = Counter()
-        for name, _, _ in self._images:
+        for place in self._progress("sizes in"):
             try:
-                with self.container.open(name) as file, Image.open(file) as image:
-                    sizes[image.size] += 1
+                sizes[open_image(io.BytesIO(self.container.read(place.name))).size] += 1
             except Exception:  # iteration will say why it cannot be read
                 continue
         return sizes
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._places)
 
     def __iter__(self) -> Iterator[Sample]:
         damaged: list[tuple[str, str]] = []
         self.modes.clear()
-        for name, path, part in tqdm(self._images, desc=f"reading {self.container.path.name}", unit="file", delay=1):
+        several_pages = 0
+        for place in self._progress("reading"):
             try:
-                image, mode = decode(self.container.read(name))
+                picture = decode_picture(self.container.read(place.name))
             except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
-                damaged.append((name, f"{type(error).__name__}: {error}"))
+                damaged.append((place.name, f"{type(error).__name__}: {error}"))
                 continue
-            self.modes[mode] += 1
-            file = f"test/{path}" if part == "test" else path  # the training part may have the same name
-            yield Sample(image, self.folders[path.split("/")[0]], file, part)
+            self.modes[picture.mode] += 1
+            several_pages += picture.has_more_pages
+            image = to_uint8(picture.pixels, self._white_level(picture))
+            yield Sample(image, place.label, place.file, place.part, place.writer)
         self.skipped = damaged + self._strays
+        self.notes = [*self._decided, *self._scaling_notes()]
+        if several_pages:
+            self.notes.append(f"{several_pages} files have several pages or frames, of which the first is read")
         if len(damaged) > len(self) / 2:
             name, reason = damaged[0]
             raise InputError(
@@ -114,30 +104,59 @@ class FolderSource(Source):
                 f"({reason})"
             )
 
+    def _progress(self, doing: str) -> Iterable[Place]:
+        return tqdm(self._places, desc=f"{doing} {self.container.path.name}", unit="file", delay=1)
 
-def _find_classes(path: Path, names: list[str]) -> tuple[str, str | None]:
-    """Return the prefixes of the classes' folder and of the test images' one: "", "train/", "test/" …"""
-    images = [name for name in names if is_image(name)]
-    if not images:
-        suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
-        raise InputError(f"{path} holds no image: put one sub-folder per class in it, with {suffixes}")
-    depths = {name.count("/") for name in images}
-    first = {name.split("/")[0] + "/" for name in images}
-    if min(depths) > 2 and len(first) == 1:  # train/ and test/, zipped in one folder
-        (top,) = first
-        train, test = _find_classes(path, [name[len(top) :] for name in images])
-        return top + train, None if test is None else top + test
-    if 1 in depths:
-        return "", None
-    tops = {name.split("/")[0].lower(): name.split("/")[0] + "/" for name in images if name.count("/") == 2}
-    if len(tops) == 1:
-        return next(iter(tops.values())), None
-    if set(tops) == {"train", "test"}:
-        return tops["train"], tops["test"]
-    raise InputError(
-        f"{path} does not have one sub-folder per class (or train/ and test/ above the classes): "
-        f"it has images at depths {sorted(depths)} below {sorted(tops) or 'itself'}"
-    )
+    def _white_level(self, picture: Picture) -> float:
+        """Return which level is white in all images with as many bits as this one; this takes a pass over them.
+
+        Most images of 8 bits tell at once that their levels go up to 255.
+        """
+        kind = picture.pixels.dtype
+        if kind not in self._white and kind == np.uint8 and white_level(picture.pixels.max()) == 255:
+            self._white[kind] = 255
+        if kind not in self._white:
+            self._white[kind] = white_level(self._highest(kind))
+        return self._white[kind]
+
+    def _highest(self, kind: np.dtype) -> float:
+        """Return the highest level in the images whose pixels are of that dtype."""
+        highest = 0.0
+        for place in self._progress("levels in"):
+            try:
+                picture = decode_picture(self.container.read(place.name))
+            except Exception:  # iteration will say why it cannot be read
+                continue
+            if picture.pixels.dtype == kind:
+                highest = max(highest, float(picture.pixels.max()))
+                if white_level(highest) == FULL.get(picture.mode, 255 if kind == np.uint8 else None):
+                    break
+        return highest
+
+    def _scaling_notes(self) -> list[str]:
+        names = {np.dtype(np.uint8): "8 bits", np.dtype(np.float32): "more than 8 bits"}
+        return [
+            f"images of {names[kind]} are scaled: their level {white:g} becomes 255"
+            for kind, white in self._white.items()
+            if (kind, white) != (np.uint8, 255)
+        ]
+
+
+def _open_with_images(path: Path) -> Container:
+    """Return the files of a folder or .zip, or of the only .zip in a folder that holds no images."""
+    container = open_container(path)
+    archives = [name for name in container.names if name.lower().endswith(".zip")]
+    if not path.is_dir() or len(archives) != 1 or any(map(is_image, container.names)):
+        return container
+    inner = open_container(path / archives[0])
+    return replace(inner, notes=[*inner.notes, f"the images are in {archives[0]}"])
+
+
+def _no_image(path: Path, skipped: list[tuple[str, str]], others: list[str]) -> str:
+    """Return the message for a folder that holds no image which could be read."""
+    found = [f"{name} ({reason})" for name, reason in skipped] + [name for name in others if not name.endswith("/")]
+    more = f" It holds {', '.join(found[:5])}{' …' if len(found) > 5 else ''}." if found else ""
+    return f"{path} holds no image: {REMEDY}, as .png, .jpg, .bmp, .tif or the like.{more}"
 
 
 def _read_class_names(container: Container, names_file: str, folders: list[str]) -> list[str]:
@@ -148,7 +167,7 @@ def _read_class_names(container: Container, names_file: str, folders: list[str])
         raise InputError(f"{container.path}: classes.txt is not UTF-8: save it again in that encoding") from None
     except Exception as error:  # nearly anything from a damaged archive
         raise InputError(f"{container.path}: classes.txt cannot be read: {error}") from None
-    classes = [line.strip() for line in lines if line.strip()]
+    classes = [unicodedata.normalize("NFC", line.strip()) for line in lines if line.strip()]
     if len(classes) != len(folders) or len(set(classes)) != len(classes):
         raise InputError(
             f"{container.path}: classes.txt names {len(set(classes))} different classes for {len(folders)} folders: "

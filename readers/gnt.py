@@ -12,10 +12,10 @@ import numpy as np
 from tqdm import tqdm
 
 from common.errors import InputError
-from imaging.decoding import MAX_PIXELS
+from imaging.decoding import MAX_PIXELS, is_image
 from readers.arrays import assign_parts
 from readers.container import Container, open_container
-from readers.folder import is_image, natural_key
+from readers.layout import natural_key
 from readers.source import Sample, Source
 
 HEADER = struct.Struct("<I2sHH")  # bytes of the record, character in GB 18030, width, height

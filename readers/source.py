@@ -52,6 +52,10 @@ class Source(ABC):
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
 
+    def describe_class(self, label: int) -> str:
+        """Return a class's name and where it is, for messages."""
+        return f"class {self.classes[label]!r} of {self.name}"
+
     @abstractmethod
     def stamp(self) -> object:
         """Return a value whose repr changes when the images do, without reading them."""

@@ -10,10 +10,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from common.errors import InputError
-from imaging.decoding import decode
+from imaging.decoding import decode, is_image
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
-from readers.folder import is_image, natural_key
+from readers.layout import natural_key
 from readers.source import Sample, Source
 
 SUFFIXES = {".csv", ".tsv", ".tab", ".parquet"}

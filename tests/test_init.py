@@ -16,7 +16,6 @@ import readers
 from common.errors import InputError, StorageError
 from config import Config
 from dataset import load
-from imaging.decoding import IMAGE_SUFFIXES
 from init import format_summary, pick_device, prepare, preprocess, start_logging
 from readers import open_source
 from readers.drawn import DrawnSource
@@ -134,12 +133,6 @@ def test_train_and_test_folders_become_two_parts(raw, paper, tmp_path, capsys):
     assert "test images: 2" in capsys.readouterr().out
     assert data["files"].tolist()[0] == "a/1.bmp" and data["files_test"].tolist() == ["test/a/1.bmp", "test/b/1.bmp"]
     np.testing.assert_array_equal(data["x_test"][1], paper(1, 7)[0])
-
-
-@pytest.mark.parametrize("suffix", sorted(IMAGE_SUFFIXES))
-def test_formats(raw, paper, tmp_path, suffix):
-    x = made(raw({"a": paper(2), "b": paper(2)}, suffix=suffix), tmp_path)["x"]
-    assert abs(x.astype(int) - np.stack(paper(2) * 2)).mean() < 6  # lossy formats are near
 
 
 class Grey(Source):
@@ -309,12 +302,18 @@ def test_bad_folders_are_named_with_the_remedy(raw, paper, tmp_path):
     assert error(tmp_path / "none", tmp_path) == (f"{tmp_path / 'none'} does not exist: give {readers.KINDS}")
     remedy = "each class needs at least two, one to train on and one to validate; add some or remove the class"
     folder = raw({"a": paper(2), "b": []}, "no_image")
-    assert error(folder, tmp_path) == f"class 'b' of no_image (raw images) has no image that can be read: {remedy}"
+    assert error(folder, tmp_path) == (
+        f"class 'b' of no_image (raw images), in {folder / 'b'}, has no image that can be read: {remedy}"
+    )
     folder = raw({"a": paper(2), "b": paper(1)}, "one_image")
-    assert error(folder, tmp_path) == f"class 'b' of one_image (raw images) has only one image: {remedy}"
+    assert error(folder, tmp_path) == (
+        f"class 'b' of one_image (raw images), in {folder / 'b'}, has only one image: {remedy}"
+    )
     raw({"a": paper(2), "b": paper(1)}, "parts/train")
     folder = raw({"a": paper(2), "b": paper(2)}, "parts/test").parent
-    assert error(folder, tmp_path) == f"class 'b' of parts (raw images) has only one image: {remedy}"
+    assert error(folder, tmp_path) == (
+        f"class 'b' of parts (raw images), in {folder / 'train/b'}, has only one image: {remedy}"
+    )
     folder = raw({"a": [*paper(1), b"x", b"y"], "b": [*paper(1), b"z"]}, "damaged")
     assert error(folder, tmp_path).startswith(f"3 of the 5 images in {folder} cannot be read, the first a/2.bmp")
 
@@ -333,6 +332,15 @@ def test_images_of_many_sizes_are_cropped_to_their_ink(raw, tmp_path, capsys):
     fixed = raw({"a": tight[:1] * 2 + loose[3:], "b": tight[:1] * 2}, name="fixed")
     assert not preprocess(open_source(fixed), tmp_path / "fixed.npz", 20)["cropped"]
     assert not load(tmp_path / "fixed.npz").cropped
+
+
+def test_damaged_images_of_other_sizes_do_not_decide_about_cropping(raw, paper, tmp_path):
+    noise = [np.random.default_rng(k).integers(0, 255, (30 + k, 28), np.uint8) for k in range(14)]
+    folder = raw({"a": paper(6) + noise[:7], "b": paper(6, 1) + noise[7:]}, suffix=".png")
+    for path in [*folder.glob("a/1[123].png"), *folder.glob("b/1[123].png")]:
+        path.write_bytes(path.read_bytes()[:300])
+    summary = preprocess(open_source(folder), tmp_path / "data.npz")
+    assert len(summary["skipped"]) == 6 and sum(summary["images"].values()) == 20 and not summary["cropped"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
@@ -366,6 +374,30 @@ def test_raw_images_replace_drawn_ones(tmp_path, monkeypatch, raw, paper, few_dr
     monkeypatch.chdir(tmp_path)
     prepare(Config())
     raw({"a": paper(2), "b": paper(2, 1)}, "data/raw")
+    assert load(prepare(Config())).classes == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["a/1.heic", "a/1.svg", "notes.txt", "set.rar", "a"])
+def test_raw_data_is_never_replaced_by_drawn_characters(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "data/raw" / name
+    path.parent.mkdir(parents=True)
+    if name == "a":  # a class folder on a disk that is not there
+        path.symlink_to(tmp_path / "none")
+    else:
+        path.write_bytes(b"x")
+    with pytest.raises(InputError, match="raw"):
+        prepare(Config())
+    assert not (tmp_path / "data/data.npz").exists()
+
+
+def test_raw_data_of_linked_folders_and_unusual_formats_is_read(tmp_path, monkeypatch, raw, paper):
+    monkeypatch.chdir(tmp_path)
+    raw({"a": paper(2)}, "elsewhere", ".jfif")
+    raw({"b": paper(2, 1)}, "elsewhere", ".pgm")
+    (tmp_path / "data/raw").mkdir(parents=True)
+    for name in "ab":
+        (tmp_path / "data/raw" / name).symlink_to(tmp_path / "elsewhere" / name)
     assert load(prepare(Config())).classes == ["a", "b"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import ROOT
 
 from classifier import CNNClassifier
-from readers.folder import natural_key
+from readers.layout import natural_key
 
 NOTEBOOK = ROOT / "fit_char.ipynb"
 

@@ -1,12 +1,17 @@
 import io
+import os
+import subprocess
+import sys
+import zlib
 
 import numpy as np
 import pytest
+from conftest import ROOT
 from PIL import Image
 
 from common.errors import InputError
 from imaging import decoding
-from imaging.decoding import decode, read_image
+from imaging.decoding import decode, decode_picture, is_image, read_image
 from imaging.fitting import border
 
 
@@ -61,11 +66,69 @@ def test_the_paper_of_a_transparent_image_is_its_commonest_grey(tmp_path):
     assert (border(read_image(tmp_path / "a.png")) == 255).all()
 
 
-def test_numbers_with_a_fraction_are_grey_levels_and_what_is_none_is_black():
-    values = np.full((8, 8), 200.5, np.float32)
-    values[0] = np.nan
+def test_an_alpha_channel_of_zeros_is_ignored(paper):
+    image = Image.fromarray(paper(1)[0]).convert("RGBA")
+    image.putalpha(0)
+    np.testing.assert_array_equal(decode(encoded(image))[0], paper(1)[0])
+
+
+def test_an_alpha_channel_of_ones_is_opaque(paper):
+    ink = Image.new("RGBA", (28, 28))
+    ink.putalpha(Image.fromarray((paper(1)[0] == 0).astype(np.uint8)))
+    np.testing.assert_array_equal(decode(encoded(ink))[0], paper(1)[0])
+
+
+def cut_out(paper, grey: np.ndarray, rim: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return a cut-out as uint8 (H, W) after decoding, and where its ink is, bool (H, W): a broad stroke of `grey`."""
+    shape = np.zeros((28, 28), bool)
+    shape[6:22, 8:13] = shape[16:21, 8:24] = True
+    picture = np.zeros((28, 28, 4), np.uint8)
+    picture[shape] = np.stack([grey] * 3 + [np.full((28, 28), 255)], -1)[shape]
+    if rim is not None:
+        inside = shape[1:-1, 1:-1] & shape[:-2, 1:-1] & shape[2:, 1:-1] & shape[1:-1, :-2] & shape[1:-1, 2:]
+        picture[shape & ~np.pad(inside, 1)] = rim, rim, rim, 255
+        shape = np.pad(inside, 1)
+    return decode(encoded(Image.fromarray(picture)))[0], shape
+
+
+@pytest.mark.parametrize("low, high", [(0, 160), (0, 60), (90, 250), (200, 255)])
+def test_ink_of_several_greys_on_transparent_paper_is_ink(paper, low, high):
+    grey = np.random.default_rng(0).integers(low, high, (28, 28))
+    pixels, ink = cut_out(paper, grey)
+    np.testing.assert_array_equal(pixels[ink], grey[ink])
+    assert (pixels[~ink] == (255 if low + high < 255 else 0)).all()
+
+
+def test_a_rim_of_the_former_paper_does_not_become_the_paper(paper):
+    pixels, ink = cut_out(paper, np.full((28, 28), 20), rim=255)
+    assert (pixels[ink] == 20).all() and (pixels[~ink] == 255).all()
+    pixels, ink = cut_out(paper, np.full((28, 28), 230), rim=0)
+    assert (pixels[ink] == 230).all() and (pixels[~ink] == 0).all()
+
+
+@pytest.mark.parametrize("white", [1, 16, 255, 1023, 4095, 65_535])
+def test_levels_are_scaled_by_their_depth(paper, white):
+    grey = paper(1)[0]
+    stored = np.rint(grey / 255 * white)
+    images = [(Image.fromarray(stored.astype(np.uint16)), "PNG"), (Image.fromarray(stored.astype(np.float32)), "TIFF")]
+    images += [(Image.fromarray(stored.astype(np.uint8)), "PNG")] if white == 255 else []
+    for image, kind in images:
+        np.testing.assert_array_equal(decode(encoded(image, kind))[0], grey)
+
+
+def test_floats_are_scaled_though_resampling_overshoots():
+    values = np.full((8, 8), 0.5, np.float32)
+    values[0], values[1], values[2], values[3] = np.nan, 1.02, -0.02, np.inf
     pixels, mode = decode(encoded(Image.fromarray(values), "TIFF"))
-    assert mode == "F" and (pixels[0] == 0).all() and (pixels[1:] == 200).all()
+    assert mode == "F" and pixels[:5, 0].tolist() == [0, 255, 0, 0, 128]
+
+
+def test_whether_there_are_more_pages_is_told():
+    pages = [Image.new("L", (8, 8), grey) for grey in (10, 20)]
+    for kind in ("TIFF", "GIF", "WEBP", "PNG"):
+        picture = decode_picture(encoded(pages[0], kind, save_all=True, append_images=pages[1:]))
+        assert picture.has_more_pages and abs(picture.pixels.astype(int) - 10).max() < 3
+        assert not decode_picture(encoded(pages[0], kind)).has_more_pages
 
 
 def test_a_photo_that_was_taken_sideways_is_turned(paper):
@@ -81,17 +144,54 @@ def test_what_is_no_image_is_an_error():
         decode(b"not a picture")
 
 
-@pytest.mark.parametrize("shape", [(40, 40), (1, 20_000)])
-def test_too_many_pixels_are_not_decoded(monkeypatch, shape):
-    monkeypatch.setattr(decoding, "MAX_PIXELS", 1000)
-    with pytest.raises(ValueError) as caught:
-        decode(encoded(Image.fromarray(np.zeros(shape, np.uint8))))
-    assert str(caught.value) == f"{shape[1]}×{shape[0]} pixels: at most 1,000 pixels, and 10,000 per side"
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_a_large_image_is_read_smaller(paper, kind):
+    small = paper(1, shape=(40, 60))[0]
+    large = Image.fromarray(small).resize((6000, 4000), Image.Resampling.NEAREST)
+    pixels, _ = decode(encoded(large, kind))
+    assert pixels.shape == (2000, 3000)
+    assert abs(pixels.astype(int) - np.asarray(large)[1::2, 1::2]).mean() < 1
 
 
-def test_a_side_that_is_too_long_is_not_decoded():
-    with pytest.raises(ValueError, match="^10001×1 pixels: at most 25,000,000 pixels, and 10,000 per side$"):
-        decode(encoded(Image.fromarray(np.zeros((1, 10_001), np.uint8))))
+def test_a_photo_of_48_megapixels_is_read(monkeypatch):
+    """A JPEG is decoded at a smaller size in the first place, and so may have more pixels than others."""
+    large = Image.new("RGB", (8000, 6000), "white")
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 40_000_000)
+    assert decode(encoded(large, "JPEG"))[0].shape == (3000, 4000)
+    with pytest.raises(ValueError, match="^8000×6000 pixels: at most 40,000,000, save it smaller$"):
+        decode(encoded(large))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="measures memory with the module resource")
+def test_the_memory_of_decoding_is_bounded(tmp_path):
+    Image.new("RGBA", (8000, 6000), "white").save(tmp_path / "large.png")
+    code = f"""
+import resource, sys
+from imaging.decoding import read_image
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+before = peak()
+read_image({str(tmp_path / "large.png")!r})
+assert peak() - before < 400 * 2**20, peak() - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_page_of_a_scanner_at_600_dpi_is_read():
+    assert decode(encoded(Image.new("1", (4960, 7016), 1), "TIFF"))[0].shape == (3508, 2480)
+
+
+def test_images_beyond_reason_are_not_decoded():
+    header = encoded(Image.new("L", (1, 1)))
+    huge = header[:16] + (20_000).to_bytes(4, "big") * 2 + header[24:]
+    huge = huge[:29] + zlib.crc32(huge[12:29]).to_bytes(4, "big") + huge[33:]
+    with pytest.raises(ValueError, match="^more than 89,478,485 pixels: save it smaller$"):
+        decode(huge)
+    with pytest.raises(ValueError, match="^129 MiB: at most 128 MiB per file$"):
+        decode(bytes(129 * 2**20))
+
+
+def test_a_long_strip_is_read_smaller():
+    assert decode(encoded(Image.new("L", (20_000, 1), 255)))[0].shape == (1, 4000)
 
 
 def test_read_image(paper, tmp_path):
@@ -102,3 +202,70 @@ def test_read_image(paper, tmp_path):
     (tmp_path / "text.png").write_text("text")
     with pytest.raises(InputError, match="text.png cannot be read as an image: not an image, whatever its name$"):
         read_image(tmp_path / "text.png")
+
+
+def test_heic_is_named_with_the_remedy():
+    assert is_image("a/IMG_1.HEIC")
+    for brand in (b"heic", b"mif1"):
+        with pytest.raises(ValueError, match="^HEIC, which cannot be decoded: convert it to JPEG or PNG$"):
+            decode(bytes([0, 0, 0, 24]) + b"ftyp" + brand + bytes(100))
+
+
+# Every program that Pillow's plugins, ImageShow and ImageGrab can start.
+PROGRAMS = [
+    "gs",
+    "gswin32c",
+    "gswin64c",
+    "djpeg",
+    "cjpeg",
+    "ppmquant",
+    "ppmtogif",
+    "xdg-open",
+    "display",
+    "gm",
+    "eog",
+    "xv",
+]
+PROGRAMS += ["open", "osascript", "screencapture", "gnome-screenshot", "grim", "spectacle", "wl-paste", "xclip", "sh"]
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n20 20 scale showpage\n%%EOF\n"
+
+
+def contents() -> dict[str, bytes]:
+    """Return files of formats that Pillow opens, but not by itself."""
+    iptc = b"".join(
+        b"\x1c" + bytes(tag) + len(value).to_bytes(2, "big") + value
+        for tag, value in (((3, 60), b"\1\0"), ((3, 20), b"\0\x14"), ((3, 30), b"\0\x14"), ((3, 120), b"\1"),
+                           ((8, 10), POSTSCRIPT))
+    )  # fmt: skip
+    binary = b"\xc5\xd0\xd3\xc6" + (32).to_bytes(4, "little") + len(POSTSCRIPT).to_bytes(4, "little") + bytes(20)
+    return {
+        "postscript": POSTSCRIPT, "binary postscript": binary + POSTSCRIPT, "iptc": iptc, "pdf": b"%PDF-1.4\n" * 9,
+        "metafile": b"\xd7\xcd\xc6\x9a" + bytes(90), "grib": b"GRIB" + b"\0\0\0\1" * 9, "hdf": b"\x89HDF\r\n\x1a\n" * 9,
+        "bufr": b"BUFR" + bytes(90), "icns": b"icns" + bytes(90), "fits": b"SIMPLE  =                    T".ljust(2880),
+    }  # fmt: skip
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-ins are shell scripts")
+@pytest.mark.parametrize("name", contents())
+def test_nothing_in_a_file_starts_a_program(name, tmp_path, monkeypatch):
+    started = tmp_path / "started"
+    (tmp_path / "bin").mkdir()
+    for program in PROGRAMS:
+        script = tmp_path / "bin" / program
+        script.write_text(f"#!/bin/sh\necho {program} >> {started}\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr("PIL.EpsImagePlugin.gs_binary", None)  # as before it is first looked for
+    with pytest.raises(ValueError, match="^not an image, whatever its name$"):
+        decode(contents()[name])
+    assert not started.exists()
+    if name == "postscript":  # the stand-ins do stand in
+        with pytest.raises(OSError):
+            Image.open(io.BytesIO(POSTSCRIPT)).load()
+        assert "gs" in started.read_text()
+
+
+def test_images_are_opened_in_one_place():
+    files = [path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in ("tests", ".venv")]
+    opened = [path.name for path in files if "Image.open(" in path.read_text(encoding="utf-8")]
+    assert opened == ["decoding.py"]

@@ -18,8 +18,7 @@ def test_the_reader_is_chosen_by_what_the_path_is(raw, paper, tmp_path):
     shutil.copy(archive, tmp_path / "unnamed")
     np.savez(tmp_path / "A.NPZ.npz", x=np.zeros((2, 8, 8), np.uint8), y=[0, 1])
     (tmp_path / "A.NPZ.npz").rename(tmp_path / "A.NPZ")
-    (tmp_path / "folder.npz").mkdir()
-    shutil.copytree(folder / "a", tmp_path / "folder.npz/a")
+    shutil.copytree(folder, tmp_path / "folder.npz")
     for path, reader in (
         (folder, FolderSource), (str(folder), FolderSource), (archive, FolderSource), (tmp_path / "A.NPZ", NpzSource),
         (tmp_path / "unnamed", FolderSource), (tmp_path / "folder.npz", FolderSource),
