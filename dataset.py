@@ -26,6 +26,7 @@ from readers.objects import read_dataset
 from readers.source import PARTS, check_arrays
 
 log = logging.getLogger("fit_char")
+log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
 
 
@@ -254,18 +255,19 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
 
     Args:
         dataset: N images.
-        val_fraction: of each class, 0 < val_fraction < 1; at least one image of each class on either side.
+        val_fraction: of each class, 0 < val_fraction < 1; at least one image of each class on either side. A class
+            with a single image, or a single writer, is trained on alone, which is logged.
         seed: the same seed gives the same split on every machine.
 
     Raises:
-        InputError: a class with fewer than two different images, or a fraction out of range.
+        InputError: a class without images, or a fraction out of range.
     """
     if not 0 < val_fraction < 1:
         raise InputError(f"val_fraction must be between 0 and 1, not {val_fraction}")
     group = leak_groups(dataset)
     order = np.random.default_rng(seed).permutation(len(dataset))
     in_val: dict[int, bool] = {}  # by group
-    images_have_writers = (dataset.group != "").any()
+    single = []
     for k, name in enumerate(dataset.classes):
         count = Counter(group[order[dataset.y[order] == k]].tolist())  # in the order drawn
         if not count:
@@ -273,9 +275,11 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
                 f"class {name!r} has no image: labels must be 0 to {len(dataset.classes) - 1} without gaps"
             )
         if len(count) < 2:
-            what = "writers" if images_have_writers else "different images"
-            raise InputError(f"class {name!r} has {len(count)} {what}: a split needs at least two of each class")
+            single.append(name)
         _assign_groups(count, max(1, round(val_fraction * count.total())), in_val)
+    if single:
+        names = ", ".join(single[:20])
+        log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
     val = np.array([in_val[g] for g in group.tolist()])
     return dataset.subset(~val), dataset.subset(val)
 
@@ -292,3 +296,5 @@ def _assign_groups(count: Counter[int], target: int, in_val: dict[int, bool]) ->
             assigned += count[g]
     if not assigned and candidates:
         in_val[min(candidates, key=lambda g: count[g])] = True
+    if all(in_val[g] for g in count):  # other classes have put them there
+        in_val[max(count, key=lambda g: count[g])] = False

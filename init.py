@@ -178,13 +178,12 @@ def _read_images(source: Source, size: int, cropped: bool) -> tuple[dict[str, np
 
 
 def _check_classes(source: Source, y: np.ndarray) -> None:
-    """Raise InputError for a class with fewer than two training images."""
+    """Raise InputError for a class without training images."""
     for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
-        if count < 2:
-            found = "only one image" if count else "no image that can be read"
+        if not count:
             raise InputError(
-                f"{source.describe_class(label)} has {found}: each class needs at least two, one to train on and one "
-                "to validate; add some or remove the class"
+                f"{source.describe_class(label)} has no image to train on that can be read: add some, two or more, or "
+                "remove the class"
             )
 
 

@@ -255,11 +255,26 @@ def test_small_classes_stand_on_both_sides():
     for seed in range(10):
         train, val = split(CharDataset(x, np.array([0, 0, 1, 1, 1, 1])), 0.1, seed)
         assert set(train.y) == set(val.y) == {0, 1}
-    x[1] = x[0]
-    message = "class '0' has 1 different images: a split needs at least two of each class"
-    assert error(split, CharDataset(x, np.array([0, 0, 1, 1, 1, 1]))) == message
-    assert error(split, CharDataset(x, np.zeros(6, int)), 1.5) == "val_fraction must be between 0 and 1, not 1.5"
-    assert error(split, CharDataset(x, np.zeros(6, int)), 0) == "val_fraction must be between 0 and 1, not 0"
+
+
+def test_a_class_with_one_image_or_writer_is_trained_on(capsys):
+    x = np.arange(6, dtype=np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
+    x[1] = x[0]  # the same image twice
+    y = np.array([0, 0, 1, 1, 1, 1])
+    writers = ["v", "w", "w", "w", "v", "v"]
+    alone = CharDataset(x[1:], np.array([0, 1, 1, 2, 2]), group=["w", "v", "w", "v", "w"])  # a writer of all classes
+    for seed in range(10):
+        train, val = split(CharDataset(x, y), 0.1, seed)
+        assert set(train.y) == {0, 1} and set(val.y) == {1}
+        assert "Only one different image or one writer: 0. These classes are not validated" in capsys.readouterr().out
+        train, val = split(CharDataset(x, y, group=writers), 0.3, seed)
+        assert set(train.y) == {0, 1} and not set(train.group) & set(val.group)
+        assert set(split(alone, 0.4, seed)[0].y) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("fraction", [0, 1, 1.5])
+def test_a_fraction_out_of_range_is_named(drawn, fraction):
+    assert error(split, drawn, fraction) == f"val_fraction must be between 0 and 1, not {fraction}"
 
 
 def test_the_labs_split_does_not_leak(real_images, tmp_path):
