@@ -22,6 +22,7 @@ from readers.drawn import DrawnSource
 from readers.folder import is_image
 from readers.npz import read_npz
 from readers.source import PARTS, Source
+from runs.paths import check_paths
 
 __all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
 log = logging.getLogger("fit_char")
@@ -70,8 +71,12 @@ def prepare(config: Config) -> Path:
     If there are no raw images, a data.npz of the user's own is used as it is.
 
     Raises:
-        InputError: see `readers.open_source` and `preprocess`.
+        InputError: see `readers.open_source` and `preprocess`; unless the mode is "test", also `check_paths`, so that a
+            run which could not be saved ends here.
+        StorageError: a folder cannot be written.
     """
+    if config.mode != "test":
+        check_paths(config)
     path = Path(config.data_path)
     source: Source
     if config.raw_data_path != DEFAULT_RAW or _has_images(DEFAULT_RAW):

@@ -337,7 +337,7 @@ def test_images_of_many_sizes_are_cropped_to_their_ink(raw, tmp_path, capsys):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="file.data.npz cannot be written .*: free some space or choose another"):
+    with pytest.raises(StorageError, match="file.data.npz cannot be written .*: rename the file that stands"):
         preprocess(Grey(), tmp_path / "file/data.npz")
 
 

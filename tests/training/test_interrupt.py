@@ -39,13 +39,18 @@ def test_an_interrupt_ends_the_fit_at_the_next_batch(halves, quick, tmp_path, ca
     classifier.fit(*halves)
     monkeypatch.undo()
     assert len(steps) == 6 * (epoch - 1) + 3, "it stops after the batch"
-    line = f"Interrupted in epoch {epoch}: the best weights so far are kept. Run again to continue.\n"
-    assert line in capsys.readouterr().out
-    assert [run["epochs"] for run in read_runs(config.record_path)] == [4] * (1 + (epoch > 1)), (
-        "one without an epoch is none"
-    )
     assert len(classifier.history_) == epoch - 1 and classifier.evaluate(halves[1])["n"] == len(halves[1])
-    assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
+    records, saved = list((tmp_path / "record").iterdir()), list((tmp_path / "save").glob("*.*"))
+    if epoch == 1:
+        assert "Interrupted in epoch 1: nothing is kept.\n" in capsys.readouterr().out
+        assert (classifier.checkpoint_, classifier.record_) == (None, None)
+        assert len(records) == 1 and not [path for path in saved if not path.name.startswith(".")]
+    else:
+        where = f"in {classifier.checkpoint_}. Run again to continue.\n"
+        assert f"Interrupted in epoch 3: the best weights so far are {where}" in capsys.readouterr().out
+        assert len(records) == 2 and len(read_runs(config.record_path)) == 2
+        assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
+        assert not (tmp_path / "save/LeNet_best.ckpt").exists(), "it is that of a finished run"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     again = CNNClassifier(config, halves[0].classes)
     again.fit(*halves)
