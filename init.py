@@ -1,9 +1,11 @@
 """What a run starts with: random seeds, the device, logging, and raw data made into data.npz."""
 
 import hashlib
+import io
 import json
 import logging
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -41,6 +43,8 @@ def start_logging(level: int | str = "INFO") -> logging.Logger:
     Args:
         level: the lowest level to print; "ERROR" silences everything, also in the records' log.txt.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that it cannot encode does not end a run
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
         log.addHandler(_ConsoleHandler())
     log.setLevel(level)

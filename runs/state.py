@@ -125,7 +125,8 @@ class StateFile:
         why = f"it has {', '.join(changed)}" if changed else "it is still running"
         return (
             f"{self._usual} holds another run, unfinished after epoch {len(state['history'])}: {why:.300}. This run "
-            "starts from the beginning; set the same parameters again to continue that one, or delete the file."
+            "starts from the beginning; set the same parameters again to continue that one, or delete the file "
+            f"({state['bytes'] / 1e6:.1f} MB)."
         )
 
     def write(self, **content) -> None:
@@ -158,10 +159,11 @@ def _read_states(folder: Path, model: str) -> dict[Path, dict]:
     states = {}
     for path in (folder / f"{model}_last.ckpt", *sorted(folder.glob(f"{model}_last.*.ckpt"))):
         try:
-            if path.exists():
-                states[path] = read_state(path, tensors=False)
+            states[path] = {"bytes": path.stat().st_size} | read_state(path, tensors=False)
         except InputError as error:
             log.warning("%s; it is left as it is", error)
+        except FileNotFoundError:  # or its run has just finished
+            continue
     return states
 
 
@@ -169,13 +171,9 @@ def _log_states(states: dict[Path, dict]) -> None:
     """Name the states of other unfinished runs, and how to remove them."""
     unfinished = [path for path, state in states.items() if _is_unfinished(state)]
     if len(unfinished) > 1:
-        names = ", ".join(f"{path.name} ({_megabytes(path)})" for path in unfinished)
+        names = ", ".join(f"{path.name} ({states[path]['bytes'] / 1e6:.1f} MB)" for path in unfinished)
         folder = str(unfinished[0].parent)
         log.info("%s holds unfinished runs: %s. runs.state.remove_states(%r) deletes them.", folder, names, folder)
-
-
-def _megabytes(path: Path) -> str:
-    return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
 def remove_states(folder: str | Path) -> list[Path]:
@@ -191,7 +189,7 @@ def remove_states(folder: str | Path) -> list[Path]:
             continue
         try:
             read_state(path, tensors=False)
-            log.info("%s removed (%s)", path, _megabytes(path))
+            log.info("%s removed (%.1f MB)", path, path.stat().st_size / 1e6)
             path.unlink()
             removed.append(path)
         except InputError as error:

@@ -62,6 +62,17 @@ def test_starting_twice_prints_no_line_twice(capsys):
     assert capsys.readouterr().out == "once\n"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_that_standard_output_cannot_encode_do_not_end_a_run(monkeypatch, encoding):
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", output)
+    start_logging().info("学")
+    print("\udcff")  # as in the name of a file that cannot be decoded
+    output.flush()
+    name = "学" if encoding == "utf-8" else "\\u5b66"
+    assert output.buffer.getvalue().decode(encoding).split() == [name, "\\udcff"]
+
+
 def test_a_root_logger_of_the_user_does_not_repeat_the_lines(capsys):
     seen = logging.StreamHandler(io.StringIO())
     logging.getLogger().addHandler(seen)

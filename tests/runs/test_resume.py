@@ -6,11 +6,14 @@ import json
 
 import pytest
 import torch
+from torchvision.transforms import Compose, Resize, ToTensor
 
 import runs.resume
 from classifier import CNNClassifier
 from common.errors import StorageError
 from dataset import split
+from runs import checkpoint
+from runs.identity import ADDED
 from runs.state import StateFile
 
 
@@ -128,7 +131,7 @@ def test_what_differs_starts_from_the_beginning_and_says_why(halves, quick, tmp_
     path = tmp_path / "save/LeNet_last.ckpt"
     assert (
         f"{path} holds another run, unfinished after epoch 2: it has epochs 4, now 5. This run starts from the "
-        "beginning; set the same parameters again to continue that one, or delete the file.\n"
+        "beginning; set the same parameters again to continue that one, or delete the file (1.2 MB).\n"
     ) in capsys.readouterr().out
     assert len(other.history_) == 5
     assert list((tmp_path / "save").glob("LeNet_last*")) == [path], "the state of a finished run goes"
@@ -203,3 +206,115 @@ def test_a_damaged_state_is_named_and_left(halves, quick, tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"{path} is damaged or not a checkpoint: " in out and "; it is left as it is\n" in out
     assert path.read_bytes() == b"not a state"
+
+
+# ---------------------------------------------------------------------------------------------- staged training
+
+
+def staged(quick, tmp_path, halves, name: str):
+    """Return the parameters of a second stage that starts from, and ends at, the checkpoint of a first one."""
+    path = str(tmp_path / name / "best.ckpt")
+    options = {"batch_size": 64, "save_path": path, "record_path": str(tmp_path / name / "record")}
+    fitted(quick(epochs=2, learning_rate=0.01, **options), halves)
+    return quick(epochs=4, learning_rate=0.005, init_from=path, **options)
+
+
+def visible(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+@pytest.mark.parametrize("stops", [[1], [1, 2, 3], [4]])
+def test_a_second_stage_that_ends_where_it_starts_goes_on(halves, quick, tmp_path, stops):
+    whole = fitted(staged(quick, tmp_path, halves, "whole"), halves)
+    config = staged(quick, tmp_path, halves, "stopped")
+    path = tmp_path / "stopped/best.ckpt"
+    start = path.read_bytes()
+    for stop in stops:
+        stopped = fitted(config, halves, stop)
+        assert path.read_bytes() == start, "what a run starts from stays until it is finished"
+        assert len(stopped.history_) == stop and stopped.checkpoint_ != path
+    resumed = fitted(config, halves)
+    assert without_seconds(resumed.history_) == without_seconds(whole.history_)
+    assert same(resumed.model.state_dict(), whole.model.state_dict())
+    assert len(visible(tmp_path / "stopped")) == len(visible(tmp_path / "whole"))
+    assert len(list((tmp_path / "stopped/record").iterdir())) == 2
+    expected, found = (torch.load(c.checkpoint_, weights_only=True) for c in (whole, resumed))
+    assert same(found["state_dict"], expected["state_dict"]) and found["epoch"] == expected["epoch"]
+
+
+@pytest.mark.parametrize("owner, name", [(checkpoint, "publish"), (checkpoint, "_keep_copy"), (StateFile, "finish")])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_second_stage_that_is_killed_at_its_end_goes_on(halves, quick, tmp_path, monkeypatch, owner, name, when):
+    """Also if its weights have taken the place of those that it started from, which were of other images."""
+    second = halves[0].subset(range(0, 384, 2)), halves[1]
+    whole, config = staged(quick, tmp_path, halves, "whole"), staged(quick, tmp_path, halves, "killed")
+    whole, call = fitted(whole, second), getattr(owner, name)
+
+    def die(*arguments):
+        if when == "after":
+            call(*arguments)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, die)
+        fitted(config, second)
+    is_complete = (name, when) == ("finish", "after")
+    assert len(list((tmp_path / "killed").glob("LeNet_last*"))) == (0 if is_complete else 1)
+    resumed = CNNClassifier.load(config.save_path, device="cpu") if is_complete else fitted(config, second)
+    assert is_complete or without_seconds(resumed.history_) == without_seconds(whole.history_)
+    assert same(resumed.model.state_dict(), whole.model.state_dict())
+    assert (resumed.checkpoint_, resumed.best_epoch_) == (tmp_path / "killed/best.ckpt", whole.best_epoch_)
+    assert len(visible(tmp_path / "killed")) == len(visible(tmp_path / "whole")) == 2, (
+        "best, and that of the first stage"
+    )
+
+
+# ---------------------------------------------------------------------------------------------- what must be the same
+
+
+def test_code_threads_and_torch_must_be_the_same(halves, quick, capsys, monkeypatch):
+    config = quick(epochs=3)
+    fitted(config, halves, stop=1)
+
+    def reason() -> str:
+        fitted(config, halves, stop=1)
+        out = capsys.readouterr().out
+        assert "continuing" not in out
+        return out.partition("unfinished after epoch 1: it has ")[2]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.LeNet.forward", lambda self, x: self.fc7(x.flatten(1)[:, :84]))
+        assert ", model code '" in reason()
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.get_num_threads", lambda: 3)
+        assert reason().startswith("threads 1, now 3. This run starts")
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.__version__", "2.0")
+        assert reason().startswith("torch '2.")
+    fitted(config, halves)
+    assert "continuing after epoch 1" in capsys.readouterr().out
+
+
+def test_the_transform_must_be_the_same(halves, quick, capsys):
+    def both(size):
+        return [part.with_transform(Compose([Resize(size), Resize(32), ToTensor()])) for part in halves]
+
+    config = quick(recipe="report", epochs=2)
+    fitted(config, both(20), stop=1)
+    fitted(config, both(24), stop=1)
+    assert "it has transforms '" in capsys.readouterr().out
+    fitted(config, both(20))
+    assert "continuing after epoch 1" in capsys.readouterr().out
+
+
+def test_a_state_of_an_earlier_version_lacks_what_was_added(halves, quick, tmp_path, capsys):
+    fitted(quick(epochs=2), halves, stop=1)
+    path = tmp_path / "save/LeNet_last.ckpt"
+    state = torch.load(path, weights_only=True)
+    assert set(ADDED) < state["identity"].keys() and state.pop("checkpoint")
+    for key in ADDED:
+        del state["identity"][key]
+    torch.save(state | {"finished": False}, path)
+    fitted(quick(epochs=2), halves)
+    assert "continuing after epoch 1" in capsys.readouterr().out
+    assert "LeNet_best.ckpt" in visible(tmp_path / "save")

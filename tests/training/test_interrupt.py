@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -57,6 +58,35 @@ def test_an_interrupt_ends_the_fit_at_the_next_batch(halves, quick, tmp_path, ca
     assert [row | {"seconds": 0} for row in again.history_] == [row | {"seconds": 0} for row in whole.history_]
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are those of POSIX")
+def test_a_signal_to_end_leaves_a_run_that_can_go_on(halves, quick, capsys):
+    config = quick(epochs=3)
+    with deferred_interrupt() as interrupted:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupted.is_set() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "a second one ends it"
+
+    def stop(history, folder):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    CNNClassifier(config, halves[0].classes).fit(*halves, [stop])
+    assert "Interrupted in epoch 2: the best weights so far are in " in capsys.readouterr().out
+    assert len(CNNClassifier(config, halves[0].classes).fit(*halves)) == 3
+    assert "continuing after epoch 1 of " in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are those of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_ignored(number):
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        with deferred_interrupt() as interrupted:
+            os.kill(os.getpid(), number)
+            assert not interrupted.is_set() and signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, former)
 
 
 def test_the_first_interrupt_sets_the_event_and_the_second_acts_at_once():
