@@ -19,6 +19,7 @@ from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
 from models import build, input_size
 from runs import checkpoint
+from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
 from training.backend import request_deterministic_cublas, select_backend
@@ -58,8 +59,8 @@ class CNNClassifier:
         temperature_: what logits are divided by before they become probabilities, fitted to the validation set.
 
     Raises:
-        InputError: fewer than two classes, two of one name, or a device that this machine does not have.
-        ValueError: an unknown model, or an input size that it does not take.
+        InputError: fewer than two classes, two of one name, a device that this machine does not have, an unknown model,
+            or an input size that it does not take.
     """
 
     record_: RunRecord | None = None
@@ -73,10 +74,13 @@ class CNNClassifier:
         self.device = pick_device(self.config.device)
         if self.config.deterministic == "on":
             request_deterministic_cublas()
-        self._reset()
         limit = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
-        size, stored = input_size(self.config.model, self.config.input_size, limit), self.config.stored_size
-        self.input_spec_ = InputSpec(size, (stored, stored))
+        try:
+            size = input_size(self.config.model, self.config.input_size, limit)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        self._reset()
+        self.input_spec_ = InputSpec(size, (self.config.stored_size, self.config.stored_size))
 
     def _reset(self) -> None:
         """Start with the config's first weights and no history."""
@@ -127,23 +131,24 @@ class CNNClassifier:
         loaders = self._loader(train, True), self._loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
             log.warning(TOO_FEW, len(val), MIN_VALIDATION)
-        with self._open_run(train, val, epochs) as run:
-            trainer = Trainer(self.config, self.model, self.backend, *loaders, epochs)
-            if run.former is not None:
-                trainer.load_state_dict(run.former)
-            self._follow(trainer)
-            with ProgressBar(title, epochs, len(trainer.history)) as progress:
-                folder = run.record.folder if run.record else None
-                users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
-                trainer.on_epoch_end = [
-                    self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end, *users,
-                ]  # fmt: skip
-                trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
-                try:
-                    trainer.run()
-                finally:
-                    self.checkpoint_ = run.checkpoint
+        run = self._open_run(train, val, epochs)
+        try:
+            with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
+                self._train(Trainer(self.config, self.model, self.backend, *loaders, epochs), run, progress, callbacks)
+        finally:
+            self.record_, self.checkpoint_ = run.record, run.checkpoint
         return self.history_
+
+    def _train(self, trainer: Trainer, run: Run, progress: ProgressBar, callbacks: Sequence[Callable]) -> None:
+        """Let the trainer make the run, from the beginning or from where it was interrupted."""
+        if run.former is not None:
+            trainer.load_state_dict(run.former)
+        self._follow(trainer)
+        folder = run.record.folder if run.record else None
+        users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
+        trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end, *users]
+        trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
+        trainer.run()
 
     def _follow(self, trainer: Trainer) -> None:
         """Take over the results of the trainer so far."""
@@ -266,7 +271,6 @@ class CNNClassifier:
         classifier.input_spec_ = InputSpec.from_dict(content["input_spec"])
         classifier.checkpoint_ = Path(path)
         classifier._load_weights(path, content["state_dict"])
-        classifier.model.eval()
         return classifier
 
     def trained_on(self, images: CharDataset) -> bool:
@@ -287,12 +291,26 @@ class CNNClassifier:
             if theirs[key] != value:
                 raise InputError(f"init_from {path} has {key} {theirs[key]}, this run {value}: they must be the same")
         self._load_weights(path, content["state_dict"])
+        self._run = content["run"]
 
     def _load_weights(self, path: str | Path, weights: dict[str, torch.Tensor]) -> None:
         try:
             self.model.load_state_dict(weights)
         except (RuntimeError, AttributeError, TypeError) as error:
             raise InputError(f"{path} does not hold the weights of a {self.config.model}: {error}") from None
+        self._check_output(path)
+
+    @torch.inference_mode()
+    def _check_output(self, path: str | Path) -> None:
+        """Raise InputError if the model of a file cannot classify an image of its own input size."""
+        size = self.input_spec_.input_size
+        try:
+            logits = self.model.eval()(next(self.model.parameters()).new_zeros(1, 1, size, size))  # (1, C)
+        except RuntimeError as error:
+            raise InputError(f"{path}: its model takes no images of {size}×{size} pixels: {error}") from None
+        weights = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
+        if not all(tensor.isfinite().all() for tensor in (*weights, logits)):
+            raise InputError(f"{path} holds weights that are not finite: train again, with a lower learning_rate")
 
     def _open_run(self, train: CharDataset, val: CharDataset | None, epochs: int) -> Run:
         """Open the run on these images: a new one, or an interrupted one that had the same of all it depends on."""
@@ -300,8 +318,10 @@ class CNNClassifier:
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
         size, backend = self.input_spec_.input_size, asdict(self.backend)
         same = {"first weights": first, "classes": self.classes_, "input size": size} | backend
+        same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
-        run = Run(self.config, self.device, images, same, about, self.save)
+        start = self._run["name"] if self._run else None
+        run = Run(self.config, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description
         return run

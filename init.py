@@ -1,8 +1,10 @@
 """What a run starts with: random seeds, the device, logging, and raw data made into data.npz."""
 
 import hashlib
+import io
 import json
 import logging
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from readers.container import is_empty
 from readers.drawn import DrawnSource
 from readers.npz import read_npz
 from readers.source import PARTS, Source
+from runs.paths import check_paths
 
 __all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
 log = logging.getLogger("fit_char")
@@ -39,6 +42,8 @@ def start_logging(level: int | str = "INFO") -> logging.Logger:
     Args:
         level: the lowest level to print; "ERROR" silences everything, also in the records' log.txt.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that it cannot encode does not end a run
     if not any(isinstance(handler, _ConsoleHandler) for handler in log.handlers):
         log.addHandler(_ConsoleHandler())
     log.setLevel(level)
@@ -69,8 +74,12 @@ def prepare(config: Config) -> Path:
     If there are no raw images, a data.npz of the user's own is used as it is.
 
     Raises:
-        InputError: see `readers.open_source` and `preprocess`.
+        InputError: see `readers.open_source` and `preprocess`; unless the mode is "test", also `check_paths`, so that a
+            run which could not be saved ends here.
+        StorageError: a folder cannot be written.
     """
+    if config.mode != "test":
+        check_paths(config)
     path = Path(config.data_path)
     source: Source
     if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):

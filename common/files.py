@@ -1,18 +1,32 @@
-"""Files that are written completely or not at all, and fingerprints of arrays."""
+"""Files that are written completely or not at all, locks, and fingerprints of arrays."""
 
+import errno
 import glob
 import hashlib
 import io
 import json
 import os
+import tempfile
 import uuid
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from common.errors import StorageError
+
+LOCK_SECONDS = 60.0  # that a process waits for another one to write a file
+NO_SPACE, NOT_A_FOLDER = "free some space", "rename the file that stands where a folder should be"
+NO_LOCKS = "mount the disk with support for file locks"
+REMEDIES = {
+    errno.ENOSPC: NO_SPACE, errno.EDQUOT: NO_SPACE, errno.EFBIG: NO_SPACE,
+    errno.EACCES: "change the permissions", errno.EPERM: "change the permissions",
+    errno.EROFS: "make the disk writable", errno.ENAMETOOLONG: "choose a shorter name",
+    errno.EISDIR: "name a file in it", errno.ENOTDIR: NOT_A_FOLDER, errno.EEXIST: NOT_A_FOLDER,
+    errno.ENOSYS: NO_LOCKS, errno.ENOLCK: NO_LOCKS, errno.EOPNOTSUPP: NO_LOCKS,
+}  # fmt: skip
 
 
 def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], object]) -> None:
@@ -24,7 +38,7 @@ def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], obje
         StorageError: the disk is full, or the folder cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name[:40]}.{uuid.uuid4().hex}.part")
+    temporary = path.with_name(f"{_temporary_prefix(path)}{uuid.uuid4().hex}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "xb") as file:
@@ -39,6 +53,17 @@ def write_atomically(path: str | Path, write: Callable[[io.BufferedIOBase], obje
             temporary.unlink()
 
 
+def _temporary_prefix(path: Path) -> str:
+    """Return how the names of a file's temporary files begin, and those of no other file in its folder."""
+    return f".{path.name[:40]}.{hashlib.sha256(path.name.encode()).hexdigest()[:16]}."
+
+
+def remove_unfinished(path: Path) -> None:
+    """Delete the temporary files that killed processes left of `path`, a file that no other process writes."""
+    for temporary in path.parent.glob(f"{glob.escape(_temporary_prefix(path))}*.part"):
+        temporary.unlink(missing_ok=True)
+
+
 def append(path: Path, text: str) -> None:
     """Append text to a file and flush it to disk. Raises StorageError."""
     try:
@@ -51,17 +76,61 @@ def append(path: Path, text: str) -> None:
 
 
 def storage_error(path: Path, error: OSError) -> StorageError:
-    """Return the error to raise if a path cannot be written."""
+    """Return the error to raise if a path cannot be written, with the remedy."""
+    remedy = REMEDIES.get(error.errno or 0, "check the disk")
     return StorageError(
-        f"{path} cannot be written ({error.strerror or error}): free some space or choose another folder; its previous "
-        "content is intact"
+        f"{path} cannot be written ({error.strerror or error}): {remedy} or choose another folder; "
+        "its previous content is intact"
     )
 
 
-def remove_unfinished(path: Path) -> None:
-    """Delete the temporary files that killed processes left of `path`, a file that no other process writes."""
-    for temporary in path.parent.glob(f".{glob.escape(path.name[:40])}.*.part"):
-        temporary.unlink()
+def check_writable(folder: Path) -> None:
+    """Raise StorageError if files cannot be made in a folder, or the folder itself cannot; nothing is left behind."""
+    existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    try:
+        tempfile.TemporaryFile(dir=existing).close()
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def try_lock(path: Path, seconds: float = 0.0) -> FileLock | None:
+    """Return a lock that keeps other processes from a path until its `release`, or None if one of them has it.
+
+    The lock is a file beside the path, whose name begins with a dot. The operating system releases it if the process
+    dies.
+
+    Args:
+        path: need not exist.
+        seconds: to wait for the process that has it.
+
+    Raises:
+        StorageError: the folder cannot be written, the lock is another user's, or the disk does not support locks.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=seconds)
+    except Timeout:
+        return None
+    except NotImplementedError:
+        raise storage_error(path, OSError(errno.ENOSYS, "Function not implemented")) from None
+    except OSError as error:
+        raise storage_error(Path(lock.lock_file), error) from error
+    return lock
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes from a path while active. Raises StorageError, see `try_lock`; also after LOCK_SECONDS."""
+    lock = try_lock(path, LOCK_SECONDS)
+    if lock is None:
+        raise StorageError(
+            f"{path} was locked by another process for {LOCK_SECONDS:.0f} s: end it or choose another folder"
+        )
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_text(path: str | Path, text: str) -> None:

@@ -7,11 +7,11 @@ those without submodules of their own).
 """
 
 from collections.abc import Callable
+from difflib import get_close_matches
 
 import torch
 from torch import nn
 
-from common.errors import InputError, did_you_mean
 from models.LeNet import LeNet
 from models.lenet_cpu import lenet_cpu_forward
 from models.ResNet import ResBlock, ResNet18
@@ -29,22 +29,28 @@ def build(name: str, in_channels: int, classes: int) -> nn.Module:
     """Build the model of that name.
 
     Raises:
-        InputError: no model has that name; the message gives the nearest one.
+        ValueError: no model has that name; the message gives the nearest one.
     """
+    return _find(name)(in_channels, classes)
+
+
+def _find(name: str) -> Callable[[int, int], nn.Module]:
     if name not in MODELS:
-        raise InputError(f"unknown model {name!r}: {did_you_mean(name, MODELS)} The models are {', '.join(MODELS)}.")
-    return MODELS[name](in_channels, classes)
+        close = get_close_matches(name, MODELS, n=1, cutoff=0.0)
+        raise ValueError(f"unknown model {name!r}: did you mean {close[0]!r}? The models are {', '.join(MODELS)}.")
+    return MODELS[name]
 
 
 def input_size(name: str, requested: int | None = None, at_most: int | None = None) -> int:
     """Return the pixels per side that a model is to see: those requested, else its paper's, limited to `at_most`.
 
     Raises:
-        InputError: the model does not take the requested size.
+        ValueError: no model has that name, or the model does not take the requested size.
     """
-    own, any_size = getattr(MODELS[name], "input_size", 32), getattr(MODELS[name], "any_size", True)
+    model = _find(name)
+    own, any_size = getattr(model, "input_size", 32), getattr(model, "any_size", True)
     if requested not in (None, own) and not any_size:
-        raise InputError(
+        raise ValueError(
             f"{name} takes images of {own}×{own} pixels, not {requested}: leave input_size out, or use another model"
         )
     return requested or min(own, at_most or own)

@@ -1,28 +1,24 @@
 """Checkpoints: files that describe themselves, hold tensors and plain values only, and run nothing when read."""
 
+import filecmp
 import io
 import logging
 import os
-import pickle
-import pickletools
-import zipfile
+import re
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 
 from common.errors import InputError
-from common.files import write_atomically
+from common.files import locked, storage_error, write_atomically
+from runs import unpickling
 
 log = logging.getLogger("fit_char")
 
 FORMAT = 2
-STORAGES = ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
-ALLOWED_GLOBALS = {
-    "collections OrderedDict", "torch._utils _rebuild_tensor_v2", *(f"torch {name}Storage" for name in STORAGES),
-}  # fmt: skip
 PLAIN = str | int | float | None
 STYLE = {"dark", "side", "row", "column", "stroke"}
 
@@ -41,6 +37,21 @@ def _is_input_spec(spec: dict) -> bool:
     )  # fmt: skip
 
 
+def is_run(run: dict) -> bool:
+    """Return whether these are the name of a run and the fingerprints of its images."""
+    return type(run.get("name")) is str and all(type(k) is str and isinstance(v, str | None) for k, v in run.items())
+
+
+def _is_metrics(found: dict) -> bool:
+    """Return whether these are the results of `evaluate`."""
+    values = [found.get("loss"), found.get("accuracy"), found.get("n"), *_as_list(found.get("interval"))]
+    return len(values) == 5 and all(type(value) in (int, float) for value in values) and 0 <= found["accuracy"] <= 1
+
+
+def _as_list(value: object) -> list:
+    return list(value) if isinstance(value, list | tuple) else []
+
+
 # key → type, and whether a value is valid, if the type does not say it; metrics, epoch and run are None for weights
 # that no fit has made
 SCHEMA: dict[str, tuple] = {
@@ -50,15 +61,11 @@ SCHEMA: dict[str, tuple] = {
     "input_spec": (dict, _is_input_spec),
     "config": (dict, lambda config: all(type(k) is str and isinstance(v, PLAIN) for k, v in config.items())),
     "epoch": (int | None, None),
-    "metrics": (  # of the validation set
-        dict | None, lambda found: found is None or {"loss", "accuracy", "n", "interval"} <= found.keys()
-    ),
+    "metrics": (dict | None, lambda found: found is None or _is_metrics(found)),  # of the validation set
     "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of the logits
-    "run": (  # its name, and the fingerprints of its training and validation images
-        dict | None, lambda run: run is None or all(isinstance(value, str | None) for value in run.values())
-    ),
-    "state_dict": (dict, lambda state: all(type(k) is str and isinstance(v, torch.Tensor) for k, v in state.items())),
-}  # fmt: skip
+    "run": (dict | None, lambda run: run is None or is_run(run)),  # its name, its images: source and fingerprints
+    "state_dict": (dict, lambda weights: all(isinstance(value, torch.Tensor | None) for value in weights.values())),
+}
 
 # Format 1 had the values of the input spec as keys of its own; its first files lacked some of them.
 FORMAT_1_DEFAULTS = {"temperature": 1.0, "style": None, "cropped": False, "transformed": False}
@@ -87,16 +94,17 @@ def write(path: str | Path, content: dict) -> None:
     write_atomically(path, lambda file: file.write(buffer.getbuffer()))
 
 
-def read(path: str | Path, schema: dict[str, tuple] = SCHEMA) -> dict[str, Any]:
+def read(path: str | Path, schema: dict[str, tuple] = SCHEMA, tensors: bool = True) -> dict[str, Any]:
     """Read a checkpoint and check its structure; no code in it is run.
 
     Args:
         schema: key → (type, function that returns whether a value is valid, or None).
+        tensors: whether to read the tensors; otherwise each is None, and a large file is read as fast as a small one.
 
     Raises:
         InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
     """
-    content = _load(path)
+    content = _load(path, tensors)
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise InputError(f"{path} is not a checkpoint of this program")
     if content["format"] > FORMAT:
@@ -112,65 +120,68 @@ def read(path: str | Path, schema: dict[str, tuple] = SCHEMA) -> dict[str, Any]:
     return content
 
 
-def _load(path: str | Path) -> Any:
+def _load(path: str | Path, tensors: bool) -> Any:
     try:
-        _check_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return unpickling.load(path, tensors)
     except InputError:
         raise
     except FileNotFoundError:
         raise InputError(f"checkpoint {path} does not exist: train first (mode train_and_test)") from None
-    except pickle.UnpicklingError:
-        raise InputError(
-            f"{path} holds more than tensors and plain values: it is refused, nothing in it was run"
-        ) from None
-    except Exception as error:  # torch raises nearly anything for a damaged file
+    except Exception as error:  # zipfile and pickle raise nearly anything for a damaged file
         reason = str(error).partition("\n")[0]
         raise InputError(f"{path} is damaged or not a checkpoint: {reason:.200}") from error
 
 
-def _check_file(path: str | Path) -> None:
-    """Raise InputError for a file that torch.load should not see, before its content is read.
-
-    torch stores tensors uncompressed, so that a file which expands is not its own. And some of the types that
-    weights_only lets a file build take as much memory as it asks for.
-    """
-    with zipfile.ZipFile(path) as archive:
-        infos = archive.infolist()
-        if sum(info.file_size for info in infos) > Path(path).stat().st_size:
-            raise InputError(f"{path} is damaged or not a checkpoint: it claims to be larger than it is")
-        for info in infos:
-            if info.filename.endswith(".pkl"):
-                opcodes = pickletools.genops(archive.read(info))
-                found = {str(value) for code, value, _ in opcodes if code.name == "GLOBAL"}
-                if foreign := sorted(found - ALLOWED_GLOBALS):
-                    what = f"more than tensors and plain values ({foreign[0]:.100})"
-                    raise InputError(f"{path} holds {what}: it is refused, nothing in it was run")
+def file_of_run(save_path: Path, name: str, source: str | None) -> Path:
+    """Return the path beside `save_path` of a run's own checkpoint: its name without suffix, the run's, the images'."""
+    words = [re.sub(r"[^\w-]+", "-", word)[:40].strip("-") for word in (name, source or "")]
+    return save_path.with_name(".".join([save_path.stem, *filter(None, words)]) + save_path.suffix)
 
 
 def publish(own: Path, path: Path) -> Path:
-    """Move a run's best checkpoint to the path of the best, one run at a time, and return where it is.
+    """Move the checkpoint of a finished run to the path of the best, one run at a time, and return where it is.
 
-    An earlier run's file there stays if it did better on the same images, and is put aside if it is of another model or
-    other data; either is logged.
+    A file of ours that is there stays if it did better on the same images, and a copy of it is kept if it is of another
+    model or other images. Any other file stays. What stays or is kept is logged.
+
+    Raises:
+        InputError: the run's own checkpoint is gone.
+        StorageError: the folder cannot be written.
     """
-    with FileLock(path.with_name(f".{path.name}.lock")):
-        if path.exists():
-            ours = read(own)
+    with locked(path):
+        ours = read(own, tensors=False)
+        if os.path.lexists(path):
             try:
-                former = read(path)
+                former = read(path, tensors=False)
             except InputError as error:
-                former = {"run": None}
-                log.warning("%s", error)
+                log.warning("%s; it stays, and this run's weights are in %s.", error, own)
+                return own
             run, former_run = ours["run"], former["run"] or {"name": "earlier"}
-            comparable = all(ours[key] == former.get(key) for key in ("model", "classes"))
+            comparable = all(ours[key] == former[key] for key in ("model", "classes"))
             comparable = comparable and all(run[key] == former_run.get(key) for key in ("train", "val"))
             if comparable and run["val"] and former["metrics"]["accuracy"] > ours["metrics"]["accuracy"]:
                 log.info("%s keeps the better weights of %s; this run's are in %s.", path, former_run["name"], own)
                 return own
             if not comparable:
-                aside = path.with_name(f"{path.stem}.{former_run['name']}{path.suffix}")
-                os.replace(path, aside)
-                log.info("%s was of another model or other images: it is now %s.", path, aside)
-        os.replace(own, path)
+                kept = _keep_copy(path, file_of_run(path, former_run["name"], former_run.get("source")))
+                log.info("%s was of another model or other images: it is now %s.", path, kept)
+        try:
+            os.replace(own, path)
+        except OSError as error:
+            raise storage_error(path, error) from error
         return path
+
+
+def _keep_copy(path: Path, copy: Path) -> Path:
+    """Copy a file, unless that was done before, to a path that no other file has, and return it.
+
+    The file itself stays until another replaces it, so that a run which starts from it never finds it missing.
+    """
+    for number in count(2):
+        if not os.path.lexists(copy):
+            write_atomically(copy, lambda file: file.write(path.read_bytes()))
+            return copy
+        if filecmp.cmp(path, copy, shallow=False):
+            return copy
+        copy = copy.with_name(f"{copy.stem.removesuffix(f'_{number - 1}')}_{number}{copy.suffix}")
+    raise AssertionError("there is always another number")

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import re
+import shutil
 import subprocess
 import time
 from dataclasses import asdict
@@ -133,6 +134,15 @@ class RunRecord:
         """Leave log.txt as it is."""
         logger.removeHandler(self._log_file)
 
+    @property
+    def has_epochs(self) -> bool:
+        """Whether an epoch was logged."""
+        return (self.folder / "history.csv").exists()
+
+    def remove(self) -> None:
+        """Delete the folder, such as that of a run without an epoch."""
+        shutil.rmtree(self.folder)
+
     def log(self, message: str) -> None:
         """Append a line with the time to log.txt alone."""
         self._log_file.handle(logging.LogRecord("fit_char", logging.INFO, "", 0, message, None, None))
@@ -141,7 +151,7 @@ class RunRecord:
         """Append a row to history.csv; it is on disk when this returns."""
         text = io.StringIO()
         writer = csv.DictWriter(text, row, lineterminator="\n")
-        if not (self.folder / "history.csv").exists():
+        if not self.has_epochs:
             writer.writeheader()
         writer.writerow(row)
         append(self.folder / "history.csv", text.getvalue())

@@ -7,120 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
-from common.errors import InputError
-from common.files import remove_unfinished, storage_error
-from config import ALIASES, Config
+from common.files import locked, remove_unfinished
+from config import Config
 from metrics import format_epoch, kept_epoch
 from runs import checkpoint
+from runs.paths import check_paths
 from runs.record import RunRecord, environment, run_name
+from runs.state import StateFile
 
 log = logging.getLogger("fit_char")
 
-
-STATE_SCHEMA: dict[str, tuple] = {
-    "identity": (dict, None),  # all that must be the same in the run that continues
-    "run": (dict, None),  # its name, and the fingerprints of its images
-    "record": (str | None, None),  # the folder
-    "finished": (bool, None),  # whether there is nothing to continue
-    "history": (list, None),  # a dict per epoch
-    "best": (dict, None),  # epoch, metrics, state_dict
-    "training": (dict, None),  # of `Trainer.state_dict`
-}
 SLOW = 0.05  # seconds; a state that is written faster is written after every epoch
-
-
-class StateFile:
-    """The file `<model>_last.ckpt` beside the best checkpoint, which only one live run writes to.
-
-    If an unfinished run of other parameters, or a live one, has that file, it is `<model>_last.<run>.ckpt`.
-
-    Args:
-        save_path: of the best checkpoint.
-        model, run: names of the model and of the run.
-        identity: plain values that must be the same in a run that continues.
-        resume: whether to continue an unfinished run of the same identity.
-
-    Attributes:
-        path: the file.
-        content: the state to continue from, or None if the run starts from the beginning.
-    """
-
-    def __init__(self, save_path: Path, model: str, run: str, identity: dict, resume: bool):
-        self.content: dict | None = None
-        self._identity, self._usual = identity, save_path.with_name(f"{model}_last.ckpt")
-        try:
-            save_path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise storage_error(save_path.parent, error) from error
-        paths = [self._usual, *sorted(save_path.parent.glob(f"{model}_last.*.ckpt"))]
-        states = {path: _read_state(path) for path in paths if path.exists()}
-        for path, state in states.items():
-            same = state is not None and not state["finished"] and state["identity"] == identity
-            if resume and same and self._acquire(path):
-                self.content = state
-                return
-        former = states.get(self._usual)
-        is_free = self._usual not in states or (former is not None and former["finished"])
-        if is_free and self._acquire(self._usual):
-            return
-        if resume and former:
-            log.info(_why_not(self._usual, former, identity))
-        self._acquire(self._usual.with_name(f"{model}_last.{run}.ckpt"))
-
-    def _acquire(self, path: Path) -> bool:
-        """Return whether no other live run writes to the file; from now on none will."""
-        self.path, self._lock = path, FileLock(path.with_name(f".{path.name}.lock"))
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            return False
-        except OSError as error:  # such as on a read-only disk
-            raise storage_error(path, error) from error
-        remove_unfinished(path)
-        return True
-
-    def write(self, **content) -> None:
-        """Write the state at the end of an epoch, completely or not at all."""
-        checkpoint.write(self.path, {"identity": self._identity, "finished": False} | content)
-
-    def finish(self) -> None:
-        """Note that there is nothing left to continue; a file that no other run will use is deleted."""
-        if self.path != self._usual:
-            self.path.unlink(missing_ok=True)
-        elif self.path.exists():
-            checkpoint.write(self.path, checkpoint.read(self.path, STATE_SCHEMA) | {"finished": True})
-
-    def close(self) -> None:
-        """Let other runs write to the file."""
-        self._lock.release()
-        if self.path != self._usual and not self.path.exists():
-            Path(self._lock.lock_file).unlink(missing_ok=True)
-
-
-def _read_state(path: Path) -> dict | None:
-    try:
-        state = checkpoint.read(path, STATE_SCHEMA)
-    except InputError as error:
-        log.warning("%s; it is left as it is", error)
-        return None
-    renamed = ALIASES | {"image size": "input size"}  # in states of format 1
-    state["identity"] = {renamed.get(key, key): value for key, value in state["identity"].items()}
-    return state
-
-
-def _why_not(path: Path, state: dict, identity: dict) -> str:
-    """Return why a run does not continue from a state."""
-    former, changed = state["identity"], []
-    for key in identity | former:
-        if former.get(key) != identity.get(key):
-            changed.append(f"{key} {former.get(key)!r}, now {identity.get(key)!r}")
-    why = f"it has {', '.join(changed)}" if changed else "it is still running"
-    return (
-        f"{path} holds another run, unfinished after epoch {len(state['history'])}: {why:.300}. This run starts from "
-        "the beginning; set the same parameters again to continue that one, or delete the file."
-    )
 
 
 class Run:
@@ -136,12 +34,16 @@ class Run:
         same: plain values, besides those of config and images, that must be the same in a run that continues.
         about: what environment.json says, besides the fingerprints.
         save: writes a checkpoint, given its path and the weights.
+        start: the name of the run whose weights this one starts from, if any.
 
     Attributes:
         former: the state of the interrupted run that this one continues, or None.
-        description: the run's name and the fingerprints.
-        record: a RunRecord, or None.
-        checkpoint: the file with the run's best weights, or None.
+        description: the run's name, the source of its images, and the fingerprints.
+        record: a RunRecord, or None; also None at the end of a run that was stopped in its first epoch.
+        checkpoint: the file with the run's best weights, or None; it is at `save_path` only when the run has finished.
+
+    Raises:
+        InputError, StorageError: see `check_paths`.
     """
 
     former: dict | None = None
@@ -153,27 +55,39 @@ class Run:
 
     def __init__(
         self, config: Config, device: torch.device, images: dict, same: dict, about: dict,
-        save: Callable[[Path, dict], None],
+        save: Callable[[Path, dict], None], start: str | None = None,
     ):  # fmt: skip
+        check_paths(config)
         self._save, self._save_path = save, Path(config.save_path) if config.save_path else None
-        self.description = {"name": f"{run_name(config)}-{uuid.uuid4().hex[:4]}"} | images
-        if self._save_path:
-            identity = config.identity() | images | same
-            self._state = StateFile(self._save_path, config.model, self.description["name"], identity, config.resume)
-            self.former = self._state.content
-        if self._state and self.former:
-            self.description = self.former["run"]
-            epochs, name = len(self.former["history"]), self.description["name"]
-            log.info("%s: continuing after epoch %d of %s", self._state.path, epochs, name)
+        name = f"{run_name(config)}-{uuid.uuid4().hex[:8]}"
+        self.description = {"name": name, "source": about["source"]} | images
         try:
-            self._open_record(config, device, about | {f"{part}_fingerprint": images[part] for part in images})
             if self._save_path:
-                name = f"{self._save_path.stem}.{self.description['name']}{self._save_path.suffix}"
-                self.checkpoint = self._save_path.with_name(name)
+                identity = config.identity() | images | same
+                self._state = StateFile(self._save_path, config.model, name, identity, config.resume, start)
+                self._continue(self._state)
+                with locked(self._save_path):  # as at the end, when it would be too late to find that it cannot be
+                    self.checkpoint = self._own_file(self._save_path, name)
                 remove_unfinished(self.checkpoint)
+            self._open_record(config, device, about | {f"{part}_fingerprint": images[part] for part in images})
         except BaseException:  # an interrupt, too, leaves neither the lock nor the log file to a run that never began
             self.__exit__()
             raise
+
+    def _continue(self, state: StateFile) -> None:
+        """Take over the state of an interrupted run, if there is one."""
+        if state.content is None:
+            return
+        self.former, self.description = state.content, state.content["run"]
+        epochs, name = len(self.former["history"]), self.description["name"]
+        log.info("%s: continuing after epoch %d of %s", state.path, epochs, name)
+
+    def _own_file(self, save_path: Path, name: str) -> Path:
+        """Return the path of this run's checkpoint until it is finished, which no other run has."""
+        if self.former is None:
+            return checkpoint.file_of_run(save_path, name, self.description["source"])
+        of_earlier_versions = checkpoint.file_of_run(save_path, self.description["name"], None).name
+        return save_path.with_name(Path(str(self.former.get("checkpoint", of_earlier_versions))).name)
 
     def _open_record(self, config: Config, device: torch.device, about: dict) -> None:
         """Make the record, or reopen that of the interrupted run."""
@@ -191,7 +105,8 @@ class Run:
         start, is_last = time.perf_counter(), len(trainer.history) == trainer.epochs
         if self._state and (start >= self._next_write or is_last):
             record = str(self.record.folder) if self.record else None
-            self._state.write(run=self.description, record=record, **trainer.state_dict())
+            own = self.checkpoint.name if self.checkpoint else None
+            self._state.write(run=self.description, record=record, checkpoint=own, **trainer.state_dict())
             seconds = time.perf_counter() - start
             self._next_write = start + 10 * seconds if seconds > SLOW else 0.0
             if trainer.best is not self._saved_best:
@@ -207,21 +122,30 @@ class Run:
             self._save(self.checkpoint, weights)
 
     def on_run_end(self, trainer) -> None:
-        """Note the best epoch in the record, and move its checkpoint to the path of the best."""
+        """Note which epoch was kept, and move the checkpoint of a finished run to the path of the best."""
+        if trainer.history:
+            self._note_best(trainer)
+            self._save_best(trainer.model.state_dict())
         if not trainer.finished:
-            again = " Run again to continue." if self._state else ""
-            epoch = len(trainer.history) + 1
-            log.info("Interrupted in epoch %d: the best weights so far are kept.%s", epoch, again)
-        if self.record and trainer.history:
+            log.info(self._how_it_stopped(len(trainer.history)))
+        elif trainer.history and self.checkpoint and self._save_path and self._state:
+            self.checkpoint = checkpoint.publish(self.checkpoint, self._save_path)
+            self._state.finish()
+
+    def _note_best(self, trainer) -> None:
+        """Write to the record which epoch was kept, and why."""
+        if self.record:
             best, (_, reason) = trainer.best, kept_epoch(trainer.history)
             self.record.log(f"the weights of epoch {best['epoch']} are kept: {reason}")
             seconds = sum(row["seconds"] for row in trainer.history)
             self.record.update_metrics(best_epoch=best["epoch"], seconds=seconds, validation=best["metrics"])
-        self._save_best(trainer.model.state_dict())
-        if self.checkpoint and self._save_path and trainer.history:
-            self.checkpoint = checkpoint.publish(self.checkpoint, self._save_path)
-        if self._state and trainer.finished:
-            self._state.finish()
+
+    def _how_it_stopped(self, epochs: int) -> str:
+        """Return what an interrupt after so many whole epochs leaves, as a sentence."""
+        if not epochs:
+            return "Interrupted in epoch 1: nothing is kept."
+        where = f"in {self.checkpoint}. Run again to continue." if self.checkpoint else "in memory."
+        return f"Interrupted in epoch {epochs + 1}: the best weights so far are {where}"
 
     def __enter__(self) -> "Run":
         return self
@@ -229,5 +153,10 @@ class Run:
     def __exit__(self, *error) -> None:
         if self.record:
             self.record.stop_logging()
+            if not self.record.has_epochs:
+                self.record.remove()
+                self.record = None
+        if self.checkpoint and not self.checkpoint.exists():
+            self.checkpoint = None
         if self._state:
             self._state.close()

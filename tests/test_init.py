@@ -61,6 +61,17 @@ def test_starting_twice_prints_no_line_twice(capsys):
     assert capsys.readouterr().out == "once\n"
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_names_that_standard_output_cannot_encode_do_not_end_a_run(monkeypatch, encoding):
+    output = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", output)
+    start_logging().info("学")
+    print("\udcff")  # as in the name of a file that cannot be decoded
+    output.flush()
+    name = "学" if encoding == "utf-8" else "\\u5b66"
+    assert output.buffer.getvalue().decode(encoding).split() == [name, "\\udcff"]
+
+
 def test_a_root_logger_of_the_user_does_not_repeat_the_lines(capsys):
     seen = logging.StreamHandler(io.StringIO())
     logging.getLogger().addHandler(seen)
@@ -334,7 +345,7 @@ def test_damaged_images_of_other_sizes_do_not_decide_about_cropping(raw, paper, 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="file.data.npz cannot be written .*: free some space or choose another"):
+    with pytest.raises(StorageError, match="file.data.npz cannot be written .*: rename the file that stands"):
         preprocess(Grey(), tmp_path / "file/data.npz")
 
 

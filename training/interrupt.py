@@ -8,19 +8,29 @@ from contextlib import contextmanager
 
 @contextmanager
 def deferred_interrupt() -> Iterator[threading.Event]:
-    """While active, the first Ctrl-C or kernel interrupt only sets the event that it gives; the second acts at once."""
+    """While active, the first SIGINT or SIGTERM only sets the event that it gives; the second of them acts at once.
+
+    SIGINT is Ctrl-C or a kernel's interrupt, SIGTERM what schedulers send. One that the process ignores, as shells make
+    their background jobs ignore SIGINT, stays ignored.
+    """
     interrupted = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         yield interrupted
         return
-    former = signal.getsignal(signal.SIGINT) or signal.default_int_handler
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: handler for number, handler in former.items() if handler not in (None, signal.SIG_IGN)}
+
+    def restore() -> None:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
     def handle(number, frame):
         interrupted.set()
-        signal.signal(signal.SIGINT, former)
+        restore()
 
-    signal.signal(signal.SIGINT, handle)
+    for number in former:
+        signal.signal(number, handle)
     try:
         yield interrupted
     finally:
-        signal.signal(signal.SIGINT, former)
+        restore()

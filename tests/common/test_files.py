@@ -1,21 +1,28 @@
+import errno
 import hashlib
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from common.errors import StorageError
 from common.files import (
+    _temporary_prefix,
     append,
+    check_writable,
     fingerprint,
+    locked,
     remove_unfinished,
+    try_lock,
     update_digest,
     write_atomically,
     write_json,
     write_text,
 )
 
-REMEDY = "free some space or choose another folder; its previous content is intact"
+END = "or choose another folder; its previous content is intact"
 
 
 def test_write_atomically_leaves_the_former_file_if_writing_fails(tmp_path):
@@ -28,7 +35,7 @@ def test_write_atomically_leaves_the_former_file_if_writing_fails(tmp_path):
 
     with pytest.raises(StorageError) as caught:
         write_atomically(path, fail)
-    assert str(caught.value) == f"{path} cannot be written (disk full): {REMEDY}"
+    assert str(caught.value) == f"{path} cannot be written (disk full): check the disk {END}"
     assert path.read_bytes() == b"former" and list(tmp_path.iterdir()) == [path]
 
 
@@ -47,7 +54,7 @@ def test_any_other_error_leaves_the_former_file_too(tmp_path):
 def test_the_folder_is_made_unless_a_file_has_its_place(tmp_path):
     write_text(tmp_path / "a/b/c.txt", "x")
     assert (tmp_path / "a/b/c.txt").read_text() == "x"
-    with pytest.raises(StorageError, match="d.txt cannot be written .*: free some space or choose another folder"):
+    with pytest.raises(StorageError, match="d.txt cannot be written .*: rename the file that stands"):
         write_text(tmp_path / "a/b/c.txt/d.txt", "x")
 
 
@@ -69,21 +76,72 @@ def test_append_adds_to_the_end(tmp_path):
     assert (tmp_path / "log.txt").read_text(encoding="utf-8") == "博\n学\n"
     with pytest.raises(StorageError) as caught:
         append(tmp_path / "none/log.txt", "x")
-    assert str(caught.value) == f"{tmp_path / 'none/log.txt'} cannot be written (No such file or directory): {REMEDY}"
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'none/log.txt'} cannot be written (No such file or directory): check the disk {END}"
+    )
 
 
-def test_unfinished_files_of_a_path_are_removed_and_no_others(tmp_path):
-    names = ["a.ckpt", ".a.ckpt.0123.part", ".a.ckpt.4567.part", ".b.ckpt.0123.part", ".a.ckpt.lock", ".a.part"]
-    for name in names:
-        (tmp_path / name).touch()
-    remove_unfinished(tmp_path / "a.ckpt")
-    assert {path.name for path in tmp_path.iterdir()} == {names[0], *names[3:]}
+@pytest.mark.parametrize("code, remedy", [
+    (errno.ENOSPC, "free some space"), (errno.EDQUOT, "free some space"), (errno.EACCES, "change the permissions"),
+    (errno.EISDIR, "name a file in it"), (errno.EROFS, "make the disk writable"), (errno.EIO, "check the disk"),
+])  # fmt: skip
+def test_the_remedy_is_that_of_the_error(tmp_path, code, remedy):
+    def fail(file):
+        raise OSError(code, os.strerror(code))
+
+    with pytest.raises(StorageError) as caught:
+        write_atomically(tmp_path / "a", fail)
+    assert str(caught.value) == f"{tmp_path / 'a'} cannot be written ({os.strerror(code)}): {remedy} {END}"
 
 
-@pytest.mark.parametrize("name", ["a[1].ckpt", "b*.ckpt", "c" * 80])
+def test_a_folder_that_can_be_made_is_writable_and_is_not_made(tmp_path):
+    check_writable(tmp_path / "a/b")
+    check_writable(Path())
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    for name in ("file", "file/a/b"):
+        with pytest.raises(StorageError, match=f"{name} cannot be written .*: rename the file that stands"):
+            check_writable(tmp_path / name)
+
+
+def test_a_lock_keeps_others_out_until_it_is_released(tmp_path, monkeypatch):
+    lock = try_lock(tmp_path / "a/data.npz")
+    assert lock and try_lock(tmp_path / "a/data.npz") is None and try_lock(tmp_path / "a/b.npz")
+    monkeypatch.setattr("common.files.LOCK_SECONDS", 0.1)
+    with (
+        pytest.raises(StorageError, match=r"data.npz was locked by another process for 0 s: end it or"),
+        locked(tmp_path / "a/data.npz"),
+    ):
+        pytest.fail("it has the lock")
+    lock.release()
+    with locked(tmp_path / "a/data.npz"):
+        assert try_lock(tmp_path / "a/data.npz") is None
+    assert try_lock(tmp_path / "a/data.npz")
+
+
+@pytest.mark.parametrize("error, remedy", [
+    (OSError(errno.ENOLCK, "No locks available"), "mount the disk with support for file locks"),
+    (OSError(errno.EOPNOTSUPP, "Operation not supported"), "mount the disk with support for file locks"),
+    (NotImplementedError("FileSystem does not appear to support flock"), "mount the disk with support for file locks"),
+    (PermissionError(errno.EACCES, "Permission denied"), "change the permissions"),
+    (FileNotFoundError(errno.ENOENT, "No such file or directory"), "check the disk"),
+])  # fmt: skip
+def test_a_lock_that_cannot_be_had_is_an_error_at_once(tmp_path, monkeypatch, error, remedy):
+    """As filelock raises it from 3.21 on; before, it would wait for ever where locks are not supported."""
+
+    def acquire(self, timeout):
+        raise error
+
+    monkeypatch.setattr("common.files.FileLock.acquire", acquire)
+    with pytest.raises(StorageError, match=f"a.* cannot be written .*: {remedy} or choose another folder"):
+        try_lock(tmp_path / "a")
+
+
+@pytest.mark.parametrize("name", ["a.ckpt", "a[1].ckpt", "b*.ckpt", "c" * 80, "学" * 60])
 def test_unfinished_files_of_any_name_are_those_that_write_atomically_leaves(tmp_path, name, monkeypatch):
-    (tmp_path / ".a1.ckpt.0.part").touch()
-    (tmp_path / ".bb.ckpt.0.part").touch()
+    for other in ("a.ckpt.ckpt", "a1.ckpt", "bb.ckpt", "c" * 79, "c" * 81, "学" * 59):  # of live runs
+        (tmp_path / f"{_temporary_prefix(Path(other))}0.part").touch()
     before = set(tmp_path.iterdir())
     with monkeypatch.context() as patch:  # a process that is killed while it writes
         patch.setattr("pathlib.Path.unlink", lambda path: None)

@@ -2,14 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from common.errors import InputError
 from models import MODELS, LeNet, ResNet18, build, input_size, layer_outputs, layer_summary
 
 
 def test_build_names_the_nearest_model():
     assert {"LeNet": LeNet, "ResNet18": ResNet18} == MODELS
     assert type(build("LeNet", 1, 12)) is LeNet and build("ResNet18", 3, 7).fc.out_features == 7
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(ValueError) as caught:
         build("lenet5", 1, 12)
     assert str(caught.value) == "unknown model 'lenet5': did you mean 'LeNet'? The models are LeNet, ResNet18."
 

@@ -16,7 +16,7 @@ from common.errors import InputError
 from config import Config
 from dataset import load
 from runs import checkpoint
-from runs.resume import STATE_SCHEMA
+from runs.state import STATE_SCHEMA
 
 FILES = ROOT / "tests" / "files"
 FORMER_PARAMETERS = {
@@ -164,6 +164,9 @@ def test_bad_files_are_refused(saved, tmp_path):
         ({"format": 99}, f"{path} has format 99, newer than 2: update this program"),
         ({"classes": None}, f"{path} is not a complete checkpoint: classes is NoneType"),
         ({"temperature": 0.0}, f"{path} is not a usable checkpoint: its temperature makes no sense"),
+        ({"run": {"train": "a"}}, f"{path} is not a usable checkpoint: its run makes no sense"),
+        ({"metrics": {"accuracy": "all"}}, f"{path} is not a usable checkpoint: its metrics makes no sense"),
+        ({"metrics": {}}, f"{path} is not a usable checkpoint: its metrics makes no sense"),
         ({"input_spec": spec | {"input_size": 9}}, f"{path} is not a usable checkpoint: its input_spec makes no sense"),
         ({"input_spec": spec | {"input_size": 48}}, f"{path}: LeNet takes images of 32×32 pixels, not 48: "),
         ({"input_spec": {}}, f"{path} is not a usable checkpoint: its input_spec makes no sense"),
@@ -216,17 +219,17 @@ def test_pickled_code_is_refused_and_does_not_run(tmp_path, write, version):
 # ---------------------------------------------------------------------------------------------- the best checkpoint
 
 
-def make_checkpoint(accuracy: float, run: str, **changes) -> dict:
+def make_checkpoint(accuracy: float, name: str, **changes) -> dict:
     content = {"model": "LeNet", "in_channels": 1, "classes": ["a", "b"], "config": asdict(Config()), "epoch": 1}
     content["input_spec"] = CNNClassifier(Config(device="cpu"), ["a", "b"]).input_spec_.as_dict()
     content["metrics"] = {"accuracy": accuracy, "loss": 0.1, "n": 10, "interval": [0.0, 1.0]}
-    content |= {"temperature": 1.0, "run": {"name": run, "train": "t", "val": "v"}, "state_dict": {}}
+    content |= {"temperature": 1.0, "run": {"name": name, "train": "t", "val": "v"}, "state_dict": {}}
     return content | changes
 
 
-def published(tmp_path, accuracy: float, run: str, **changes):
-    own = tmp_path / f"best.{run}.ckpt"
-    checkpoint.write(own, make_checkpoint(accuracy, run, **changes))
+def published(tmp_path, accuracy: float, name: str, **changes):
+    own = tmp_path / f"best.{name}.ckpt"
+    checkpoint.write(own, make_checkpoint(accuracy, name, **changes))
     return checkpoint.publish(own, tmp_path / "best.ckpt")
 
 
@@ -247,13 +250,42 @@ def test_a_better_result_of_format_1_is_kept_too(tmp_path):
     assert published(tmp_path, 0.95, "better") == best and checkpoint.read(best)["run"]["name"] == "better"
 
 
-def test_what_is_of_other_classes_or_unreadable_is_put_aside(tmp_path, capsys):
-    best, aside = tmp_path / "best.ckpt", tmp_path / "best.first.ckpt"
-    published(tmp_path, 0.9, "first")
+def test_a_copy_is_kept_of_what_is_of_other_classes(tmp_path, capsys):
+    """Its name says the run and the images; a copy never takes the place of another file."""
+    best, kept = tmp_path / "best.ckpt", tmp_path / "best.first.my-digits.ckpt"
+    run = {"name": "first", "train": "t", "val": "v", "source": "my digits"}
+    published(tmp_path, 0.9, "of the first", run=run)
     assert published(tmp_path, 0.5, "second", classes=["c", "d"]) == best
-    assert checkpoint.read(aside)["classes"] == ["a", "b"]
-    assert capsys.readouterr().out == f"{best} was of another model or other images: it is now {aside}.\n"
-    best.write_bytes(b"mine")
-    assert published(tmp_path, 0.5, "third") == best
-    assert (tmp_path / "best.earlier.ckpt").read_bytes() == b"mine"
-    assert f"{best} is damaged or not a checkpoint: " in capsys.readouterr().out
+    assert checkpoint.read(kept)["classes"] == ["a", "b"] and checkpoint.read(best)["classes"] == ["c", "d"]
+    assert capsys.readouterr().out == f"{best} was of another model or other images: it is now {kept}.\n"
+    before = kept.read_bytes()
+    for classes in (["e", "f"], ["c", "d"]):
+        published(tmp_path, 0.6, "of the first", run=run, classes=classes)
+    assert kept.read_bytes() == before
+    assert checkpoint.read(tmp_path / "best.first.my-digits_2.ckpt")["classes"] == ["e", "f"]
+
+
+def test_a_copy_that_was_kept_before_a_kill_is_not_kept_twice(tmp_path):
+    published(tmp_path, 0.9, "first")
+    (tmp_path / "best.first.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes())
+    published(tmp_path, 0.5, "second", classes=["c", "d"])
+    assert sorted(path.name for path in tmp_path.glob("[!.]*")) == ["best.ckpt", "best.first.ckpt"]
+
+
+@pytest.mark.parametrize("make", [lambda path: path.write_bytes(b"mine"), lambda path: path.mkdir(),
+                                  lambda path: path.symlink_to("nowhere")])  # fmt: skip
+def test_what_is_no_checkpoint_of_ours_stays(tmp_path, capsys, make):
+    best, own = tmp_path / "best.ckpt", tmp_path / "best.third.ckpt"
+    make(best)
+    before = os.lstat(best)
+    assert published(tmp_path, 0.5, "third") == own and checkpoint.read(own)["run"]["name"] == "third"
+    assert os.lstat(best).st_ino == before.st_ino and os.lstat(best).st_mtime_ns == before.st_mtime_ns
+    assert f"it stays, and this run's weights are in {own}.\n" in capsys.readouterr().out
+
+
+def test_the_name_of_a_run_in_a_file_cannot_lead_elsewhere(tmp_path):
+    run = {"name": "../../etc/passwd", "train": "t", "val": "v", "source": "C:\\data\\.."}
+    published(tmp_path / "save", 0.9, "first", run=run)
+    published(tmp_path / "save", 0.9, "second", classes=["c", "d"])
+    names = sorted(path.name for path in (tmp_path / "save").glob("[!.]*"))
+    assert names == ["best.ckpt", "best.etc-passwd.C-data.ckpt"] and len(list(tmp_path.iterdir())) == 1

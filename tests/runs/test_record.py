@@ -146,5 +146,5 @@ def test_metrics_and_predictions_are_written(tmp_path, drawn):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("not a folder")
-    with pytest.raises(StorageError, match=r"file.record.*cannot be written \(.*\): free some space or choose another"):
+    with pytest.raises(StorageError, match=r"file.record.*cannot be written \(.*\): rename the file that stands"):
         RunRecord.create(tmp_path / "file" / "record", Config(), {})

@@ -6,12 +6,15 @@ import json
 
 import pytest
 import torch
+from torchvision.transforms import Compose, Resize, ToTensor
 
 import runs.resume
 from classifier import CNNClassifier
 from common.errors import StorageError
 from dataset import split
-from runs.resume import StateFile
+from runs import checkpoint
+from runs.identity import ADDED
+from runs.state import StateFile
 
 
 @pytest.fixture
@@ -108,8 +111,7 @@ def test_a_state_of_format_1_continues_bit_for_bit(halves, quick, tmp_path, caps
     kept, other = (torch.load(c.checkpoint_, weights_only=True) for c in (resumed, whole))
     assert same(kept["state_dict"], other["state_dict"]) and kept["epoch"] == other["epoch"]
     assert resumed.record_.folder == stopped.record_.folder
-    state = torch.load(path, weights_only=True)
-    assert (state["format"], state["finished"]) == (2, True) and "ema" in state["training"]
+    assert not path.exists(), "there is nothing left to continue"
 
 
 def test_a_state_of_format_1_and_other_parameters_is_described_in_present_names(halves, quick, tmp_path, capsys):
@@ -129,12 +131,10 @@ def test_what_differs_starts_from_the_beginning_and_says_why(halves, quick, tmp_
     path = tmp_path / "save/LeNet_last.ckpt"
     assert (
         f"{path} holds another run, unfinished after epoch 2: it has epochs 4, now 5. This run starts from the "
-        "beginning; set the same parameters again to continue that one, or delete the file.\n"
+        "beginning; set the same parameters again to continue that one, or delete the file (1.2 MB).\n"
     ) in capsys.readouterr().out
     assert len(other.history_) == 5
-    assert [path.name for path in (tmp_path / "save").glob("*LeNet_last*") if "lock" not in path.name] == [
-        "LeNet_last.ckpt"
-    ], "a finished run's own file goes"
+    assert list((tmp_path / "save").glob("LeNet_last*")) == [path], "the state of a finished run goes"
     assert [path.name for path in (tmp_path / "save").glob(".*_last*.lock")] in ([], [".LeNet_last.ckpt.lock"])
     fitted(quick(epochs=4), (halves[0].subset(range(100)), halves[1]), stop=1)
     assert "it has train '" in capsys.readouterr().out
@@ -166,7 +166,7 @@ def test_two_live_runs_have_a_file_each(tmp_path):
     first, second = (StateFile(tmp_path / "best.ckpt", "LeNet", name, {"a": 1}, True) for name in ("x", "y"))
     assert (first.path.name, second.path.name) == ("LeNet_last.ckpt", "LeNet_last.y.ckpt")
     for state in (first, second):
-        state.write(run={}, record=None, history=[{}], best={}, training={})
+        state.write(run={"name": "x"}, record=None, history=[{}], best={}, training={})
         state.close()
     again = [StateFile(tmp_path / "best.ckpt", "LeNet", "z", {"a": 1}, True) for _ in range(3)]
     assert [state.path.name for state in again] == ["LeNet_last.ckpt", "LeNet_last.y.ckpt", "LeNet_last.z.ckpt"]
@@ -177,7 +177,7 @@ def test_two_live_runs_have_a_file_each(tmp_path):
 
 def test_a_live_run_of_the_same_parameters_is_left_alone(tmp_path, capsys):
     first = StateFile(tmp_path / "best.ckpt", "LeNet", "x", {"a": 1}, True)
-    first.write(run={}, record=None, history=[{}], best={}, training={})
+    first.write(run={"name": "x"}, record=None, history=[{}], best={}, training={})
     second = StateFile(tmp_path / "best.ckpt", "LeNet", "y", {"a": 1}, True)
     assert second.content is None
     assert "unfinished after epoch 1: it is still running. This run starts" in capsys.readouterr().out
@@ -189,7 +189,7 @@ def test_a_run_that_cannot_begin_lets_the_next_one_have_its_file(halves, quick, 
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot be written") as caught:
         CNNClassifier(quick(record_path=str(tmp_path / "file/record")), halves[0].classes).fit(*halves)
-    CNNClassifier(quick(), halves[0].classes).fit(*halves)
+    fitted(quick(), halves, stop=1)
     assert list(tmp_path.glob("save/LeNet_last*")) == [tmp_path / "save/LeNet_last.ckpt"], caught
 
 
@@ -206,3 +206,115 @@ def test_a_damaged_state_is_named_and_left(halves, quick, tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"{path} is damaged or not a checkpoint: " in out and "; it is left as it is\n" in out
     assert path.read_bytes() == b"not a state"
+
+
+# ---------------------------------------------------------------------------------------------- staged training
+
+
+def staged(quick, tmp_path, halves, name: str):
+    """Return the parameters of a second stage that starts from, and ends at, the checkpoint of a first one."""
+    path = str(tmp_path / name / "best.ckpt")
+    options = {"batch_size": 64, "save_path": path, "record_path": str(tmp_path / name / "record")}
+    fitted(quick(epochs=2, learning_rate=0.01, **options), halves)
+    return quick(epochs=4, learning_rate=0.005, init_from=path, **options)
+
+
+def visible(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+
+
+@pytest.mark.parametrize("stops", [[1], [1, 2, 3], [4]])
+def test_a_second_stage_that_ends_where_it_starts_goes_on(halves, quick, tmp_path, stops):
+    whole = fitted(staged(quick, tmp_path, halves, "whole"), halves)
+    config = staged(quick, tmp_path, halves, "stopped")
+    path = tmp_path / "stopped/best.ckpt"
+    start = path.read_bytes()
+    for stop in stops:
+        stopped = fitted(config, halves, stop)
+        assert path.read_bytes() == start, "what a run starts from stays until it is finished"
+        assert len(stopped.history_) == stop and stopped.checkpoint_ != path
+    resumed = fitted(config, halves)
+    assert without_seconds(resumed.history_) == without_seconds(whole.history_)
+    assert same(resumed.model.state_dict(), whole.model.state_dict())
+    assert len(visible(tmp_path / "stopped")) == len(visible(tmp_path / "whole"))
+    assert len(list((tmp_path / "stopped/record").iterdir())) == 2
+    expected, found = (torch.load(c.checkpoint_, weights_only=True) for c in (whole, resumed))
+    assert same(found["state_dict"], expected["state_dict"]) and found["epoch"] == expected["epoch"]
+
+
+@pytest.mark.parametrize("owner, name", [(checkpoint, "publish"), (checkpoint, "_keep_copy"), (StateFile, "finish")])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_second_stage_that_is_killed_at_its_end_goes_on(halves, quick, tmp_path, monkeypatch, owner, name, when):
+    """Also if its weights have taken the place of those that it started from, which were of other images."""
+    second = halves[0].subset(range(0, 384, 2)), halves[1]
+    whole, config = staged(quick, tmp_path, halves, "whole"), staged(quick, tmp_path, halves, "killed")
+    whole, call = fitted(whole, second), getattr(owner, name)
+
+    def die(*arguments):
+        if when == "after":
+            call(*arguments)
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, die)
+        fitted(config, second)
+    is_complete = (name, when) == ("finish", "after")
+    assert len(list((tmp_path / "killed").glob("LeNet_last*"))) == (0 if is_complete else 1)
+    resumed = CNNClassifier.load(config.save_path, device="cpu") if is_complete else fitted(config, second)
+    assert is_complete or without_seconds(resumed.history_) == without_seconds(whole.history_)
+    assert same(resumed.model.state_dict(), whole.model.state_dict())
+    assert (resumed.checkpoint_, resumed.best_epoch_) == (tmp_path / "killed/best.ckpt", whole.best_epoch_)
+    assert len(visible(tmp_path / "killed")) == len(visible(tmp_path / "whole")) == 2, (
+        "best, and that of the first stage"
+    )
+
+
+# ---------------------------------------------------------------------------------------------- what must be the same
+
+
+def test_code_threads_and_torch_must_be_the_same(halves, quick, capsys, monkeypatch):
+    config = quick(epochs=3)
+    fitted(config, halves, stop=1)
+
+    def reason() -> str:
+        fitted(config, halves, stop=1)
+        out = capsys.readouterr().out
+        assert "continuing" not in out
+        return out.partition("unfinished after epoch 1: it has ")[2]
+
+    with monkeypatch.context() as patch:
+        patch.setattr("models.LeNet.forward", lambda self, x: self.fc7(x.flatten(1)[:, :84]))
+        assert ", model code '" in reason()
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.get_num_threads", lambda: 3)
+        assert reason().startswith("threads 1, now 3. This run starts")
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.__version__", "2.0")
+        assert reason().startswith("torch '2.")
+    fitted(config, halves)
+    assert "continuing after epoch 1" in capsys.readouterr().out
+
+
+def test_the_transform_must_be_the_same(halves, quick, capsys):
+    def both(size):
+        return [part.with_transform(Compose([Resize(size), Resize(32), ToTensor()])) for part in halves]
+
+    config = quick(recipe="report", epochs=2)
+    fitted(config, both(20), stop=1)
+    fitted(config, both(24), stop=1)
+    assert "it has transforms '" in capsys.readouterr().out
+    fitted(config, both(20))
+    assert "continuing after epoch 1" in capsys.readouterr().out
+
+
+def test_a_state_of_an_earlier_version_lacks_what_was_added(halves, quick, tmp_path, capsys):
+    fitted(quick(epochs=2), halves, stop=1)
+    path = tmp_path / "save/LeNet_last.ckpt"
+    state = torch.load(path, weights_only=True)
+    assert set(ADDED) < state["identity"].keys() and state.pop("checkpoint")
+    for key in ADDED:
+        del state["identity"][key]
+    torch.save(state | {"finished": False}, path)
+    fitted(quick(epochs=2), halves)
+    assert "continuing after epoch 1" in capsys.readouterr().out
+    assert "LeNet_best.ckpt" in visible(tmp_path / "save")

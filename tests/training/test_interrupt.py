@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 
 import pytest
@@ -39,19 +40,53 @@ def test_an_interrupt_ends_the_fit_at_the_next_batch(halves, quick, tmp_path, ca
     classifier.fit(*halves)
     monkeypatch.undo()
     assert len(steps) == 6 * (epoch - 1) + 3, "it stops after the batch"
-    line = f"Interrupted in epoch {epoch}: the best weights so far are kept. Run again to continue.\n"
-    assert line in capsys.readouterr().out
-    assert [run["epochs"] for run in read_runs(config.record_path)] == [4] * (1 + (epoch > 1)), (
-        "one without an epoch is none"
-    )
     assert len(classifier.history_) == epoch - 1 and classifier.evaluate(halves[1])["n"] == len(halves[1])
-    assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
+    records, saved = list((tmp_path / "record").iterdir()), list((tmp_path / "save").glob("*.*"))
+    if epoch == 1:
+        assert "Interrupted in epoch 1: nothing is kept.\n" in capsys.readouterr().out
+        assert (classifier.checkpoint_, classifier.record_) == (None, None)
+        assert len(records) == 1 and not [path for path in saved if not path.name.startswith(".")]
+    else:
+        where = f"in {classifier.checkpoint_}. Run again to continue.\n"
+        assert f"Interrupted in epoch 3: the best weights so far are {where}" in capsys.readouterr().out
+        assert len(records) == 2 and len(read_runs(config.record_path)) == 2
+        assert CNNClassifier.load(classifier.checkpoint_, device="cpu").predict(halves[1].x[:3]).shape == (3,)
+        assert not (tmp_path / "save/LeNet_best.ckpt").exists(), "it is that of a finished run"
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     again = CNNClassifier(config, halves[0].classes)
     again.fit(*halves)
     assert [row | {"seconds": 0} for row in again.history_] == [row | {"seconds": 0} for row in whole.history_]
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are those of POSIX")
+def test_a_signal_to_end_leaves_a_run_that_can_go_on(halves, quick, capsys):
+    config = quick(epochs=3)
+    with deferred_interrupt() as interrupted:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupted.is_set() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, "a second one ends it"
+
+    def stop(history, folder):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    CNNClassifier(config, halves[0].classes).fit(*halves, [stop])
+    assert "Interrupted in epoch 2: the best weights so far are in " in capsys.readouterr().out
+    assert len(CNNClassifier(config, halves[0].classes).fit(*halves)) == 3
+    assert "continuing after epoch 1 of " in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are those of POSIX")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_ignored_stays_ignored(number):
+    former = signal.signal(number, signal.SIG_IGN)
+    try:
+        with deferred_interrupt() as interrupted:
+            os.kill(os.getpid(), number)
+            assert not interrupted.is_set() and signal.getsignal(number) is signal.SIG_IGN
+        assert signal.getsignal(number) is signal.SIG_IGN
+    finally:
+        signal.signal(number, former)
 
 
 def test_the_first_interrupt_sets_the_event_and_the_second_acts_at_once():
