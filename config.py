@@ -73,6 +73,7 @@ class Config:
     # the data
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
+    photos: bool | None = None  # whether characters are looked for in photos of them; None: if these seem to be photos
     val_fraction: float = _setting(0.1, 0.001, 0.9)  # fraction of the images held out for validation
     split_seed: int = _setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
     pipeline: str = _from_recipe(choices=("resident", "per_image"))  # data on the device, or PIL image by image
@@ -126,7 +127,7 @@ class Config:
 
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id", "resume"}
+        other = {"mode", "device", "init_from", "hash_id", "resume", "photos"}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 
     @property
@@ -198,7 +199,8 @@ def _normalized(one: Field, value: Any, model: str) -> Any:
 
 def _check_value(one: Field, value: Any) -> None:
     name, limits = one.name, one.metadata
-    if not isinstance(value, one.type) or isinstance(value, bool) != (one.type is bool):  # type: ignore[arg-type]
+    may_be_bool = one.type in (bool, bool | None)
+    if not isinstance(value, one.type) or (isinstance(value, bool) and not may_be_bool):  # type: ignore[arg-type]
         kind = getattr(one.type, "__name__", str(one.type).removesuffix(" | None"))
         raise InputError(f"{name} must be {kind}, not {value!r:.100} ({type(value).__name__})")
     if value is None:

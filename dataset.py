@@ -52,6 +52,7 @@ class CharDataset(Dataset):
         files: str (N,), their names.
         group: str (N,), their writers; "" if unknown.
         cropped: whether the images were cropped to their ink (`init.preprocess`).
+        photos: whether they are characters found in photos.
         corrections: the rows of the corrections file that were applied, dicts of file, given, corrected.
 
     Raises:
@@ -80,7 +81,7 @@ class CharDataset(Dataset):
             if values.shape != self.y.shape:
                 raise InputError(f"{name} must be names (N,), one per image, not {values.shape}")
         self.transform, self.source = transform, str(source)
-        self.cropped = False
+        self.cropped = self.photos = False
         self.corrections: list[dict[str, str]] = []
 
     @classmethod
@@ -206,7 +207,7 @@ def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
     for note in arrays.notes:
         log.info("%s: %s.", name, note)
     images = CharDataset(arrays.x, arrays.y, None, arrays.classes, arrays.source, arrays.files, arrays.group)
-    images.cropped = arrays.cropped
+    images.cropped, images.photos = arrays.cropped, arrays.photos
     return images
 
 

@@ -6,6 +6,8 @@ import json
 import logging
 import sys
 from collections import Counter
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,9 @@ from common.errors import InputError, did_you_mean
 from common.files import fingerprint, write_atomically
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
-from imaging.fitting import fit_image
 from imaging.ink import identical_groups
+from imaging.input_spec import InputSpec
+from imaging.photo import HOUSE_STYLE, is_photo
 from readers import open_source
 from readers.container import is_empty
 from readers.drawn import DrawnSource
@@ -89,22 +92,24 @@ def prepare(config: Config) -> Path:
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
-    preprocess(source, path, config.stored_size)
+    preprocess(source, path, config.stored_size, config.photos)
     return path
 
 
-def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
+def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bool | None = None) -> dict:
     """Make data.npz from a source and log a summary; do nothing if it was made from the same images with this size.
 
     If more than half of the images have one size, characters keep their place and scale. Otherwise somebody cut them
-    out, and the margin left around a character means nothing: all are cropped to their ink.
+    out, and the margin left around a character means nothing: all are cropped to their ink. If more than half are
+    photos, the character is looked for in each and brought to one style, without the paper and its light.
 
     Args:
         source: see `readers.open_source`.
         data_path: the npz to write: x uint8 (N, size, size), ink as in the source, y int64 (N,), classes str (C,),
             source str, files str (N,), digests bytes (N,) of the pixels in the source, group str (N,) of the writers if
-            known, cropped bool, summary str (JSON). The keys of validation and test images end in _val and _test.
+            known, cropped and photos bool, summary str (JSON). Keys of the other parts end in _val and _test.
         size: pixels per side; images of other sizes are fitted (see `fit_image`).
+        photos: whether the images are photos; None: see above.
 
     Returns:
         The summary: source, fingerprint, images per class, sizes, modes, skipped files, identical images.
@@ -117,14 +122,14 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28) -> dict:
     folder = Path(__file__).parent
     modules = [folder / "init.py", *sorted(folder.glob("imaging/*.py")), *sorted(folder.glob("readers/*.py"))]
     code = [file.read_bytes() for file in modules if file.name not in ("corrections.py", "ink.py", "input_spec.py")]
-    stamp = hashlib.sha256(repr((code, source.name, source.stamp(), size)).encode()).hexdigest()[:16]
+    stamp = hashlib.sha256(repr((code, source.name, source.stamp(), size, photos)).encode()).hexdigest()[:16]
     former = _read_summary(path) if path.exists() else None
     if former is not None and former["fingerprint"] == stamp:
         log.info("%s is up to date.\n%s", path, format_summary(former))
         return former
     if former is not None:
         log.info("%s was made from other images or settings and is replaced.", path)
-    arrays, summary = _read_source(source, size)
+    arrays, summary = _read_source(source, size, photos)
     summary["fingerprint"] = stamp
     arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
     write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -143,13 +148,16 @@ def _read_summary(path: Path) -> dict:
         ) from error
 
 
-def _read_source(source: Source, size: int) -> tuple[dict[str, np.ndarray], dict]:
+def _read_source(source: Source, size: int, photos: bool | None) -> tuple[dict[str, np.ndarray], dict]:
     """Read every image; return the npz's arrays and the summary."""
-    cropped = _were_cut_out(source.sizes())
-    columns, sizes = _read_images(source, size, cropped)
-    if _were_cut_out(sizes) != cropped:  # files that cannot be read had the other sizes
-        cropped = not cropped
-        columns, sizes = _read_images(source, size, cropped)
+    few = [is_photo(sample.image) for sample in islice(source, 20)] if photos is None else []
+    spec = InputSpec(size, (size, size), _were_cut_out(source.sizes()), style=HOUSE_STYLE)
+    spec = replace(spec, photos=sum(few) > len(few) / 2 if photos is None else photos)
+    columns, sizes, found = _read_images(source, spec)
+    better = replace(spec, cropped=_were_cut_out(sizes), photos=found > sizes.total() / 2 if photos is None else photos)
+    if better != spec:  # the rest differs from the first images, or files that cannot be read had other sizes
+        spec = better
+        columns, sizes, _ = _read_images(source, spec)
     parts = columns.pop("part")
     _check_classes(source, columns["y"][parts == "train"])
     if not columns["group"].any():
@@ -157,7 +165,8 @@ def _read_source(source: Source, size: int) -> tuple[dict[str, np.ndarray], dict
     arrays = {
         "classes": np.array(source.classes),
         "source": np.array(source.name),
-        "cropped": np.array(cropped or source.cropped),
+        "cropped": np.array((spec.cropped and not spec.photos) or source.cropped),
+        "photos": np.array(spec.photos or source.photos),
     }
     for part in PARTS:
         chosen, suffix = parts == part, "" if part == "train" else f"_{part}"
@@ -171,19 +180,29 @@ def _were_cut_out(sizes: Counter[tuple[int, int]]) -> bool:
     return bool(sizes) and max(sizes.values()) <= sizes.total() / 2
 
 
-def _read_images(source: Source, size: int, cropped: bool) -> tuple[dict[str, np.ndarray], Counter[tuple[int, int]]]:
-    """Return x uint8 (N, size, size), y, files, digests, group, part (N,) of all images, and the sizes they had."""
-    x, sizes = np.empty((len(source), size, size), np.uint8), Counter[tuple[int, int]]()
+def _read_images(source: Source, spec: InputSpec) -> tuple[dict[str, np.ndarray], Counter[tuple[int, int]], int]:
+    """Return x uint8 (N, size, size), y, files, digests, group, part (N,), the sizes, and how many images are photos.
+
+    Photos in which no character is found are skipped.
+    """
+    x, sizes = np.empty((len(source), *spec.source_shape), np.uint8), Counter[tuple[int, int]]()
     columns: dict[str, list] = {"y": [], "files": [], "digests": [], "group": [], "part": []}
-    for i, sample in enumerate(source):
-        x[i] = fit_image(sample.image, size, size, cropped)
+    photos, blank = 0, []
+    for sample in source:
         sizes[sample.image.shape[1], sample.image.shape[0]] += 1
+        photos += is_photo(sample.image)
+        try:
+            x[len(columns["y"])] = spec.fit(sample.image)
+        except InputError as error:
+            blank.append((sample.file, str(error)))
+            continue
         values = (sample.label, sample.file, fingerprint(sample.image), sample.group, sample.part)
         for column, value in zip(columns.values(), values, strict=True):
             column.append(value)
+    source.skipped = source.skipped + blank
     types = {"y": np.int64, "digests": np.bytes_}
     arrays = {name: np.array(values, types.get(name, str)) for name, values in columns.items()}
-    return {"x": x[: len(arrays["y"])]} | arrays, sizes
+    return {"x": x[: len(arrays["y"])]} | arrays, sizes, photos
 
 
 def _check_classes(source: Source, y: np.ndarray) -> None:
@@ -208,6 +227,7 @@ def _summarize(source: Source, sizes, arrays: dict[str, np.ndarray]) -> dict:
         **{f"{part}_images": len(arrays.get(f"x_{part}", ())) for part in PARTS[1:]},
         "writers": len(np.unique(arrays["group"])) if "group" in arrays else 0,
         "cropped": bool(arrays["cropped"]),
+        "photos": bool(arrays["photos"]),
         "sizes": {f"{width}×{height}": count for (width, height), count in sizes.most_common()},
         "modes": dict(source.modes.most_common()),
         "notes": source.notes,
@@ -244,6 +264,8 @@ def format_summary(summary: dict) -> str:
         found = [f"{name} ({n})" for name, n in summary[key].items()]
         more = f" and {len(found) - 6} others" if len(found) > 6 else ""
         lines.append(f"  {key}: {', '.join(found[:6])}{more}")
+    if summary.get("photos"):
+        lines.append("  photos: the character was looked for in each (photos=False prepares them as drawings)")
     if summary.get("cropped"):
         lines.append("  cropped to the ink, since the sizes differ")
     lines.append(f"  skipped: {len(summary['skipped'])} files")

@@ -13,6 +13,7 @@ from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
 
 NEAR_DUPLICATE = 0.97  # correlation; at 0.95 and below, different drawings of a simple character are found
+NEIGHBOR, CLOSER, SAMPLE = 5, 10, 500  # see `_thresholds`
 BLANK = 32  # grey levels of 255: ink with less contrast is none
 MAX_PAIRS = 1000  # near-duplicates that are listed, those with the highest correlation
 
@@ -108,14 +109,15 @@ def _contrast(parts: list[CharDataset]) -> np.ndarray:
 def _near_duplicates(parts: list[CharDataset]) -> list[list[int]]:
     """Return the pairs of near-duplicates that are not identical, the highest correlation first.
 
-    They are compared as 16×16 thumbnails of their ink, all with all: 10,000 images take about 2 s, and k times as many
-    k² times as long.
+    They are nearer to each other than images of their classes usually are (`_thresholds`), and compared as 16×16
+    thumbnails of their ink, all with all: 10,000 images take about 2 s, and k times as many k² times as long.
     """
     thumbnails = []
     for chunk in _ink_chunks(parts):
         small = functional.interpolate(chunk[:, None] / 255, (16, 16), mode="area").flatten(1)  # (n, 256)
         thumbnails.append(functional.normalize(small - small.mean(1, keepdim=True)))
     vectors = torch.cat(thumbnails)  # (N, 256)
+    thresholds = _thresholds(vectors, torch.from_numpy(np.concatenate([part.y for part in parts])))
 
     def image(i: int) -> np.ndarray:
         first = parts[0]
@@ -124,10 +126,33 @@ def _near_duplicates(parts: list[CharDataset]) -> list[list[int]]:
     pairs = []
     for start in tqdm(range(0, len(vectors), 1024), "looking for near-duplicates", unit="block", delay=2):
         block = vectors[start : start + 1024] @ vectors[start:].T
-        rows, columns = torch.nonzero(block > NEAR_DUPLICATE, as_tuple=True)
+        needed = torch.maximum(thresholds[start : start + 1024, None], thresholds[start:])
+        rows, columns = torch.nonzero(block > needed, as_tuple=True)
         later = columns > rows
         rows, columns = rows[later], columns[later]
         for similarity, i, j in zip(block[rows, columns].tolist(), rows.tolist(), columns.tolist(), strict=True):
             if (image(start + i) != image(start + j)).any():
                 pairs.append((similarity, start + i, start + j))
     return [[i, j] for _, i, j in sorted(pairs, reverse=True)[:MAX_PAIRS]]
+
+
+def _thresholds(vectors: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return the correlation above which the near-duplicates of each image lie, float (N,).
+
+    Thin strokes all correlate, such as a 1 with every other 1. Near-duplicates are CLOSER times as near as images of
+    the class usually are: as the NEIGHBOR-th nearest one is to half of a sample of them.
+
+    Args:
+        vectors: float (N, 256), normalized.
+        y: int64 (N,).
+    """
+    thresholds = torch.full((len(y),), NEAR_DUPLICATE)
+    for k in y.unique():
+        own = (y == k).nonzero()[:, 0]
+        if len(own) < 3:
+            continue
+        chosen = own[:: max(1, len(own) // SAMPLE)]
+        nearest = (vectors[chosen] @ vectors[own].T).topk(min(NEIGHBOR + 1, len(own)), 1).values  # itself is the first
+        usual = 1 - nearest[:, -1].median()
+        thresholds[own] = max(NEAR_DUPLICATE, 1 - float(usual) / CLOSER)
+    return thresholds

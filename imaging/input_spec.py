@@ -17,6 +17,7 @@ class InputSpec:
         input_size: pixels per side that the model sees.
         source_shape: pixels (H, W) of the training images.
         cropped: whether the training images were cropped to their ink.
+        photos: whether they are characters found in photos (`photo.is_photo`), as further pictures will be.
         transformed: whether they were made by a transform of the user's own, which alone can make others.
         style: size, place and stroke width of the training characters (`photo.measure_style`), or None if unknown.
     """
@@ -26,6 +27,7 @@ class InputSpec:
     cropped: bool = False
     transformed: bool = False
     style: dict | None = None
+    photos: bool = False
 
     @classmethod
     def from_images(cls, images, input_size: int) -> "InputSpec":
@@ -39,7 +41,8 @@ class InputSpec:
 
         _, height, width = images.shape
         sample = images.subset(np.linspace(0, len(images) - 1, min(len(images), SAMPLE)))
-        return cls(input_size, (height, width), images.cropped, images.transform is not None, measure_style(sample.x))
+        is_transformed, style = images.transform is not None, measure_style(sample.x)
+        return cls(input_size, (height, width), images.cropped, is_transformed, style, images.photos)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "InputSpec":
@@ -52,7 +55,13 @@ class InputSpec:
         return asdict(self) | {"source_shape": list(self.source_shape)}
 
     def fit(self, image: np.ndarray) -> np.ndarray:
-        """Return a grey image uint8 (H, W) of any size, brought to the training images' size as they were."""
+        """Return a grey image uint8 (H, W) of any size, brought to the training images' size as they were.
+
+        Raises:
+            InputError: no character is found in a photo.
+        """
+        if self.photos and image.shape != self.source_shape:
+            return self.match_style(image)
         return fit_image(image, *self.source_shape, self.cropped)
 
     def match_style(self, picture: np.ndarray) -> np.ndarray:

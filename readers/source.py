@@ -37,7 +37,7 @@ class Source(ABC):
     Attributes:
         name: where the images come from, for summaries and records.
         classes: names of the classes, in label order.
-        cropped: whether somebody has cropped the images to their ink in the same way as `init.preprocess`.
+        cropped, photos: whether `init.preprocess` has cropped the images, or found them in photos, before.
         skipped: (file, reason) of what the last iteration skipped.
         modes: how many images had which Pillow mode in the last iteration.
         notes: sentences on what was decided about the images, for the summary.
@@ -46,6 +46,7 @@ class Source(ABC):
     name: str
     classes: list[str]
     cropped: bool = False
+    photos: bool = False
 
     def __init__(self) -> None:
         self.skipped: list[tuple[str, str]] = []

@@ -25,13 +25,13 @@ STYLE = {"dark", "side", "row", "column", "stroke"}
 
 def _is_input_spec(spec: dict) -> bool:
     """Return whether these are the plain values of an InputSpec."""
-    if spec.keys() != {"input_size", "source_shape", "cropped", "transformed", "style"}:
+    if spec.keys() - {"photos"} != {"input_size", "source_shape", "cropped", "transformed", "style"}:
         return False
     size, shape, style = spec["input_size"], spec["source_shape"], spec["style"]
     return (
         type(size) is int and 16 <= size <= 1024
         and type(shape) is list and len(shape) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in shape)
-        and type(spec["cropped"]) is bool and type(spec["transformed"]) is bool
+        and all(type(spec.get(flag, False)) is bool for flag in ("cropped", "transformed", "photos"))
         and (style is None or type(style) is dict and style.keys() == STYLE
              and all(isinstance(value, int | float) and 0 <= value <= 1 for value in style.values()))
     )  # fmt: skip

@@ -78,3 +78,15 @@ def test_a_subset_of_a_read_only_memory_map_is_audited(drawn, tmp_path):
     chosen = [470, 3, 3, 250]
     (issue, *_), expected = audit(stored.subset(chosen)), audit(drawn.subset(chosen))
     assert (issue.kind, issue.indices) == ("identical", [1, 2]) and audit(stored.subset(chosen)) == expected
+
+
+def test_thin_strokes_that_all_look_alike_are_no_near_duplicates():
+    rng = np.random.default_rng(0)
+    x = np.full((80, 28, 28), 255, np.uint8)
+    for image in x:
+        column, top = rng.integers(12, 16), rng.integers(2, 6)
+        image[top : top + rng.integers(16, 22), column : column + rng.integers(1, 3)] = rng.integers(0, 60)
+    planted = np.clip(x[7] + rng.normal(0, 2, (28, 28)), 0, 255).astype(np.uint8)
+    images = CharDataset(np.concatenate([x, planted[None]]), np.zeros(81, int), classes=["1", "2"])
+    near = [issue.indices for issue in audit(images) if issue.kind == "near-duplicate"]
+    assert [7, 80] in near and len(near) < 40, "of 3240 pairs"

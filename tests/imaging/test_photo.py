@@ -5,7 +5,7 @@ from benchmarks.photos import photographed
 from classifier import CNNClassifier
 from common.errors import InputError
 from dataset import CharDataset
-from imaging.photo import match_style, measure_style
+from imaging.photo import is_photo, match_style, measure_style
 from readers.drawn import draw
 
 
@@ -87,3 +87,22 @@ def test_a_classifier_without_a_style_names_the_remedy(drawn):
     classifier = CNNClassifier(None, drawn.classes)
     with pytest.raises(InputError, match="fit again, or use predict alone"):
         classifier.match_style(drawn.x[0])
+
+
+def photo(ink: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Return strokes bool (h, w) as a photo uint8 (h, w): uneven light, grey paper, noise."""
+    rng = np.random.default_rng(seed)
+    rows, columns = np.mgrid[0 : ink.shape[0], 0 : ink.shape[1]] / max(ink.shape)
+    light = 210 - 70 * rows - 60 * columns * rng.random()
+    return np.clip(np.where(ink, 60, light) + rng.normal(0, 5, ink.shape), 0, 255).astype(np.uint8)
+
+
+def test_photos_are_told_from_scans_and_drawings(drawn):
+    ink = np.zeros((200, 200), bool)
+    ink[60:140, 90:110] = True
+    assert is_photo(photo(ink)) and is_photo(255 - photo(ink, 1)) and is_photo(photo(ink)[:, 30:170])
+    assert not is_photo(np.where(ink, 0, 255).astype(np.uint8))
+    scan = np.clip(np.where(ink, 30, 235) + np.random.default_rng(0).normal(0, 3, ink.shape), 0, 255).astype(np.uint8)
+    assert not is_photo(scan)
+    assert not any(is_photo(image) for image in drawn.images())
+    assert not any(is_photo(np.kron(image, np.ones((4, 4), np.uint8))) for image in drawn.subset(range(0, 480, 7)).x)

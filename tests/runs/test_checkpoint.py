@@ -69,7 +69,8 @@ def test_a_checkpoint_describes_itself(saved):
     assert set(content) == {"format", "versions", *checkpoint.SCHEMA} and content["format"] == 2
     assert content["classes"] == list("博学笃志切问近思自由无用") and content["model"] == "LeNet"
     assert content["input_spec"] == {
-        "input_size": 32, "source_shape": [28, 28], "cropped": False, "transformed": False, "style": None,
+        "input_size": 32, "source_shape": [28, 28], "cropped": False, "transformed": False, "photos": False,
+        "style": None,
     }  # fmt: skip
 
 
