@@ -9,6 +9,7 @@ from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from scipy import ndimage
 
 from common.errors import InputError
 
@@ -189,11 +190,20 @@ def _on_paper(image: Image.Image) -> np.ndarray:
 def _paper_grey(grey: np.ndarray, opaque: np.ndarray) -> int:
     """Return the grey of the paper of a transparent image, uint8 (H, W), from its opaque pixels, bool (H, W).
 
-    If most of the image is opaque, it is paper with ink on it, and most of the paper has one grey. Otherwise it is ink
-    alone, and the paper is what differs more from it. The outermost pixels of the ink may be a rim of another paper.
+    A thick opaque region is paper with ink on it, and most of the paper has one grey. Strokes are ink alone, and the
+    paper is what all of their greys differ more from. The outermost pixels of the ink may be a rim of another paper.
     """
-    if opaque.mean() > 0.5 and np.ptp(grey[opaque]) > 30:
+    if _thickness(opaque) > 0.4 and np.ptp(grey[opaque]) > 30:
         return int(np.bincount(grey[opaque]).argmax())
     padded = np.pad(opaque, 1)
     core = opaque & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return 0 if np.median(grey[core if core.any() else opaque]) > 127 else 255
+    darkest, lightest = np.quantile(grey[core if core.any() else opaque], (0.1, 0.9))
+    return 0 if darkest > 255 - lightest else 255
+
+
+def _thickness(mask: np.ndarray) -> float:
+    """Return the width of the thickest part of a mask (H, W), as a fraction of the longer side."""
+    small = Image.fromarray(mask.astype(np.uint8) * 255)
+    small.thumbnail((64, 64), Image.Resampling.BOX)
+    inside = np.pad(np.asarray(small) > 127, 1)
+    return 2 * ndimage.distance_transform_edt(inside).max() / max(small.size)

@@ -99,6 +99,14 @@ def test_ink_of_several_greys_on_transparent_paper_is_ink(paper, low, high):
     assert (pixels[~ink] == (255 if low + high < 255 else 0)).all()
 
 
+def test_ink_that_fills_most_of_a_tight_cut_out_is_ink():
+    picture = np.zeros((20, 12, 4), np.uint8)
+    picture[:5] = picture[-5:] = picture[:, :4] = picture[:, -4:] = 0, 0, 0, 255  # a bold 0, of greys from 0 to 120
+    picture[..., :3] = np.linspace(0, 120, 20)[:, None, None]
+    pixels, _ = decode(encoded(Image.fromarray(picture)))
+    assert (picture[..., 3] > 0).mean() > 0.8 and (pixels[picture[..., 3] == 0] == 255).all()
+
+
 def test_a_rim_of_the_former_paper_does_not_become_the_paper(paper):
     pixels, ink = cut_out(paper, np.full((28, 28), 20), rim=255)
     assert (pixels[ink] == 20).all() and (pixels[~ink] == 255).all()
