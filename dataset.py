@@ -4,7 +4,7 @@ import copy
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
 from readers import corrections
 from readers.arrays import Arrays
-from readers.npz import read_npz
+from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, check_arrays
 
@@ -192,10 +192,24 @@ def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharD
     """
     if part not in PARTS:
         raise InputError(f"unknown part {part!r}: it is one of {', '.join(PARTS)}")
-    images, digests = _load(path, part)
-    if not corrected or part != "train" or not corrections.corrections_path(path).exists():
+    return _to_dataset(read_npz(path, part), path, corrected and part == "train")
+
+
+def load_parts(path: str | Path, corrected: bool = True) -> dict[str, CharDataset]:
+    """Return part → images of an npz, "train", "val" and "test", as `load` does.
+
+    All are of one file, also if another process replaces it at that moment.
+    """
+    parts = read_parts(path)
+    return {part: _to_dataset(one_part(parts, part), path, corrected and part == "train") for part in PARTS}
+
+
+def _to_dataset(arrays: Arrays, path: str | Path, corrected: bool) -> CharDataset:
+    """Return a part of an npz, with the corrections beside it if wanted."""
+    images = _from_arrays(arrays, str(path))
+    if not corrected or not corrections.corrections_path(path).exists():
         return images
-    images.y, keep, rows = corrections.apply(images, digests(), path)
+    images.y, keep, rows = corrections.apply(images, _digests(arrays), path)
     if rows:
         images = images.subset(keep)
         images.corrections = rows
@@ -211,15 +225,9 @@ def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
     return images
 
 
-def _load(path: str | Path, part: str) -> tuple[CharDataset, Callable[[], np.ndarray]]:
-    """Return a part of an npz as it is in the file, and a function that gives the digests of its pixels, str (N,)."""
-    arrays = read_npz(path, part)
-    images = _from_arrays(arrays, str(path))
-
-    def digests() -> np.ndarray:
-        return np.array([fingerprint(image) for image in arrays.x]) if arrays.digests is None else arrays.digests
-
-    return images, digests
+def _digests(arrays: Arrays) -> np.ndarray:
+    """Return the digests of the images' pixels in their source, str (N,)."""
+    return np.array([fingerprint(image) for image in arrays.x]) if arrays.digests is None else arrays.digests
 
 
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
@@ -231,9 +239,10 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
 
     Raises:
         InputError: a file or a class that the data does not have.
+        StorageError: the file cannot be written.
     """
-    images, digests = _load(data_path, "train")
-    return corrections.add(images, digests(), data_path, labels)
+    arrays = read_npz(data_path)
+    return corrections.add(_from_arrays(arrays, str(data_path)), _digests(arrays), data_path, labels)
 
 
 def leak_groups(images: CharDataset) -> np.ndarray:

@@ -167,10 +167,20 @@ def checkpoints() -> list[bytes]:
             {"config": {nested[0] is None: 1}}, {"config": config | {"epochs": 10**5000}},
             {"state_dict": {"fc7.bias": torch.zeros(1).expand(10**9)}}, {"state_dict": Attack()},
             {"state_dict": Greedy()}, {"temperature": 0.0}, {"run": {"name": nested}},
+            {"state_dict": content["state_dict"] | {"fc7.bias": torch.full((2,), torch.nan)}},
         ):  # fmt: skip
             torch.save((content if change.get("format") != 1 else {}) | change, path)
             files.append(path.read_bytes())
-    return [*files, pickle.dumps({"format": 1, "state_dict": Attack()}, protocol=2)]
+    return [*files, pickle.dumps({"format": 1, "state_dict": Attack()}, protocol=2), *_two_files_in_one(files[0])]
+
+
+def _two_files_in_one(good: bytes) -> list[bytes]:
+    """Return files that are harmless to one parser and greedy to another: as a pickle, or by another directory."""
+    old, greedy = io.BytesIO(), pickle.dumps(Greedy(), protocol=2)
+    torch.save(Greedy(), old, _use_new_zipfile_serialization=False)
+    evil = pack({"archive/data.pkl": greedy, "archive/version": b"3\n", "archive/byteorder": b"little"})
+    memo = pack({"archive/data.pkl": b"\x80\x02Nr\xff\xff\xff\x7f."})
+    return [old.getvalue() + good, evil + good, good + evil, memo]
 
 
 def configs() -> list[bytes]:

@@ -3,11 +3,12 @@
     python -m benchmarks.kill                  100 runs, each killed at least once
     python -m benchmarks.kill --runs 2
 
-A third of the kills come at a random time; the others while a file is written: with half of it written, before it is
-flushed, before it is moved into place, or just after. Every run must end with the same weights, history and best
-checkpoint, bit for bit, and leave no temporary file, neither beside the checkpoint nor in its record. (A run that is
-killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What was tried is
-printed and written to a JSON file.
+Each run has two stages: the second starts from the weights of the first, on other images, and puts its own in their
+place. A third of the kills come at a random time; the others while a file is written: with half of it written, before
+it is flushed, before it is moved into place, or just after. Every run must end with the same weights, histories and
+checkpoints, bit for bit, and leave no state and no temporary file, neither beside the checkpoints nor in its records.
+(A run that is killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What
+was tried is printed and written to a JSON file.
 """
 
 import csv
@@ -28,20 +29,25 @@ from classifier import CNNClassifier
 from common import files
 from config import Config
 from dataset import load, split
+from init import start_logging
 
-EPOCHS = 8
+EPOCHS = 5
+RATES = (0.01, 0.005)  # the learning rates of the two stages
 MOMENTS = ("half written", "before flushing", "before moving", "after moving")
 
 
-def train(folder: str, moment: str, write: int) -> None:
-    """Make a run below the folder; kill it at a moment of its n-th write."""
+def train(folder: str, stage: int, moment: str, write: int) -> None:
+    """Make a stage of the run below the folder; kill it at a moment of its n-th write."""
     torch.set_num_threads(1)
+    start_logging("ERROR")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if moment in MOMENTS:
         die_while_writing(moment, write)
     train, val = split(load(Path(folder).parent / "data.npz"), 0.3)
     paths = {"record_path": f"{folder}/record", "save_path": f"{folder}/save/best.ckpt"}
-    config = Config(epochs=EPOCHS, batch_size=32, learning_rate=0.01, device="cpu", **paths)
+    if stage:
+        train, paths = train.subset(np.arange(0, len(train), 2)), paths | {"init_from": paths["save_path"]}
+    config = Config(epochs=EPOCHS, batch_size=32, learning_rate=RATES[stage], device="cpu", **paths)
     CNNClassifier(config, train.classes).fit(train, val)
 
 
@@ -85,24 +91,27 @@ def without_seconds(rows) -> list[dict]:
 
 def ending(folder: Path) -> dict:
     """Return what a run has left, except for times and names: all that must be the same."""
-    best = torch.load(folder / "save/best.ckpt", weights_only=True)
-    last = torch.load(folder / "save/LeNet_last.ckpt", weights_only=True)
-    (record,) = (path for path in (folder / "record").iterdir() if (path / "metrics.json").exists())
-    with open(record / "history.csv", encoding="utf-8") as file:
-        rows = without_seconds(csv.DictReader(file))
+    saved = [torch.load(path, weights_only=True) for path in sorted((folder / "save").glob("*.ckpt"))]
+    records = sorted(path.parent for path in (folder / "record").glob("*/metrics.json"))
+    metrics = [json.loads((record / "metrics.json").read_text(encoding="utf-8")) for record in records]
     return {
-        "best": {key: best[key] for key in ("state_dict", "epoch", "metrics", "input_spec")},
-        "training": last["training"], "finished": last["finished"], "history": without_seconds(last["history"]),
-        "rows": rows, "files": sorted(path.name for path in (folder / "save").iterdir()),
-        "unfinished": [*(folder / "save").glob(".*.part"), *record.glob(".*.part")],
-        "validation": json.loads((record / "metrics.json").read_text(encoding="utf-8"))["validation"],
-    }  # fmt: skip
+        "checkpoints": [{key: one[key] for key in ("state_dict", "epoch", "metrics", "input_spec")} for one in saved],
+        "histories": [without_seconds(read_rows(record / "history.csv")) for record in records],
+        "validation": [one["validation"] for one in metrics],
+        "unfinished": [path for one in (folder / "save", *records) for path in one.glob(".*.part")],
+    }
 
 
-def is_complete(folder: Path) -> bool:
-    """Return whether a run has nothing left to do."""
-    path = folder / "save/LeNet_last.ckpt"
-    return path.exists() and torch.load(path, weights_only=True)["finished"]
+def read_rows(path: Path) -> list[dict]:
+    with open(path, encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def is_complete(folder: Path, stage: int) -> bool:
+    """Return whether a stage has nothing left to do."""
+    best, state = folder / "save/best.ckpt", folder / "save/LeNet_last.ckpt"
+    is_there = best.exists() and not state.exists()
+    return is_there and torch.load(best, weights_only=True)["config"]["learning_rate"] == RATES[stage]
 
 
 def same(one, other) -> bool:
@@ -114,9 +123,9 @@ def same(one, other) -> bool:
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
-def run(folder: Path, moment: str = "never", write: int = 0, limit: float | None = None) -> int:
-    """Make a run in a process of its own, which is killed after `limit` seconds; return its exit status."""
-    child = processes().Process(target=train, args=(str(folder), moment, write))
+def run(folder: Path, stage: int, moment: str = "never", write: int = 0, limit: float | None = None) -> int:
+    """Make a stage in a process of its own, which is killed after `limit` seconds; return its exit status."""
+    child = processes().Process(target=train, args=(str(folder), stage, moment, write))
     child.start()
     child.join(limit)
     if limit is not None:
@@ -127,20 +136,20 @@ def run(folder: Path, moment: str = "never", write: int = 0, limit: float | None
     return child.exitcode
 
 
-def run_and_kill(folder: Path, seconds: float, rng: random.Random) -> Counter[str]:
-    """Make a run and kill it again and again until it has ended; return how often it was killed when.
+def run_and_kill(folder: Path, stage: int, seconds: float, rng: random.Random) -> Counter[str]:
+    """Make a stage and kill it again and again until it has ended; return how often it was killed when.
 
     Args:
-        seconds: that a run takes.
+        seconds: that a stage takes.
     """
     kills: Counter[str] = Counter()
     while True:
         moment, write = rng.choice((*MOMENTS, "any time", "any time")), rng.randrange(3 * EPOCHS)
         limit = rng.uniform(0, seconds) if moment == "any time" else None
-        killed = run(folder, moment, write, limit) != 0
+        killed = run(folder, stage, moment, write, limit) != 0
         if killed:
             kills[moment] += 1
-        if not killed or is_complete(folder):  # it may be killed after its last write
+        if not killed or is_complete(folder, stage):  # it may be killed after its last write
             return kills
 
 
@@ -153,12 +162,13 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         folder, images = Path(scratch), drawn(240)
         np.savez(folder / "data.npz", x=images.x, y=images.y, classes=np.array(CLASSES))
-        run(folder / "warm up")
-        seconds = timed(lambda: run(folder / "alone"))()
+        run(folder / "warm up", 0)
+        seconds = timed(lambda: run(folder / "alone", 0))()
+        run(folder / "alone", 1)
         expected = ending(folder / "alone")
         while runs < options.runs:
             count += 1
-            own = run_and_kill(folder / str(count), seconds, rng)
+            own = sum((run_and_kill(folder / str(count), stage, seconds, rng) for stage in (0, 1)), Counter())
             found = ending(folder / str(count))
             if different := [key for key in expected if not same(found[key], expected[key])]:
                 sys.exit(f"run {count} did not end as the run that was left alone: {', '.join(different)} differ")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, did_you_mean
-from common.files import write_text
+from common.files import locked, write_text
 
 COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
 DROPPED = "dropped"  # the correction that stands for no class
@@ -30,25 +30,31 @@ def add(images, digests: np.ndarray, data_path: str | Path, labels: dict[str, st
         images: the CharDataset of its N training images, without corrections.
         digests: of their pixels, str (N,).
     """
-    path = corrections_path(data_path)
     if DROPPED in images.classes:
         raise InputError(f"{data_path} has a class {DROPPED!r}, which here means no class: rename it")
     place = {file: i for i, file in enumerate(images.files.tolist())}
-    rows = {(row["file"], row["pixels"]): row for row in _read(path)}
     for file, name in labels.items():
         if file not in place:
             raise InputError(f"{data_path} has no training image {file!r}: {did_you_mean(file, place)}")
         if name is not None and name not in images.classes:
             raise InputError(f"{data_path} has no class {name!r}: {did_you_mean(name, images.classes)}")
-        given, pixels = images.classes[images.y[place[file]]], str(digests[place[file]])
-        rows.pop((file, ""), None)
-        rows[file, pixels] = {"file": file, "given": given, "corrected": name or DROPPED, "pixels": pixels}
+    path = corrections_path(data_path)
+    with locked(path):  # otherwise two processes that add at once lose the lines of one
+        rows = {(row["file"], row["pixels"]): row for row in _read(path)}
+        for file, name in labels.items():
+            given, pixels = images.classes[images.y[place[file]]], str(digests[place[file]])
+            rows.pop((file, ""), None)
+            rows[file, pixels] = {"file": file, "given": given, "corrected": name or DROPPED, "pixels": pixels}
+        _write(path, list(rows.values()))
+    return path
+
+
+def _write(path: Path, rows: list[dict[str, str]]) -> None:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows.values())
+    writer.writerows(rows)
     write_text(path, text.getvalue())
-    return path
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -34,7 +34,11 @@ def read_npz(path: str | Path, part: str = "train") -> Arrays:
     Raises:
         InputError: no such file, damaged, a key is missing, arrays that do not fit; names the file and the remedy.
     """
-    parts = read_parts(path)
+    return one_part(read_parts(path), part)
+
+
+def one_part(parts: dict[str, Arrays], part: str) -> Arrays:
+    """Return a part of those that `read_parts` gives, an empty one if it is not among them."""
     if part in parts:
         return parts[part]
     train = parts["train"]
@@ -42,7 +46,7 @@ def read_npz(path: str | Path, part: str = "train") -> Arrays:
 
 
 def read_parts(path: str | Path) -> dict[str, Arrays]:
-    """Return part → Arrays of an .npz. Raises InputError as `read_npz` does."""
+    """Return part → Arrays of an .npz, all from one file. Raises InputError as `read_npz` does."""
     try:
         return _make_parts(read_arrays(Path(path)), Path(path).name)
     except FileNotFoundError:
@@ -55,15 +59,14 @@ def read_parts(path: str | Path) -> dict[str, Arrays]:
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Return the arrays of an .npz by key, checked before they are read. Raises nearly anything for a damaged file."""
-    with zipfile.ZipFile(path) as archive:
+    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
         check_archive(path, archive)
         if len(archive.infolist()) > 100:
             raise InputError("it holds more than 100 arrays")
         for info in archive.infolist():
             with archive.open(info) as member:
                 check_npy(member, info.file_size, f"{info.filename!r:.100}")
-    with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
-        return dict(npz)
+        return dict(np.lib.npyio.NpzFile(file, allow_pickle=False))  # np.load might take the file for another format
 
 
 def check_npy(file: IO[bytes], size: int, name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from common.files import locked, storage_error, write_atomically
+from common.files import locked, remove_unfinished, storage_error, write_atomically
 from runs import unpickling
 
 log = logging.getLogger("fit_char")
@@ -178,6 +178,7 @@ def _keep_copy(path: Path, copy: Path) -> Path:
     The file itself stays until another replaces it, so that a run which starts from it never finds it missing.
     """
     for number in count(2):
+        remove_unfinished(copy)
         if not os.path.lexists(copy):
             write_atomically(copy, lambda file: file.write(path.read_bytes()))
             return copy

@@ -16,8 +16,18 @@ from runs.identity import ADDED
 
 log = logging.getLogger("fit_char")
 
+
+def _is_plain(identity: dict) -> bool:
+    """Return whether all values are plain or, as the names of classes, lists of texts."""
+    return all(
+        isinstance(value, checkpoint.PLAIN)
+        or (isinstance(value, list) and all(isinstance(name, str) for name in value))
+        for value in identity.values()
+    )
+
+
 STATE_SCHEMA: dict[str, tuple] = {
-    "identity": (dict, None),  # all that must be the same in the run that continues
+    "identity": (dict, _is_plain),  # all that must be the same in the run that continues
     "run": (dict, checkpoint.is_run),  # its name, and the fingerprints of its images
     "record": (str | None, None),  # the folder
     "history": (list, len),  # a dict per epoch

@@ -9,12 +9,13 @@ from torchvision import transforms
 import dataset
 from classifier import CNNClassifier
 from common.errors import InputError
-from common.files import fingerprint
+from common.files import fingerprint, write_atomically
 from config import Config
-from dataset import CharDataset, as_dataset, leak_groups, load, split
+from dataset import CharDataset, as_dataset, correct, leak_groups, load, load_parts, split
 from imaging.fitting import fit_image
 from imaging.input_spec import InputSpec
 from init import prepare
+from readers import npz
 
 
 def error(call, *args, **options) -> str:
@@ -194,6 +195,31 @@ def test_a_part_is_train_or_test(tmp_path, drawn):
 def test_a_file_without_test_images_has_an_empty_test_part(tmp_path):
     path = saved(tmp_path / "a.npz", x=np.zeros((2, 8, 8), np.uint8), y=[0, 1], classes=["a", "b"])
     assert len(load(path, "test")) == 0 and load(path, "test").classes == ["a", "b"]
+
+
+def test_all_parts_are_of_one_file(tmp_path, drawn, monkeypatch):
+    """Also if another process replaces it meanwhile."""
+    path = tmp_path / "data.npz"
+
+    def write(value: int) -> None:
+        x = np.full((2, 8, 8), value, np.uint8)
+        write_atomically(path, lambda file: np.savez(file, x=x, y=[0, 1], x_test=x, y_test=[0, 1], files=["a", "b"]))
+
+    check_archive = npz.check_archive
+
+    def replaced(*arguments):
+        check_archive(*arguments)
+        write(200)
+
+    write(100)
+    monkeypatch.setattr(npz, "check_archive", replaced)
+    parts = load_parts(path)
+    assert list(parts) == ["train", "val", "test"] and len(parts["val"]) == 0
+    assert parts["train"].x.max() == parts["test"].x.max() == 100 and load(path).x.max() == 200
+    monkeypatch.undo()
+    correct(path, {"a": None})
+    assert [len(part) for part in load_parts(path).values()] == [1, 0, 2]
+    assert len(load_parts(path, corrected=False)["train"]) == 2
 
 
 def test_bad_files_are_named_with_what_is_wrong(tmp_path):

@@ -28,6 +28,11 @@ def test_killed_runs_give_the_same_weights(tmp_path):
     assert sum(figures["kills"].values()) >= figures["runs"] == 2
 
 
+def test_processes_that_share_folders_lose_nothing(tmp_path):
+    _, figures = run(tmp_path, "stress", "--rounds", 2)
+    assert figures["rounds"] == {"runs": 2, "corrections": 2, "data": 2}
+
+
 @POSIX
 def test_damaged_and_hostile_files_are_refused(tmp_path):
     _, figures = run(tmp_path, "fuzz", "--files", 150)

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import ROOT
+from torch import nn
 
 from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import load
+from models import MODELS
 from runs import checkpoint
 from runs.state import STATE_SCHEMA
 
@@ -192,6 +194,49 @@ def test_bad_files_are_refused(saved, tmp_path):
     assert error(tmp_path / "b.ckpt") == (
         f"checkpoint {tmp_path / 'b.ckpt'} does not exist: train first (mode train_and_test)"
     )
+
+
+@pytest.mark.parametrize(
+    "key, value", [("fc7.bias", torch.nan), ("conv1.weight", torch.inf), ("fc6.weight", -torch.inf)]
+)
+def test_weights_that_are_not_finite_are_refused(saved, key, value, quick, drawn):
+    classifier, path = saved
+    weights = {name: tensor.clone() for name, tensor in classifier.model.state_dict().items()}
+    weights[key].view(-1)[0] = value
+    classifier.save(path, weights)
+    message = f"{path} holds weights that are not finite: train again, with a lower learning_rate"
+    assert error(path) == message
+    with pytest.raises(InputError) as caught:
+        CNNClassifier(quick(init_from=str(path)), drawn.classes).fit(drawn)
+    assert str(caught.value) == message
+
+
+def test_a_variance_that_makes_predictions_nan_is_refused(quick, drawn, tmp_path):
+    classifier = CNNClassifier(quick(model="ResNet18", input_size=32), drawn.classes)
+    classifier.model.bn1.running_var.fill_(-1)
+    classifier.save(path := tmp_path / "a.ckpt")
+    assert error(path) == f"{path} holds weights that are not finite: train again, with a lower learning_rate"
+
+
+def test_an_input_size_that_the_model_does_not_take_is_refused(drawn, quick, tmp_path, monkeypatch):
+    class Narrow(nn.Module):
+        """A model of the user's own that says nothing of its input size."""
+
+        def __init__(self, in_channels, classes):
+            super().__init__()
+            self.fc = nn.Linear(in_channels * 24 * 24, classes)
+
+        def forward(self, images):
+            return self.fc(images.flatten(1))
+
+    monkeypatch.setitem(MODELS, "Narrow", Narrow)
+    classifier = CNNClassifier(quick(model="Narrow", input_size=24), drawn.classes)
+    classifier.save(path := tmp_path / "a.ckpt")
+    assert CNNClassifier.load(path, device="cpu").predict(drawn.x[:2]).shape == (2,)
+    content = torch.load(path, weights_only=True)
+    content["input_spec"]["input_size"] = 32
+    torch.save(content, path)
+    assert error(path).startswith(f"{path}: its model takes no images of 32×32 pixels: ")
 
 
 class Attack:

@@ -9,6 +9,7 @@ import torch
 from torchvision.transforms import Compose, Resize, ToTensor
 
 import runs.resume
+import runs.state
 from classifier import CNNClassifier
 from common.errors import StorageError
 from dataset import split
@@ -197,6 +198,41 @@ def test_a_save_folder_that_cannot_be_is_named(halves, quick, tmp_path):
     (tmp_path / "file").write_text("not a folder")
     with pytest.raises(StorageError, match="file cannot be written"):
         fitted(quick(save_path=str(tmp_path / "file/best.ckpt"), record_path=None), halves)
+
+
+def test_a_state_whose_text_would_never_end_is_left(halves, quick, tmp_path, capsys):
+    fitted(quick(epochs=3), halves, stop=1)
+    path, nested = tmp_path / "save/LeNet_last.ckpt", [1]
+    for _ in range(60):
+        nested = [nested, nested]
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {"identity": state["identity"] | {"epochs": nested}}, path)
+    fitted(quick(epochs=3), halves, stop=1)
+    assert f"{path} is not a usable checkpoint: its identity makes no sense; it is left" in capsys.readouterr().out
+
+
+def test_a_state_is_read_when_it_is_locked(halves, quick, tmp_path, monkeypatch, capsys):
+    """Between the reading of its identity and the lock, another process may have finished that run."""
+    fitted(quick(epochs=3), halves, stop=1)
+    acquire = runs.state.try_lock
+
+    def finished_meanwhile(path):
+        path.unlink(missing_ok=True)
+        return acquire(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs.state, "try_lock", finished_meanwhile)
+        assert len(fitted(quick(epochs=3), halves).history_) == 3
+    assert "continuing" not in capsys.readouterr().out
+
+
+def test_an_earlier_run_of_one_second_has_another_checkpoint(halves, quick, tmp_path, monkeypatch):
+    monkeypatch.setattr("runs.resume.run_name", lambda config: "20260101-000000_LeNet_12345678")
+    monkeypatch.setattr("runs.record.run_name", lambda config: "20260101-000000_LeNet_12345678")
+    configs = [quick(epochs=3, record_path=str(tmp_path / name), resume=False) for name in "ab"]
+    one, other = (fitted(config, halves, stop=1) for config in configs)
+    assert one.record_.folder.name == other.record_.folder.name
+    assert one.checkpoint_ != other.checkpoint_ and one.checkpoint_.exists() and other.checkpoint_.exists()
 
 
 def test_a_damaged_state_is_named_and_left(halves, quick, tmp_path, capsys):
