@@ -18,7 +18,6 @@ from common.errors import InputError, did_you_mean
 from common.files import fingerprint, write_atomically
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
-from imaging.ink import identical_groups
 from imaging.input_spec import InputSpec
 from imaging.photo import HOUSE_STYLE, is_photo
 from readers import open_source
@@ -26,6 +25,7 @@ from readers.container import is_empty
 from readers.drawn import DrawnSource
 from readers.npz import read_npz
 from readers.source import PARTS, Source
+from readers.summary import format_summary, summarize
 from runs.paths import check_paths
 
 __all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
@@ -172,7 +172,7 @@ def _read_source(source: Source, size: int, photos: bool | None) -> tuple[dict[s
         chosen, suffix = parts == part, "" if part == "train" else f"_{part}"
         if chosen.any():
             arrays |= {name + suffix: values[chosen] for name, values in columns.items()}
-    return arrays, _summarize(source, sizes, arrays)
+    return arrays, summarize(source, sizes, arrays)
 
 
 def _were_cut_out(sizes: Counter[tuple[int, int]]) -> bool:
@@ -213,64 +213,3 @@ def _check_classes(source: Source, y: np.ndarray) -> None:
                 f"{source.describe_class(label)} has no image to train on that can be read: add some, two or more, or "
                 "remove the class"
             )
-
-
-def _summarize(source: Source, sizes, arrays: dict[str, np.ndarray]) -> dict:
-    """Return the summary of the training images: counts, what was skipped, and which images are identical."""
-    y, files = arrays["y"], arrays["files"]
-    groups = identical_groups(arrays["x"])
-    across = [group for group in groups if len(set(y[group].tolist())) > 1]
-    counts = np.bincount(y, minlength=len(source.classes)).tolist()
-    return {
-        "source": source.name,
-        "images": dict(zip(source.classes, counts, strict=True)),
-        **{f"{part}_images": len(arrays.get(f"x_{part}", ())) for part in PARTS[1:]},
-        "writers": len(np.unique(arrays["group"])) if "group" in arrays else 0,
-        "cropped": bool(arrays["cropped"]),
-        "photos": bool(arrays["photos"]),
-        "sizes": {f"{width}×{height}": count for (width, height), count in sizes.most_common()},
-        "modes": dict(source.modes.most_common()),
-        "notes": source.notes,
-        "skipped": source.skipped,
-        "identical": [files[group].tolist() for group in groups],
-        "identical_across_classes": [files[group].tolist() for group in across],
-    }
-
-
-def _format_counts(images: dict[str, int], most: int = 30) -> str:
-    """Return the images per class as text: of more classes than `most`, the range and those with the fewest."""
-    if len(images) <= most:
-        return ", ".join(f"{name} {n}" for name, n in images.items())
-    ascending = sorted(images, key=lambda name: images[name])
-    least, median, largest = (images[ascending[place]] for place in (0, len(images) // 2, -1))
-    if least == largest:
-        return str(least)
-    fewest = ", ".join(f"{name} {images[name]}" for name in ascending[:6])
-    return f"{least} to {largest}, median {median}; the fewest: {fewest}"
-
-
-def format_summary(summary: dict) -> str:
-    """Return the summary of a data.npz as text."""
-    images = summary["images"]
-    lines = [f"{sum(images.values())} images of {len(images)} classes from {summary['source']}"]
-    lines.append(f"  images per class: {_format_counts(images)}")
-    for part, name in (("val", "validation"), ("test", "test")):
-        if summary[f"{part}_images"]:
-            lines.append(f"  {name} images: {summary[f'{part}_images']}")
-    if summary["writers"]:
-        lines.append(f"  writers: {summary['writers']}; none will be on two sides of a split")
-    lines += [f"  {note}" for note in summary["notes"]]
-    for key in ("sizes", "modes"):
-        found = [f"{name} ({n})" for name, n in summary[key].items()]
-        more = f" and {len(found) - 6} others" if len(found) > 6 else ""
-        lines.append(f"  {key}: {', '.join(found[:6])}{more}")
-    if summary.get("photos"):
-        lines.append("  photos: the character was looked for in each (photos=False prepares them as drawings)")
-    if summary.get("cropped"):
-        lines.append("  cropped to the ink, since the sizes differ")
-    lines.append(f"  skipped: {len(summary['skipped'])} files")
-    lines += [f"    {name}: {reason}" for name, reason in summary["skipped"][:20]]
-    same, across = summary["identical"], summary["identical_across_classes"]
-    lines.append(f"  identical images: {len(same)} groups ({sum(map(len, same))} files), {len(across)} across classes")
-    lines += [f"    {' = '.join(group)}" for group in across[:20]]
-    return "\n".join(lines)

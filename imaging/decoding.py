@@ -2,6 +2,7 @@
 
 import io
 import math
+import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +70,18 @@ def is_image(name: str) -> bool:
 def read_image(path: str | Path) -> np.ndarray:
     """Return an image file as grey uint8 (H, W), decoded as in data preparation. Raises InputError."""
     try:
-        with open(path, "rb") as file:
-            return decode(file.read(MAX_FILE + 1))[0]
+        return decode(read_file(path))[0]
     except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
         raise InputError(f"{path} cannot be read as an image: {error}") from error
+
+
+def read_file(path: str | Path) -> bytes:
+    """Return the content of an image file. Raises ValueError for what is no file, or too large."""
+    if not os.path.isfile(path):  # nor a device or a pipe, which may never end
+        raise ValueError("no such file")
+    if os.path.getsize(path) > MAX_FILE:
+        raise ValueError(too_large(os.path.getsize(path)))
+    return Path(path).read_bytes()
 
 
 def decode(data: bytes) -> tuple[np.ndarray, str]:

@@ -1,6 +1,6 @@
 """Whatever a user calls an image, or several, as grey images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,13 +57,15 @@ def _grey_array(x: np.ndarray) -> np.ndarray:
         return x
     if x.shape[-1] == 1:
         return x[..., 0]
-    return np.stack(list(_from_colour(x))) if len(x) else x[..., 0]
+    return colour_to_grey(x)
 
 
-def _from_colour(x: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield images uint8 (N, H, W, 3 or 4) as grey uint8 (H, W)."""
-    for image in x:
-        yield image_to_grey(Image.fromarray(np.ascontiguousarray(image)))
+def colour_to_grey(x: np.ndarray) -> np.ndarray:
+    """Return images uint8 (N, H, W, 3 or 4) as grey uint8 (N, H, W), on paper where they are transparent."""
+    grey = np.empty(x.shape[:3], np.uint8)
+    for i, image in enumerate(x):
+        grey[i] = image_to_grey(Image.fromarray(np.ascontiguousarray(image)))
+    return grey
 
 
 def _remedy(x: np.ndarray) -> str:

@@ -9,14 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from imaging.pictures import colour_to_grey
 from readers.layout import natural_key
-from readers.source import Sample, Source, check_arrays
+from readers.source import PARTS_BY_WORD, Sample, Source, check_arrays
 
 MAX_CLASSES = 65_536
-PARTS_BY_WORD = {
-    "train": "train", "training": "train", "trn": "train", "val": "val", "valid": "val", "validation": "val",
-    "dev": "val", "test": "test", "testing": "test", "tst": "test", "t10k": "test",
-}  # fmt: skip
 RANGES = (1, 15, 16, 255, 1023, 4095, 16_383, 65_535)  # 1 and 4 bits, scikit-learn's digits, 8, 10, 12, 14, 16 bits
 CHUNK = 4096  # images that are converted at once
 
@@ -112,10 +109,7 @@ def _convert(x: np.ndarray, white: int) -> np.ndarray:
         values = x[start : start + CHUNK]
         if values.dtype != np.uint8 or white != 255:
             values = np.rint(values * (255 / white)).astype(np.uint8)
-        if x.shape[3] >= 3:  # Pillow's L: ITU-R 601-2 in fixed point; a fourth channel is opacity
-            red, green, blue = (values[..., k].astype(np.uint32) for k in range(3))
-            values = ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)[..., None]
-        grey[start : start + CHUNK] = values[..., 0]
+        grey[start : start + CHUNK] = colour_to_grey(values) if x.shape[3] >= 3 else values[..., 0]
     return grey
 
 

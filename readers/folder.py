@@ -97,12 +97,7 @@ class FolderSource(Source):
         self.notes = [*self._decided, *self._scaling_notes()]
         if several_pages:
             self.notes.append(f"{several_pages} files have several pages or frames, of which the first is read")
-        if len(damaged) > len(self) / 2:
-            name, reason = damaged[0]
-            raise InputError(
-                f"{len(damaged)} of the {len(self)} images in {self.container.path} cannot be read, the first {name} "
-                f"({reason})"
-            )
+        self._check_damaged(damaged, self.container.path)
 
     def _progress(self, doing: str) -> Iterable[Place]:
         return tqdm(self._places, desc=f"{doing} {self.container.path.name}", unit="file", delay=1)

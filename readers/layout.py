@@ -9,9 +9,8 @@ from pathlib import Path
 from statistics import median
 
 from common.errors import InputError
+from readers.source import PARTS_BY_WORD
 
-PART_NAMES = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val"}
-PART_NAMES |= {"test": "test", "testing": "test"}
 WRITER = re.compile(
     r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I
 )
@@ -214,7 +213,7 @@ def natural_key(name: str) -> tuple:
 
 def part_of(name: str) -> str | None:
     """Return which part a folder of that name holds, or None."""
-    return PART_NAMES.get(name.strip().casefold())
+    return PARTS_BY_WORD.get(name.strip().casefold())
 
 
 def _folders(name: str) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from typing import IO
 import numpy as np
 
 from common.errors import InputError
-from readers.arrays import PARTS_BY_WORD, Arrays, ArraySource, make_parts
+from readers.arrays import Arrays, ArraySource, make_parts
 from readers.container import check_archive
+from readers.source import PARTS_BY_WORD
 
 LAYOUTS = (  # keys of images and labels: in the training part, in the others
     ("x", "y", "x_{}", "y_{}"),  # ours

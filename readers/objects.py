@@ -1,6 +1,5 @@
 """Dataset objects of torchvision, Hugging Face and others, without importing these libraries."""
 
-import io
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +9,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.errors import InputError
-from imaging.decoding import decode
+from imaging.decoding import decode, image_to_grey
 from imaging.fitting import fit_image
 from readers.arrays import Arrays, number_labels, to_grey
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "x")
 LABEL_KEYS = ("label", "labels", "fine_label", "target", "class", "character", "y")
-PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16")
 
 
 def read_dataset(dataset: Any, classes: Sequence[str] | None = None, size: int | None = None) -> Arrays:
@@ -79,10 +77,8 @@ def _to_array(image: Any) -> np.ndarray:
     """Return an image, PIL, array, tensor or the bytes of a file, as an array of any numeric dtype."""
     if isinstance(image, dict) and isinstance(image.get("bytes"), bytes):  # Hugging Face's Image(decode=False)
         image = image["bytes"]
-    if isinstance(image, Image.Image):  # as in a file, so that transparency and depth are treated alike
-        buffer = io.BytesIO()
-        (image if image.mode in PNG_MODES else image.convert("RGB")).save(buffer, "PNG", compress_level=0)
-        image = buffer.getvalue()
+    if isinstance(image, Image.Image):
+        return image_to_grey(image)
     if isinstance(image, bytes):
         return decode(image)[0]
     return np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)

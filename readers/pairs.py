@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from readers.arrays import PARTS_BY_WORD, ArraySource, find_part, make_parts
+from readers.arrays import ArraySource, find_part, make_parts
 from readers.idx import read_idx
 from readers.npz import check_npy, read_arrays
-from readers.source import PARTS
+from readers.source import PARTS, PARTS_BY_WORD
 
 WORDS = {"x": "images", "img": "images", "imgs": "images", "image": "images", "images": "images",
          "y": "labels", "label": "labels", "labels": "labels", "target": "labels", "targets": "labels"}  # fmt: skip

@@ -4,12 +4,17 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
 
 PARTS = ("train", "val", "test")
+PARTS_BY_WORD = {
+    "train": "train", "training": "train", "trn": "train", "val": "val", "valid": "val", "validation": "val",
+    "dev": "val", "test": "test", "testing": "test", "tst": "test", "t10k": "test",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,14 @@ class Source(ABC):
     def describe_class(self, label: int) -> str:
         """Return a class's name and where it is, for messages."""
         return f"class {self.classes[label]!r} of {self.name}"
+
+    def _check_damaged(self, damaged: list[tuple[str, str]], where: Path) -> None:
+        """Raise InputError if more than half of the images are damaged, given (file, reason) of each."""
+        if len(damaged) > len(self) / 2:
+            file, reason = damaged[0]
+            raise InputError(
+                f"{len(damaged)} of the {len(self)} images in {where} cannot be read, the first {file} ({reason})"
+            )
 
     @abstractmethod
     def stamp(self) -> object:

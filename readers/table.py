@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from common.errors import InputError
-from imaging.decoding import decode, is_image
+from imaging.decoding import decode, is_image, read_file
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
 from readers.layout import natural_key
@@ -23,7 +23,6 @@ NAMES = {  # of columns, in lower case without spaces, "-" and "_"
     "group": "group writer writerid author subject user userid 书写者 作者",
     "part": "part split fold set subset partition usage",
 }
-MAX_BYTES = 2**28  # of an image file
 MAX_FOLDERS = 50  # beside the table, in which its paths are looked for
 TRIED = 50  # rows by which the column of paths is known
 
@@ -124,18 +123,14 @@ class TableSource(Source):
         rows = zip(self._rows, parts, strict=True)
         for row, part in tqdm(rows, f"reading {self.name}", len(self), unit="file", delay=1):
             try:
-                image, mode = decode(_read_file(_join(self._root, row.file)))
+                image, mode = decode(read_file(_join(self._root, row.file)))
             except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
                 damaged.append((row.file, f"{type(error).__name__}: {error}"))
                 continue
             self.modes[mode] += 1
             yield Sample(image, labels[row.label], row.file, part, row.group)
         self.skipped = damaged + self._strays
-        if len(damaged) > len(self) / 2:
-            file, reason = damaged[0]
-            raise InputError(
-                f"{len(damaged)} of the {len(self)} images in {self.path} cannot be read, the first {file} ({reason})"
-            )
+        self._check_damaged(damaged, self.path)
 
 
 def _find_tables(folder: Path) -> list[Path]:
@@ -158,14 +153,6 @@ def _join(root: Path, path: str) -> str:
 
 def _is_file(root: Path, path: str) -> bool:
     return bool(path) and os.path.isfile(_join(root, path))
-
-
-def _read_file(path: str) -> bytes:
-    if not os.path.isfile(path):  # nor a device or a pipe, which may never end
-        raise ValueError("no such file")
-    if os.path.getsize(path) > MAX_BYTES:
-        raise ValueError(f"larger than {MAX_BYTES // 2**20} MiB")
-    return Path(path).read_bytes()
 
 
 def _sort_rows(cells: list[list[str]], columns: dict[str, int]) -> tuple[list[Row], list[tuple[str, str]]]:

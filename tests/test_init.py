@@ -17,10 +17,11 @@ from common.errors import InputError, StorageError
 from config import Config
 from dataset import load
 from imaging.input_spec import InputSpec
-from init import format_summary, pick_device, prepare, preprocess, start_logging
+from init import pick_device, prepare, preprocess, start_logging
 from readers import open_source
 from readers.drawn import DrawnSource
 from readers.source import Sample, Source
+from readers.summary import format_summary
 
 
 def made(path, tmp_path, size=28) -> dict:

@@ -17,7 +17,7 @@ from training.backend import Backend, deterministic, keep_freed_memory
 from training.evaluation import predict_logits, score
 from training.interrupt import deferred_interrupt
 from training.optimizer import flatten_parameters, learning_rate, make_ema, make_optimizer
-from training.waiting import WaitingThreads, considerate_threads
+from training.waiting import WaitingThreads
 
 
 class Trainer:
@@ -56,8 +56,8 @@ class Trainer:
         self.optimizer = make_optimizer(config, weights)
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
         self._forward = backend.training_forward(model, self.device)
+        self._threads = WaitingThreads(self.device)
         self.temperature = 1.0
-        self._threads: WaitingThreads | None = None
         self.on_epoch_end: list[Callable[[Trainer], object]] = []
         self.on_run_end: list[Callable[[Trainer], object]] = []
 
@@ -74,7 +74,7 @@ class Trainer:
         failure = None
         with (
             preserve_random_state(self.device), deterministic(repeatable), deferred_interrupt() as interrupt,
-            considerate_threads(self.device) as self._threads,
+            self._threads,
         ):  # fmt: skip
             try:
                 while len(self.history) < self.epochs and not interrupt.is_set():
@@ -154,8 +154,7 @@ class Trainer:
             losses.append(loss)
             counts.append(len(labels))
             correct += batch_correct
-            if self._threads:
-                self._threads.look()
+            self._threads.look()
             if interrupt.is_set():
                 break
         epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)

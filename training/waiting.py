@@ -11,8 +11,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
@@ -25,11 +23,17 @@ log = logging.getLogger("fit_char")
 class WaitingThreads:
     """Let threads that wait for each other sleep soon, once other processes are found to need the cores.
 
-    Results stay the same to the bit. On an idle machine the threads spin, which is faster.
+    A context manager. Results stay the same to the bit. On an idle machine the threads spin, which is faster.
+
+    Args:
+        device: that computes; if it is no CPU, there is nothing to do.
     """
 
-    def __init__(self) -> None:
-        self._enabled = torch.get_num_threads() > 1 and not any(name in os.environ for name in OF_THE_USER)
+    def __init__(self, device: torch.device):
+        decided = any(name in os.environ for name in OF_THE_USER)
+        self._enabled = device.type == "cpu" and torch.get_num_threads() > 1 and not decided
+        if self._enabled:
+            _limit_blocktime()
         self._released: threading.Event | None = None
         self._last_delay, self._last_look = _core_delay(), time.perf_counter()
 
@@ -59,7 +63,10 @@ class WaitingThreads:
         started.wait()
         log.info("Other processes use the cores: threads no longer spin while they wait for each other.")
 
-    def release(self) -> None:
+    def __enter__(self) -> "WaitingThreads":
+        return self
+
+    def __exit__(self, *error) -> None:
         """Let threads spin again."""
         if self._released:
             self._released.set()
@@ -80,21 +87,6 @@ def _core_delay() -> float:
 def _limit_blocktime() -> None:
     """Let the threads of LLVM's and Intel's OpenMP, which torch has on macOS and Windows, spin for 1 ms at most."""
     library = {"darwin": "libomp.dylib", "win32": "libiomp5md.dll"}.get(sys.platform)
-    if library and not any(name in os.environ for name in OF_THE_USER):
-        path = os.path.join(os.path.dirname(torch.__file__), "lib", library)
-        if os.path.exists(path):
-            ctypes.CDLL(path).kmp_set_blocktime(1)
-
-
-@contextmanager
-def considerate_threads(device: torch.device) -> Iterator[WaitingThreads | None]:
-    """While active on a CPU, give the WaitingThreads whose `look` is to be called after every step."""
-    if device.type != "cpu":
-        yield None
-        return
-    _limit_blocktime()
-    threads = WaitingThreads()
-    try:
-        yield threads
-    finally:
-        threads.release()
+    path = os.path.join(os.path.dirname(torch.__file__), "lib", library or "none")
+    if os.path.exists(path):
+        ctypes.CDLL(path).kmp_set_blocktime(1)

@@ -94,7 +94,7 @@ def test_an_interrupted_run_is_no_result(drawn, quick, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt, match="^stopped before the last epoch$"):
         cross_validate(quick(epochs=3), drawn, folds=2)
     out = capsys.readouterr().out
-    assert "Interrupted in epoch 2: the best weights so far are kept.\n" in out and "fold 1" not in out
+    assert "Interrupted in epoch 2: the best weights so far are in memory.\n" in out and "fold 1" not in out
     with pytest.raises(KeyboardInterrupt, match="^stopped before the last epoch$"):
         repeat(quick(epochs=3), *split(drawn, 0.3), seeds=[0])
     out = capsys.readouterr().out

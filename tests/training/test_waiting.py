@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from training import waiting
-from training.waiting import WaitingThreads, considerate_threads
+from training.waiting import WaitingThreads
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def holders() -> list[threading.Thread]:
 
 
 def test_threads_stop_spinning_once_they_wait_for_a_core(machine, capsys):
-    with considerate_threads(torch.device("cpu")) as threads:
+    with WaitingThreads(CPU) as threads:
         for now, delay, held in ((0.1, 0.1, 0), (0.3, 0.02, 0), (1.3, 0.05, 0), (2.3, 0.3, 1), (3.3, 2.0, 1)):
             machine.update(now=now, delay=delay)
             threads.look()
@@ -38,15 +40,17 @@ def test_threads_stop_spinning_once_they_wait_for_a_core(machine, capsys):
 @pytest.mark.parametrize("name", waiting.OF_THE_USER)
 def test_what_the_user_has_set_stays(machine, monkeypatch, name):
     monkeypatch.setenv(name, "1")
-    threads = WaitingThreads()
+    threads = WaitingThreads(CPU)
     machine.update(now=1.0, delay=1.0)
     threads.look()
     assert not holders()
 
 
-def test_on_a_gpu_there_is_nothing_to_do():
-    with considerate_threads(torch.device("cuda")) as threads:
-        assert threads is None
+def test_on_a_gpu_there_is_nothing_to_do(machine):
+    threads = WaitingThreads(torch.device("cuda"))
+    machine.update(now=1.0, delay=1.0)
+    threads.look()
+    assert not holders()
 
 
 def test_the_wait_for_a_core_is_known():
@@ -58,7 +62,7 @@ def test_results_are_the_same(machine):
     generator = torch.Generator().manual_seed(0)
     a, b = torch.rand(2, 300, 300, generator=generator)
     before = a @ b
-    with considerate_threads(torch.device("cpu")) as threads:
+    with WaitingThreads(CPU) as threads:
         machine.update(now=1.0, delay=1.0)
         threads.look()
         assert holders() and torch.equal(a @ b, before)

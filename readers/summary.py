@@ -1,0 +1,69 @@
+"""The summary of a source: what was read, what was skipped and why, and which images are identical."""
+
+from collections import Counter
+
+import numpy as np
+
+from imaging.ink import identical_groups
+from readers.source import PARTS, Source
+
+
+def summarize(source: Source, sizes: Counter[tuple[int, int]], arrays: dict[str, np.ndarray]) -> dict:
+    """Return the summary of the training images: counts, what was skipped, and which images are identical."""
+    y, files = arrays["y"], arrays["files"]
+    groups = identical_groups(arrays["x"])
+    across = [group for group in groups if len(set(y[group].tolist())) > 1]
+    counts = np.bincount(y, minlength=len(source.classes)).tolist()
+    return {
+        "source": source.name,
+        "images": dict(zip(source.classes, counts, strict=True)),
+        **{f"{part}_images": len(arrays.get(f"x_{part}", ())) for part in PARTS[1:]},
+        "writers": len(np.unique(arrays["group"])) if "group" in arrays else 0,
+        "cropped": bool(arrays["cropped"]),
+        "photos": bool(arrays["photos"]),
+        "sizes": {f"{width}×{height}": count for (width, height), count in sizes.most_common()},
+        "modes": dict(source.modes.most_common()),
+        "notes": source.notes,
+        "skipped": source.skipped,
+        "identical": [files[group].tolist() for group in groups],
+        "identical_across_classes": [files[group].tolist() for group in across],
+    }
+
+
+def _format_counts(images: dict[str, int], most: int = 30) -> str:
+    """Return the images per class as text: of more classes than `most`, the range and those with the fewest."""
+    if len(images) <= most:
+        return ", ".join(f"{name} {n}" for name, n in images.items())
+    ascending = sorted(images, key=lambda name: images[name])
+    least, median, largest = (images[ascending[place]] for place in (0, len(images) // 2, -1))
+    if least == largest:
+        return str(least)
+    fewest = ", ".join(f"{name} {images[name]}" for name in ascending[:6])
+    return f"{least} to {largest}, median {median}; the fewest: {fewest}"
+
+
+def format_summary(summary: dict) -> str:
+    """Return the summary of a data.npz as text."""
+    images = summary["images"]
+    lines = [f"{sum(images.values())} images of {len(images)} classes from {summary['source']}"]
+    lines.append(f"  images per class: {_format_counts(images)}")
+    for part, name in (("val", "validation"), ("test", "test")):
+        if summary[f"{part}_images"]:
+            lines.append(f"  {name} images: {summary[f'{part}_images']}")
+    if summary["writers"]:
+        lines.append(f"  writers: {summary['writers']}; none will be on two sides of a split")
+    lines += [f"  {note}" for note in summary["notes"]]
+    for key in ("sizes", "modes"):
+        found = [f"{name} ({n})" for name, n in summary[key].items()]
+        more = f" and {len(found) - 6} others" if len(found) > 6 else ""
+        lines.append(f"  {key}: {', '.join(found[:6])}{more}")
+    if summary.get("photos"):
+        lines.append("  photos: the character was looked for in each (photos=False prepares them as drawings)")
+    if summary.get("cropped"):
+        lines.append("  cropped to the ink, since the sizes differ")
+    lines.append(f"  skipped: {len(summary['skipped'])} files")
+    lines += [f"    {name}: {reason}" for name, reason in summary["skipped"][:20]]
+    same, across = summary["identical"], summary["identical_across_classes"]
+    lines.append(f"  identical images: {len(same)} groups ({sum(map(len, same))} files), {len(across)} across classes")
+    lines += [f"    {' = '.join(group)}" for group in across[:20]]
+    return "\n".join(lines)
