@@ -47,10 +47,10 @@ def test_time_to_accuracy(tmp_path, images):
 
 def test_costs(tmp_path):
     output = tmp_path / "costs.json"
-    few = ["--images", 240, "--base", 240, "--epochs", 2, "--rounds", 1, "--records", 5]
+    few = ["--images", 240, "--base", 60, "--epochs", 2, "--rounds", 1, "--records", 5]
     text = run("costs", *few, "--output", output)
     figures = read_json(output)
-    assert [row["images"] for row in figures["growth"].values()] == [240, 960, 3840]
+    assert [row["images"] for row in figures["growth"].values()] == [60, 240, 960]
     assert min(figures["single"].values()) > 0 and "the bare model" in text
 
 

@@ -29,16 +29,16 @@ def test_killed_runs_give_the_same_weights(tmp_path):
 
 
 def test_processes_that_share_folders_lose_nothing(tmp_path):
-    _, figures = run(tmp_path, "stress", "--rounds", 2)
-    assert figures["rounds"] == {"runs": 2, "corrections": 2, "data": 2}
+    _, figures = run(tmp_path, "stress", "--rounds", 1)
+    assert figures["rounds"] == {"runs": 1, "corrections": 1, "data": 1}
 
 
 @POSIX
 def test_damaged_and_hostile_files_are_refused(tmp_path):
-    _, figures = run(tmp_path, "fuzz", "--files", 150)
+    _, figures = run(tmp_path, "fuzz", "--files", 80)
     assert set(figures["readers"]) >= {"folder", "zip", "npz", "checkpoint", "config"}
     for reader, counts in figures["readers"].items():
-        assert counts["read"] + counts["refused"] == 150 and counts["found"] == [], reader
+        assert counts["read"] + counts["refused"] == 80 and counts["found"] == [], reader
         assert counts["refused"] > 0 or reader == "folder", "a damaged file of a folder is skipped"
 
 
@@ -49,5 +49,5 @@ def test_a_full_disk_is_one_clear_error(tmp_path):
 
 
 def test_nothing_is_left_behind(tmp_path):
-    _, figures = run(tmp_path, "soak", "--fits", 12, "--warm-up", 6)
+    _, figures = run(tmp_path, "soak", "--fits", 8, "--warm-up", 4)
     assert figures["after"]["figures"] == 0 and figures["after"]["handles"] <= figures["before"]["handles"]

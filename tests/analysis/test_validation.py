@@ -98,7 +98,7 @@ def test_an_interrupted_run_is_no_result(drawn, quick, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt, match="^stopped before the last epoch$"):
         repeat(quick(epochs=3), *split(drawn, 0.3), seeds=[0])
     out = capsys.readouterr().out
-    assert "the best weights so far are kept. Run again to continue.\n" in out and "seed 0" not in out
+    assert ".ckpt. Run again to continue.\n" in out and "seed 0" not in out
 
 
 def test_every_seed_has_a_hash_id_of_its_own(drawn, quick):

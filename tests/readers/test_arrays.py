@@ -4,6 +4,7 @@ from PIL import Image
 
 import readers.arrays
 from common.errors import InputError
+from imaging.decoding import image_to_grey
 from readers.arrays import find_part, number_labels, to_grey
 
 
@@ -32,7 +33,7 @@ def test_a_scale_is_linear_and_not_that_of_the_largest_value():
 def test_colour_becomes_the_grey_that_pillow_makes(channels, monkeypatch):
     monkeypatch.setattr(readers.arrays, "CHUNK", 2)
     x = np.random.default_rng(0).integers(0, 256, (5, 6, 7, channels), np.uint8)
-    expected = np.stack([np.asarray(Image.fromarray(image[..., :3]).convert("L")) for image in x])
+    expected = np.stack([image_to_grey(Image.fromarray(image)) for image in x])  # with opacity: on paper
     for images in (x, np.moveaxis(x, 3, 1), x / 255):
         grey, notes = to_grey({"train": images})
         np.testing.assert_array_equal(grey["train"], expected)

@@ -159,10 +159,10 @@ def test_bad_tables_are_named_with_the_remedy(images, monkeypatch):
 
 def test_a_large_image_file_is_not_read(images, monkeypatch):
     (images / "a.csv").write_text(text_of(ROWS))
-    monkeypatch.setattr("readers.table.MAX_BYTES", 2**20)
+    monkeypatch.setattr("imaging.decoding.MAX_FILE", 2**20)
     (images / "images/1.png").write_bytes(bytes(2**20 + 1))
     source = open_source(images / "a.csv")
-    assert len(list(source)) == 3 and source.skipped == [("images/1.png", "ValueError: larger than 1 MiB")]
+    assert len(list(source)) == 3 and source.skipped == [("images/1.png", "ValueError: 1 MiB: at most 1 MiB per file")]
 
 
 def test_parquet_needs_pyarrow(images, monkeypatch):
