@@ -1,6 +1,7 @@
 """Images and labels as arrays, whatever file they come from: their values made grey, their labels numbered."""
 
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -151,6 +152,8 @@ def _flat_labels(y: np.ndarray) -> np.ndarray:
     """Return labels (N,) or (N, 1) as int64 or text (N,)."""
     y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
     if y.ndim == 1 and y.dtype.kind == "U":
+        if y.size and y.dtype.itemsize and y.astype(y.dtype.newbyteorder("=")).view(np.uint32).max() > sys.maxunicode:
+            raise InputError("y holds text that is damaged: save it again")
         return y
     if y.ndim == 1 and y.dtype.kind == "S":
         return np.char.decode(y, "utf-8")

@@ -95,3 +95,10 @@ def test_names_of_parts():
     names = {"HWDB1.1trn_gnt": "train", "HWDB1.1tst_gnt": "test", "X_train": "train", "t10k-images": "test",
              "Validation": "val", "emnist-letters-test-images": "test", "contest": None, "straining": None}  # fmt: skip
     assert {name: find_part(name) for name in names} == names
+
+
+def test_text_that_is_no_unicode_is_refused():
+    y = np.array(["ab", "cd"])
+    y.view(np.uint32)[1] = 0x7FFFFFFF
+    with pytest.raises(InputError, match="^y holds text that is damaged"):
+        number_labels({"train": y})
