@@ -55,8 +55,8 @@ class Config:
     """
 
     model: str = "LeNet"  # a name in models.MODELS
-    mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))
-    recipe: str = _setting("default", choices=("default", "report"))
+    mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))  # "test": of save_path
+    recipe: str = _setting("default", choices=("default", "report"))  # the model's own, or the lab report's
     batch_size: int = _from_recipe(1, 65536)  # images per step
     epochs: int | None = _from_recipe(1, 100_000)  # passes over the training images; None: see `epochs_for`
     samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together; used if `epochs` is None
@@ -64,7 +64,7 @@ class Config:
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
-    data_path: str = "./data/data.npz"
+    data_path: str = "./data/data.npz"  # where the prepared images are stored
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch
@@ -78,7 +78,7 @@ class Config:
     split_seed: int = _setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
     pipeline: str = _from_recipe(choices=("resident", "per_image"))  # data on the device, or PIL image by image
     # the optimizer
-    optimizer: str = _from_recipe(choices=("adam", "adamw"))
+    optimizer: str = _from_recipe(choices=("adam", "adamw"))  # adamw decays the weights apart from the gradient
     schedule: str = _from_recipe(choices=("constant", "one_cycle"))  # of the learning rate, over all steps
     warmup: float = _setting(0.2, 0.0, 0.9)  # fraction of the steps that rise to the peak of a one-cycle schedule
     weight_decay: float = _from_recipe(0.0, 1.0)  # per step, times the learning rate (adamw)

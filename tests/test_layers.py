@@ -15,6 +15,7 @@ LAYERS = [
     {"init", "dataset"},
     {"classifier"},
     {"analysis", "apps"},
+    {"fit_char"},
 ]
 LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 FILES = sorted([*ROOT.glob("*.py"), *(path for name in LAYER for path in (ROOT / name).rglob("*.py"))])

@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+# PYTHON_ARGCOMPLETE_OK: argcomplete, if it is installed and activated, completes options
+"""Train, evaluate and use classifiers of handwritten characters from a shell: what the notebook does, without it.
+
+    python fit_char.py train --raw-data-path my_images.zip --epochs 20
+    python fit_char.py evaluate save/LeNet_best.ckpt
+    python fit_char.py predict save/LeNet_best.ckpt scans/ photo.jpg > predictions.csv
+    python fit_char.py runs --sort accuracy
+
+Results go to standard output, everything else to standard error. The exit code is 0 if all went well, 2 after an error
+and 130 after an interrupt; that of predict is the number of files that cannot be read, at most 100.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import asdict, replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TextIO
+
+from apps.options import Parser, add_parameters, given, read_config
+from common.errors import InputError, StorageError, TrainingError
+from config import Config
+
+# torch is imported by the commands that need it: it takes seconds, and processes that decode images do without
+ERROR, INTERRUPTED, BROKEN_PIPE, MOST_UNREADABLE = 2, 130, 141, 100
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line, by default that of this process, and return the exit code."""
+    out = sys.stdout
+    try:
+        parser = make_parser()
+        if find_spec("argcomplete"):
+            import_module("argcomplete").autocomplete(parser)
+        options = parser.parse(sys.argv[1:] if words is None else words)
+        with redirect_stdout(sys.stderr):  # where log lines and progress bars belong
+            code = options.run(options, out)
+        out.flush()
+        return code
+    except (InputError, StorageError, TrainingError) as error:
+        print(f"fit_char: {' '.join(str(error).split())}", file=sys.stderr)
+        return ERROR
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or Python would complain when it closes it
+        return BROKEN_PIPE
+
+
+def make_parser() -> Parser:
+    parser = Parser("fit_char.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(run: Callable[[argparse.Namespace, TextIO], int], usage: str) -> Parser:
+        text = (run.__doc__ or "").strip()
+        name, first = run.__name__, text.partition("\n")[0]
+        command = commands.add_parser(name, help=first, description=text, usage=f"%(prog)s {usage}")
+        command.set_defaults(run=run, parser=command)
+        return command
+
+    add_parameters(add(train, "[options]"))
+    command = add(evaluate, "[CHECKPOINT] [options]")
+    command.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="by default that at --save-path")
+    command.add_argument("--json", action="store_true", help="print the result as JSON, with precision and recall")
+    add_parameters(command)
+    command = add(predict, "CHECKPOINT IMAGES… > predictions.csv")
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a file that a run has saved")
+    command.add_argument("images", nargs="+", metavar="IMAGES", help="files, folders, zips, patterns like 'a/**/*.png'")
+    command.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu, cuda … [default auto]")
+    command.add_argument("--processes", type=int, metavar="N", help="that decode [default: one per core]")
+    command = add(runs, "[RUN RUN] [options]")
+    command.add_argument("pair", nargs="*", metavar="RUN", help="two runs to compare, by name or folder")
+    command.add_argument("--sort", default="run", metavar="COLUMN", help="run, accuracy … [default run, newest first]")
+    command.add_argument("--record-path", default=Config.record_path, metavar="PATH", help="[default %(default)s]")
+    return parser
+
+
+def train(options: argparse.Namespace, out: TextIO) -> int:
+    """Train a model on the images, and evaluate it on those held out.
+
+    The run is that of the notebook with the same parameters, to the bit. An interrupted one continues if the same
+    command is given again.
+    """
+    config = read_config(options)
+    if config.mode == "test":
+        raise InputError("mode 'test' trains nothing: use fit_char.py evaluate")
+    import init
+    from analysis.audit import audit, format_issues
+    from apps.live_curves import draw_curves
+    from classifier import CNNClassifier
+
+    init.start_logging()
+    init.set_seed(config.random_seed)
+    data, (training, val, held_out, part) = load_data(config)
+    issues = audit(*data)
+    print(format_issues(issues))
+    classifier = CNNClassifier(config, training.classes)
+    epochs = config.epochs_for(len(training))
+    classifier.fit(training, val)
+    if classifier.record_:
+        classifier.record_.write("audit.json", [asdict(issue) for issue in issues])
+        draw_curves(classifier.history_, classifier.record_.folder, epochs, config.augments)
+    if len(classifier.history_) < epochs:
+        return INTERRUPTED
+    print(f"checkpoint  {classifier.checkpoint_}", file=out)
+    print(f"record      {classifier.record_.folder if classifier.record_ else None}", file=out)
+    if config.mode != "train":
+        from metrics import format_accuracy
+
+        saved = classifier.checkpoint_
+        best = CNNClassifier.load(saved, config.device) if saved else classifier
+        result = best.evaluate(held_out)
+        if classifier.record_:
+            classifier.record_.write_predictions(result, held_out, best.predict_proba(held_out), part)
+        print(f"accuracy    {format_accuracy(result)}, {part} images", file=out)
+    return 0
+
+
+def load_data(config: Config) -> tuple[tuple, tuple]:
+    """Return (images, test), and what the notebook makes of them: (train, val, held out, the latter's part)."""
+    import dataset
+    import init
+
+    images, val, test = dataset.load_parts(init.prepare(config)).values()
+    training = images
+    if not len(val):
+        training, val = dataset.split(images, config.val_fraction, config.split_seed)
+    return (images, test), (training, val, test, "test") if len(test) else (training, val, val, "validation")
+
+
+def evaluate(options: argparse.Namespace, out: TextIO) -> int:
+    """Measure the accuracy of a checkpoint on the test images, or else the validation images, of a data set.
+
+    Parameters that are not given, such as the paths, the split and the sizes, are those of the checkpoint's own run.
+    """
+    import init
+    from classifier import CNNClassifier
+    from metrics import format_accuracy
+
+    init.start_logging()
+    config = read_config(options)
+    checkpoint = options.checkpoint or config.save_path
+    if not checkpoint:
+        raise InputError("name the checkpoint to evaluate")
+    best = CNNClassifier.load(checkpoint, config.device)
+    if not options.config:
+        config = replace(best.config, **given(options))
+    _, (training, _, held_out, part) = load_data(replace(config, mode="test"))
+    if not best.trained_on(training):
+        print("The model was trained on other images: some of the held-out images may be among those.")
+    result = best.evaluate(held_out, classes=options.json)
+    print(
+        json.dumps(result, ensure_ascii=False) if options.json else f"{format_accuracy(result)}, {part} images",
+        file=out,
+    )
+    return 0
+
+
+def predict(options: argparse.Namespace, out: TextIO) -> int:
+    """Classify image files, and write a CSV: file, predicted class, probability, and the four classes that come next.
+
+    Photos are recognised. Files that cannot be read are named on standard error; the exit code is their number.
+    """
+    import init
+    from apps.predictions import predict_files, write_csv
+    from classifier import CNNClassifier
+
+    if options.processes is not None and options.processes < 1:
+        raise InputError(f"--processes must be 1 or more, not {options.processes}")
+    init.start_logging()
+    classifier = CNNClassifier.load(options.checkpoint, options.device)
+    rows = predict_files(classifier, options.images, options.processes)
+    return min(write_csv(rows, classifier.classes_, out), MOST_UNREADABLE)
+
+
+def runs(options: argparse.Namespace, out: TextIO) -> int:
+    """List the finished runs, or compare two of them: parameters, and whether one is better."""
+    import init
+    from runs import comparison
+
+    init.start_logging()
+    if options.pair:
+        if len(options.pair) != 2:
+            raise InputError(f"give two runs to compare, or none to list all, not {len(options.pair)}")
+        folders = [Path(run) if Path(run).is_dir() else Path(options.record_path) / run for run in options.pair]
+        for folder in folders:
+            if not (folder / "metrics.json").exists():
+                raise InputError(f"{folder} is not the record of a finished run: fit_char.py runs lists them")
+        print(comparison.compare(*folders), file=out)
+        return 0
+    found = comparison.read_runs(options.record_path)
+    if found and options.sort not in found[0]:
+        from common.errors import did_you_mean
+
+        raise InputError(f"runs have no column {options.sort!r}: {did_you_mean(options.sort, found[0])}")
+    print(comparison.format_runs(comparison.read_runs(options.record_path, options.sort)), file=out)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
