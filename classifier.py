@@ -22,6 +22,7 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
+from training import distributed
 from training.backend import request_deterministic_cublas, select_backend
 from training.evaluation import predict_logits, score
 from training.loader import make_loader
@@ -125,10 +126,10 @@ class CNNClassifier:
             self._check(val)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
-        if self.config.init_from:
+        if self.config.init_from and distributed.is_main():  # the trainer gives its weights to all processes
             self._start_from(self.config.init_from, train, val)
         epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
-        loaders = self._loader(train, True), self._loader(val) if val else None
+        loaders = self._loader(train, True), self._validation_loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
             log.warning(TOO_FEW, len(val), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
@@ -141,12 +142,14 @@ class CNNClassifier:
 
     def _train(self, trainer: Trainer, run: Run, progress: ProgressBar, callbacks: Sequence[Callable]) -> None:
         """Let the trainer make the run, from the beginning or from where it was interrupted."""
-        if run.former is not None:
-            trainer.load_state_dict(run.former)
+        former = distributed.broadcast(lambda: run.former)
+        if former is not None:
+            trainer.load_state_dict(former)
         self._follow(trainer)
         folder = run.record.folder if run.record else None
         users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
-        trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end, *users]
+        trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end]
+        trainer.on_epoch_end += users if distributed.is_main() else []
         trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
         trainer.run()
 
@@ -170,6 +173,11 @@ class CNNClassifier:
         if not images.transform:
             images = images.fitted(self.input_spec_)
         return make_loader(images, self.input_spec_, self.config, self.device, training, augment)
+
+    def _validation_loader(self, images: CharDataset):
+        """Return a loader of this process's share of the validation images; an empty list if it has none."""
+        mine = images.subset(np.arange(len(images))[distributed.share(len(images))])
+        return self._loader(mine) if len(mine) else []
 
     def _check(self, images: CharDataset) -> None:
         if not isinstance(images, CharDataset):
@@ -293,13 +301,25 @@ class CNNClassifier:
     def _open_run(self, train: CharDataset, val: CharDataset | None, epochs: int) -> Run:
         """Open the run on these images: a new one, or an interrupted one that had the same of all it depends on."""
         images = {"train": train.fingerprint(), "val": val.fingerprint() if val else None}
+        self._check_same_images(images)
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
         size, backend = self.input_spec_.input_size, asdict(self.backend)
         same = {"first weights": first, "classes": self.classes_, "input size": size} | backend
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
+        about["processes"] = distributed.processes()
+        if distributed.processes() > 1:
+            same["processes"] = distributed.processes()
         start = self._run["name"] if self._run else None
-        run = Run(self.config, self.device, images, same, about, self.save, start)
+        writing = self.config if distributed.is_main() else replace(self.config, record_path=None, save_path=None)
+        run = Run(writing, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description
         return run
+
+    def _check_same_images(self, images: dict) -> None:
+        """Raise InputError in all processes unless all train on the same images, given their fingerprints."""
+        found = distributed.gather(images)
+        for number, others in enumerate(found):
+            if others != found[0]:
+                raise InputError(f"process {number} has other images than the first: give all machines the same data")

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TextIO
 
 from apps.options import Parser, add_parameters, given, read_config
-from common.errors import InputError, StorageError, TrainingError
+from common.errors import InputError, LostProcessError, StorageError, TrainingError
 from config import Config
 
 # torch is imported by the commands that need it: it takes seconds, and processes that decode images do without
@@ -33,18 +33,19 @@ ERROR, INTERRUPTED, BROKEN_PIPE, MOST_UNREADABLE = 2, 130, 141, 100
 
 def main(words: list[str] | None = None) -> int:
     """Run the command line, by default that of this process, and return the exit code."""
-    out = sys.stdout
+    out, main_process = sys.stdout, os.environ.get("RANK", "0") == "0"
     try:
         parser = make_parser()
         if find_spec("argcomplete"):
             import_module("argcomplete").autocomplete(parser)
         options = parser.parse(sys.argv[1:] if words is None else words)
-        with redirect_stdout(sys.stderr):  # where log lines and progress bars belong
-            code = options.run(options, out)
+        with redirect_stdout(sys.stderr if main_process else open(os.devnull, "w")):  # log lines and progress bars
+            code = options.run(options, out if main_process else sys.stdout)
         out.flush()
         return code
-    except (InputError, StorageError, TrainingError) as error:
-        print(f"fit_char: {' '.join(str(error).split())}", file=sys.stderr)
+    except (InputError, StorageError, TrainingError, LostProcessError) as error:
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the others of this machine say the same
+            print(f"fit_char: {' '.join(str(error).split())}", file=sys.stderr)
         return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -90,24 +91,31 @@ def train(options: argparse.Namespace, out: TextIO) -> int:
     config = read_config(options)
     if config.mode == "test":
         raise InputError("mode 'test' trains nothing: use fit_char.py evaluate")
+    from init import pick_device
+    from training import distributed
+
+    with distributed.process_group(pick_device(config.device)):
+        return _train(config, out)
+
+
+def _train(config: Config, out: TextIO) -> int:
+    """Take the notebook's steps, and return the exit code."""
     import init
-    from analysis.audit import audit, format_issues
-    from apps.live_curves import draw_curves
     from classifier import CNNClassifier
+    from training.distributed import is_main
 
     init.start_logging()
     init.set_seed(config.random_seed)
-    data, (training, val, held_out, part) = load_data(config)
-    issues = audit(*data)
-    print(format_issues(issues))
+    (images, test), (training, val, held_out, part) = load_data(config)
     classifier = CNNClassifier(config, training.classes)
     epochs = config.epochs_for(len(training))
     classifier.fit(training, val)
     if classifier.record_:
-        classifier.record_.write("audit.json", [asdict(issue) for issue in issues])
-        draw_curves(classifier.history_, classifier.record_.folder, epochs, config.augments)
+        complete_record(classifier, images, test, epochs)
     if len(classifier.history_) < epochs:
         return INTERRUPTED
+    if not is_main():
+        return 0
     print(f"checkpoint  {classifier.checkpoint_}", file=out)
     print(f"record      {classifier.record_.folder if classifier.record_ else None}", file=out)
     if config.mode != "train":
@@ -122,15 +130,31 @@ def train(options: argparse.Namespace, out: TextIO) -> int:
     return 0
 
 
+def complete_record(classifier, images, test, epochs: int) -> None:
+    """Add to the record what the notebook adds: the issues of the data, which are printed, and the curves."""
+    from analysis.audit import audit, format_issues
+    from apps.live_curves import draw_curves
+
+    issues = audit(images, test)
+    print(format_issues(issues))
+    classifier.record_.write("audit.json", [asdict(issue) for issue in issues])
+    draw_curves(classifier.history_, classifier.record_.folder, epochs, classifier.config.augments)
+
+
 def load_data(config: Config) -> tuple[tuple, tuple]:
     """Return (images, test), and what the notebook makes of them: (train, val, held out, the latter's part)."""
     import dataset
     import init
+    from training.distributed import common_errors, is_first_here
 
-    images, val, test = dataset.load_parts(init.prepare(config)).values()
-    training = images
-    if not len(val):
-        training, val = dataset.split(images, config.val_fraction, config.split_seed)
+    with common_errors():
+        if is_first_here():
+            init.prepare(config)
+    with common_errors():
+        images, val, test = dataset.load_parts(config.data_path).values()
+        training = images
+        if not len(val):
+            training, val = dataset.split(images, config.val_fraction, config.split_seed)
     return (images, test), (training, val, test, "test") if len(test) else (training, val, val, "validation")
 
 

@@ -4,13 +4,14 @@ import math
 from collections.abc import Iterator
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler, default_collate
 from torchvision import transforms
 
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
-from training.augmentation import resample
+from training import distributed
+from training.augmentation import ALL, resample
 
 EVALUATION_BATCH = 512  # images
 
@@ -70,10 +71,14 @@ class ResidentLoader:
             self._background, self._labels = self._background.to(device), self._labels.to(device)
 
     def _fits_device(self) -> bool:
-        """Return whether images go to the device: not to a CPU, nor if they exceed half of CUDA's free memory."""
+        """Return whether images go to the device: not to a CPU, nor if they exceed half of CUDA's free memory.
+
+        Processes that train together do the same.
+        """
         if self.device.type != "cuda":
             return self.device.type != "cpu"
-        return math.prod(self.images.shape) < torch.cuda.mem_get_info(self.device)[0] / 2
+        fits = math.prod(self.images.shape) < torch.cuda.mem_get_info(self.device)[0] / 2
+        return all(distributed.gather(fits)) if self.shuffle else fits
 
     def __len__(self) -> int:
         count, dropped = len(self.images), 0
@@ -82,14 +87,20 @@ class ResidentLoader:
         return math.ceil(count / self.batch_size) - dropped
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (float (B, 1, S, S) in [0, 1], int64 (B,)) on the device."""
+        """Yield (float (B, 1, S, S) in [0, 1], int64 (B,)) on the device: of a batch that is shuffled, this process's.
+
+        The order and the augmentation of an image are the same on any number of processes.
+        """
         count = len(self.images)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)  # on the CPU: the same on any device
         order = order[: len(self) * self.batch_size]
-        for chosen in order.to(self._labels.device).split(self.batch_size):
+        for whole in order.to(self._labels.device).split(self.batch_size):
+            part = distributed.share(len(whole)) if self.shuffle else ALL
+            chosen = whole[part]
             background, labels = self._background[chosen], self._labels[chosen]
             batch = ink(self._pixels(chosen), background).to(self.device)
-            yield resample(batch, self.spec.input_size, self.augmentation), labels.to(self.device)
+            images = resample(batch, self.spec.input_size, self.augmentation, len(whole), part)
+            yield images, labels.to(self.device)
 
     def _pixels(self, chosen: torch.Tensor) -> torch.Tensor:
         """Return images uint8 (B, H, W), on the device if they are resident."""
@@ -111,12 +122,30 @@ class PerImageLoader:
             size = (spec.input_size, spec.input_size)
             images = images.with_transform(transforms.Compose([transforms.Resize(size), transforms.ToTensor()]))
         drop_last = shuffle and has_singleton_batch(len(images), batch_size)
-        self.device, self._loader = device, DataLoader(images, batch_size, shuffle, drop_last=drop_last)
+        order: Sampler = RandomSampler(images) if shuffle else SequentialSampler(images)
+        batches = _Shares(order, batch_size, drop_last) if shuffle else BatchSampler(order, batch_size, drop_last)
+        self.device, self._images = device, images
+        self._loader = DataLoader(images, batch_sampler=batches, collate_fn=self._collate)
+
+    def _collate(self, items: list) -> list[torch.Tensor]:
+        """Return items as a batch, which may be empty."""
+        return [part[: len(items)] for part in default_collate(items or [self._images[0]])]
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (float (B, …), int64 (B,)) on the device."""
+        """Yield (float (B, …), int64 (B,)) on the device: of a batch that is shuffled, this process's.
+
+        Random numbers that a transform draws depend on the number of processes.
+        """
         for images, labels in self._loader:
             yield images.to(self.device), labels.to(self.device)
+
+
+class _Shares(BatchSampler):
+    """The batches' indices that are this process's."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in super().__iter__():
+            yield batch[distributed.share(len(batch))]

@@ -13,6 +13,7 @@ from common.errors import TrainingError
 from common.seeds import preserve_random_state, set_seed
 from config import Config
 from metrics import MIN_VALIDATION, accuracy, fit_temperature, kept_epoch
+from training import distributed
 from training.backend import Backend, deterministic, keep_freed_memory
 from training.evaluation import predict_logits, score
 from training.interrupt import deferred_interrupt
@@ -51,8 +52,9 @@ class Trainer:
         self.history: list[dict] = []
         self.best: dict | None = None
         self.global_step, self.finished = 0, False
-        weights = flatten_parameters(model)
+        weights = self._weights = flatten_parameters(model)
         self.device = weights.device
+        distributed.copy_from_main([weights, *model.buffers()])
         self.optimizer = make_optimizer(config, weights)
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
         self._forward = backend.training_forward(model, self.device)
@@ -73,9 +75,10 @@ class Trainer:
             keep_freed_memory()
         failure = None
         with (
-            preserve_random_state(self.device), deterministic(repeatable), deferred_interrupt() as interrupt,
-            self._threads,
+            preserve_random_state(self.device), deterministic(repeatable),
+            deferred_interrupt(second_acts=distributed.processes() == 1) as event, self._threads,
         ):  # fmt: skip
+            interrupt = distributed.CommonEvent(event)
             try:
                 while len(self.history) < self.epochs and not interrupt.is_set():
                     self._run_epoch(interrupt)
@@ -92,27 +95,40 @@ class Trainer:
             raise failure
         return self.history
 
-    def _run_epoch(self, interrupt: Event) -> None:
+    def _run_epoch(self, interrupt: distributed.CommonEvent) -> None:
         start, epoch = time.perf_counter(), len(self.history) + 1
         set_seed(self.config.random_seed * 100_003 + epoch)  # an epoch's batches depend on seed and epoch alone
         trained = self.train_epoch(self.train_loader, interrupt)
         if interrupt.is_set():
             return
-        validated = score(*predict_logits(self.ema_model, self.val_loader)) if self.val_loader else None
+        distributed.average(_float_buffers(self.model))
+        if self.ema_model is not self.model:
+            distributed.average(_float_buffers(self.ema_model))
+        validated = None if self.val_loader is None else score(*self._predict(self.ema_model))
         row = {"epoch": epoch} | _columns("train", trained) | _columns("val", validated)
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        self.history.append(row | {"seconds": time.perf_counter() - start})
+        row["seconds"] = time.perf_counter() - start
+        self.history.append(distributed.broadcast(lambda: row))  # so that all keep the same epoch
         if kept_epoch(self.history)[0] is self.history[-1]:
             weights = {name: tensor.clone() for name, tensor in self.ema_model.state_dict().items()}
             self.best = {"epoch": epoch, "metrics": validated, "state_dict": weights}
         for callback in self.on_epoch_end:
             callback(self)
 
+    def _predict(self, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return logits float32 (N, C) and labels int64 (N,) of all validation images.
+
+        Each process has its share of them, and all get the result.
+        """
+        mine = predict_logits(model, self.val_loader) if len(self.val_loader) else None
+        parts = [part for part in distributed.gather(mine) if part is not None]
+        return torch.cat([logits for logits, _ in parts]), torch.cat([labels for _, labels in parts])
+
     def _calibrate(self) -> None:
         """Fit the temperature to the validation images, and bring the metrics of the kept epoch up to date with it."""
         if self.best is None or self.history[-1]["val_n"] < MIN_VALIDATION:
             return
-        logits, labels = predict_logits(self.model, self.val_loader)
+        logits, labels = self._predict(self.model)
         self.temperature = fit_temperature(logits.numpy(), labels.numpy())
         self.best["metrics"] = score(logits / self.temperature, labels)
 
@@ -120,18 +136,24 @@ class Trainer:
         """Take one step; return the loss and the number of correct predictions, on the device.
 
         Args:
-            images: float (B, 1, S, S).
+            images: float (B, 1, S, S), this process's share of a batch, which may be empty.
             labels: int64 (B,).
         """
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
-            logits = self._forward(images)  # (B, C)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one tensor
-        loss.backward()
+        loss, correct = self._backward(images, labels) if len(labels) else self._weights.new_zeros(2)
+        distributed.weighted_mean(self._weights.grad, len(labels))
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
         self._update_ema(self.global_step)
         self.global_step += 1
+        return loss, correct
+
+    def _backward(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the gradient of a batch; return the loss and the number of correct predictions, on the device."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
+            logits = self._forward(images)  # (B, C)
+            loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+        loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     @property
@@ -139,7 +161,7 @@ class Trainer:
         """The learning rate of the next step."""
         return learning_rate(self.config, self.global_step, self.epochs * len(self.train_loader))
 
-    def train_epoch(self, loader: Iterable, interrupt: Event) -> dict:
+    def train_epoch(self, loader: Iterable, interrupt: Event | distributed.CommonEvent) -> dict:
         """Take one step per batch until interrupted; return the loss and `metrics.accuracy`.
 
         They stay on the device until the end of the epoch.
@@ -158,6 +180,9 @@ class Trainer:
             if interrupt.is_set():
                 break
         epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)
+        distributed.weighted_mean(epoch_losses, sizes.float())
+        distributed.add_up(sizes)
+        distributed.add_up(correct)
         self._check_finite(epoch_losses)
         loss_sum = epoch_losses @ sizes.float()
         return {"loss": float(loss_sum / sizes.sum())} | accuracy(int(correct), int(sizes.sum()))
@@ -188,6 +213,10 @@ class Trainer:
         self.ema_model.load_state_dict(training["ema"])
         self.optimizer.load_state_dict(training["optimizer"])
         self.global_step, self.history, self.best = training["global_step"], state["history"], state["best"]
+
+
+def _float_buffers(model: nn.Module) -> list[torch.Tensor]:
+    return [buffer for buffer in model.buffers() if buffer.is_floating_point()]
 
 
 def _columns(part: str, result: dict | None) -> dict:
