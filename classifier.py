@@ -124,6 +124,8 @@ class CNNClassifier:
         self._check(train)
         if val is not None:
             self._check(val)
+        if self.config.devices > distributed.processes():
+            log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
         if self.config.init_from and distributed.is_main():  # the trainer gives its weights to all processes

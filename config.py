@@ -70,6 +70,7 @@ class Config:
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch
     resume: bool = True  # continue an interrupted run of the same parameters and images
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps …
+    devices: int = _setting(1, 1, 1024)  # processes on this machine that train together, one per GPU
     # the data
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
@@ -127,7 +128,7 @@ class Config:
 
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id", "resume", "photos"}
+        other = {"mode", "device", "devices", "init_from", "hash_id", "resume", "photos"}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 
     @property

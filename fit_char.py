@@ -65,7 +65,9 @@ def make_parser() -> Parser:
         command.set_defaults(run=run, parser=command)
         return command
 
-    add_parameters(add(train, "[options]"))
+    command = add(train, "[options]")
+    command.add_argument("--report", help=argparse.SUPPRESS)  # a file for the process that has started this one
+    add_parameters(command)
     command = add(evaluate, "[CHECKPOINT] [options]")
     command.add_argument("checkpoint", nargs="?", metavar="CHECKPOINT", help="by default that at --save-path")
     command.add_argument("--json", action="store_true", help="print the result as JSON, with precision and recall")
@@ -95,22 +97,22 @@ def train(options: argparse.Namespace, out: TextIO) -> int:
     from training import distributed
 
     with distributed.process_group(pick_device(config.device)):
-        return _train(config, out)
+        return _train(config, options.report, out)
 
 
-def _train(config: Config, out: TextIO) -> int:
+def _train(config: Config, report: str | None, out: TextIO) -> int:
     """Take the notebook's steps, and return the exit code."""
     import init
+    from apps.launch import fit
     from classifier import CNNClassifier
     from training.distributed import is_main
 
     init.start_logging()
     init.set_seed(config.random_seed)
-    (images, test), (training, val, held_out, part) = load_data(config)
-    classifier = CNNClassifier(config, training.classes)
+    (images, test), (training, val, held_out, part) = load_data(config, prepared=report is not None)
+    classifier = fit(config, training, val, report=report)
     epochs = config.epochs_for(len(training))
-    classifier.fit(training, val)
-    if classifier.record_:
+    if classifier.record_ and report is None:
         complete_record(classifier, images, test, epochs)
     if len(classifier.history_) < epochs:
         return INTERRUPTED
@@ -141,21 +143,18 @@ def complete_record(classifier, images, test, epochs: int) -> None:
     draw_curves(classifier.history_, classifier.record_.folder, epochs, classifier.config.augments)
 
 
-def load_data(config: Config) -> tuple[tuple, tuple]:
-    """Return (images, test), and what the notebook makes of them: (train, val, held out, the latter's part)."""
-    import dataset
+def load_data(config: Config, prepared: bool = False) -> tuple[tuple, tuple]:
+    """Prepare the data, on each machine once, unless that was done, and return it as `apps.launch.read_data` does."""
     import init
+    from apps.launch import read_data
     from training.distributed import common_errors, is_first_here
 
     with common_errors():
-        if is_first_here():
+        if is_first_here() and not prepared:
             init.prepare(config)
     with common_errors():
-        images, val, test = dataset.load_parts(config.data_path).values()
-        training = images
-        if not len(val):
-            training, val = dataset.split(images, config.val_fraction, config.split_seed)
-    return (images, test), (training, val, test, "test") if len(test) else (training, val, val, "validation")
+        data = read_data(config)
+    return data
 
 
 def evaluate(options: argparse.Namespace, out: TextIO) -> int:
