@@ -81,6 +81,16 @@ def test_held_out(tmp_path, raw, drawn):
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
 
 
+def test_scaling(tmp_path, images):
+    output, one = tmp_path / "scaling.json", ["--models", "LeNet", "--steps", 1, "--rounds", 1]
+    larger = ["--images", images, "--batches", 64, "--rules", "linear", "--samples-seen", 200]
+    text = run("scaling", *one, "--processes", 1, 2, *larger, "--output", output)
+    figures = read_json(output)
+    assert [row["processes"] for row in figures["processes"]] == [1, 2] and figures["processes"][1]["sum"] > 0
+    assert [row["gpus"] for row in figures["gpus"]] == [8, 64] and "90 % from" in text
+    assert figures["batches"][0]["rate"] == 0.003 and figures["batches"][0]["n"] > 0
+
+
 def test_photos(tmp_path):
     output = tmp_path / "photos.json"
     text = run("photos", "--epochs", 1, "--count", 1, "--output", output)

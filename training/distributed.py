@@ -66,7 +66,7 @@ def process_group(device: torch.device) -> Iterator[None]:
         if here > torch.cuda.device_count() or (here > 1 and device.index is not None):
             found = f"{device}, of {torch.cuda.device_count()} GPUs"
             raise InputError(f"{here} processes on this machine for {found}: start one per GPU, with device='cuda'")
-        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) if device.index is None else device.index)
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index)
     elif device.type != "cpu":
         raise InputError(f"processes cannot train together on {device}: set device='cpu'")
     with _connected():
