@@ -12,6 +12,7 @@ and 130 after an interrupt; that of predict is the number of files that cannot b
 """
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -34,6 +35,8 @@ ERROR, INTERRUPTED, BROKEN_PIPE, MOST_UNREADABLE = 2, 130, 141, 100
 def main(words: list[str] | None = None) -> int:
     """Run the command line, by default that of this process, and return the exit code."""
     out, main_process = sys.stdout, os.environ.get("RANK", "0") == "0"
+    if isinstance(out, io.TextIOWrapper):
+        out.reconfigure(errors="backslashreplace")
     try:
         parser = make_parser()
         if find_spec("argcomplete"):
@@ -96,6 +99,10 @@ def train(options: argparse.Namespace, out: TextIO) -> int:
     from init import pick_device
     from training import distributed
 
+    if options.report:
+        from apps.launch import end_with_starter
+
+        end_with_starter()
     with distributed.process_group(pick_device(config.device)):
         return _train(config, options.report, out)
 
@@ -178,10 +185,8 @@ def evaluate(options: argparse.Namespace, out: TextIO) -> int:
     if not best.trained_on(training):
         print("The model was trained on other images: some of the held-out images may be among those.")
     result = best.evaluate(held_out, classes=options.json)
-    print(
-        json.dumps(result, ensure_ascii=False) if options.json else f"{format_accuracy(result)}, {part} images",
-        file=out,
-    )
+    text = json.dumps(result, ensure_ascii=False) if options.json else f"{format_accuracy(result)}, {part} images"
+    print(text, file=out)
     return 0
 
 
@@ -194,6 +199,8 @@ def predict(options: argparse.Namespace, out: TextIO) -> int:
     from apps.predictions import predict_files, write_csv
     from classifier import CNNClassifier
 
+    if isinstance(out, io.TextIOWrapper):  # any name of a file or a class, whatever the terminal's encoding
+        out.reconfigure(encoding="utf-8", errors="surrogateescape")
     if options.processes is not None and options.processes < 1:
         raise InputError(f"--processes must be 1 or more, not {options.processes}")
     init.start_logging()

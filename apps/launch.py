@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -86,7 +87,19 @@ def _start(devices: int, folder: Path) -> subprocess.Popen:
     words += ["--config", str(folder / "config.json"), "--report", str(folder / "report.json")]
     threads = {"OMP_NUM_THREADS": str(max(1, usable_cores() // devices))}
     nowhere = subprocess.DEVNULL  # for what the launcher itself says; the workers' words are in log
-    return subprocess.Popen(words, env=threads | os.environ, stdout=nowhere, stderr=nowhere, start_new_session=True)
+    return subprocess.Popen(
+        words, env=threads | os.environ, stdin=subprocess.PIPE, stdout=nowhere, stderr=nowhere, start_new_session=True
+    )
+
+
+def end_with_starter() -> None:
+    """Let this process be ended, as by SIGTERM, when the one that has started it is no more: its pipe is closed."""
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _follow(
@@ -116,15 +129,31 @@ def _follow(
                     process.send_signal(signal.SIGINT)
                 time.sleep(INTERVAL)
         finally:
-            process.kill()
+            _end(process, was_interrupted)
     if process.returncode and not was_interrupted:
         raise TrainingError(_reason(log))
     return history, record, checkpoint
 
 
+def _end(process: subprocess.Popen, was_interrupted: bool) -> None:
+    """Wait for the launcher, which must not end before it has ended the processes; it leaves them 30 s."""
+    if process.poll() is None and not was_interrupted:
+        process.terminate()
+    try:
+        process.wait(60)
+    finally:
+        process.kill()
+        if process.stdin:
+            process.stdin.close()
+
+
 def _show(log: Path, shown: int) -> int:
     """Print what the main process has said since; return how many bytes that are."""
-    text = b"".join(path.read_bytes() for path in sorted(log.glob("*/attempt_*/0/stderr.log")))[shown:]
+    text = b""
+    for path in log.glob("*/attempt_0/0/stderr.log"):  # one, as soon as it is there
+        with path.open("rb") as file:
+            file.seek(shown)
+            text = file.read()
     end = max(text.rfind(b"\n"), text.rfind(b"\r")) + 1  # no half of a character
     sys.stdout.write(text[:end].decode(errors="replace"))
     sys.stdout.flush()
@@ -158,9 +187,10 @@ class Reporter:
         self.path, self.classifier, self._next = Path(path), classifier, 0.0
 
     def __call__(self, history: list[dict], folder: Path | None) -> None:
-        if time.monotonic() >= self._next:
+        start = time.monotonic()
+        if start >= self._next:
             self.write()
-            self._next = time.monotonic() + INTERVAL
+            self._next = time.monotonic() + max(INTERVAL, 20 * (time.monotonic() - start))
 
     def write(self) -> None:
         """Write the history so far, the record's folder and the checkpoint."""

@@ -1,5 +1,6 @@
 """The shell does what the notebook does, and behaves as a shell user expects."""
 
+import io
 import json
 import os
 import subprocess
@@ -131,6 +132,17 @@ def test_predictions_are_a_table_and_what_cannot_be_read_is_counted(drawn, model
     for row, p in zip(rows, model.predict_proba(drawn.x[[7, 3]]), strict=True):
         assert row[1] == drawn.classes[p.argmax()] and len(set(row[1::2])) == 5
         np.testing.assert_allclose([float(value) for value in row[2::2]], np.sort(p)[:-6:-1], atol=1e-5)
+
+
+def test_any_file_name_can_be_written(drawn, model, monkeypatch):
+    """Also one that is not UTF-8, on a terminal that knows ASCII alone."""
+    name = os.fsdecode(b"\xff.png")
+    os.rename("3.png", name)
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert fit_char.main(["predict", "model.ckpt", name, "--device", "cpu"]) == 0
+    predicted = drawn.classes[model.predict(drawn.x[3])[0]]
+    assert out.buffer.getvalue().splitlines()[1].startswith(b"\xff.png," + predicted.encode())
 
 
 def test_a_reader_that_has_seen_enough_ends_it_quietly(model):
