@@ -164,24 +164,30 @@ def load_data(config: Config, prepared: bool = False) -> tuple[tuple, tuple]:
     return data
 
 
+def load_checkpoint(options: argparse.Namespace) -> tuple:
+    """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given."""
+    from classifier import CNNClassifier
+
+    config = read_config(options)
+    checkpoint = options.checkpoint or config.save_path
+    if not checkpoint:
+        raise InputError("name the checkpoint")
+    best = CNNClassifier.load(checkpoint, config.device)
+    if not options.config:
+        config = replace(best.config, **given(options))
+    return best, load_data(replace(config, mode="test"))
+
+
 def evaluate(options: argparse.Namespace, out: TextIO) -> int:
     """Measure the accuracy of a checkpoint on the test images, or else the validation images, of a data set.
 
     Parameters that are not given, such as the paths, the split and the sizes, are those of the checkpoint's own run.
     """
     import init
-    from classifier import CNNClassifier
     from metrics import format_accuracy
 
     init.start_logging()
-    config = read_config(options)
-    checkpoint = options.checkpoint or config.save_path
-    if not checkpoint:
-        raise InputError("name the checkpoint to evaluate")
-    best = CNNClassifier.load(checkpoint, config.device)
-    if not options.config:
-        config = replace(best.config, **given(options))
-    _, (training, _, held_out, part) = load_data(replace(config, mode="test"))
+    best, (_, (training, _, held_out, part)) = load_checkpoint(options)
     if not best.trained_on(training):
         print("The model was trained on other images: some of the held-out images may be among those.")
     result = best.evaluate(held_out, classes=options.json)

@@ -79,7 +79,7 @@ def test_a_run_is_the_notebooks_to_the_bit(three, quick, run, tmp_path):
         ("train --config no.json", "fit_char: no.json does not exist: the runs of the report are in configs/"),
         ("train --raw-data-path no", "fit_char: no does not exist: give a folder with one sub-folder per class"),
         ("evaluate no.ckpt", "fit_char: checkpoint no.ckpt does not exist: train first (mode train_and_test)"),
-        ("evaluate --save-path none", "fit_char: name the checkpoint to evaluate"),
+        ("evaluate --save-path none", "fit_char: name the checkpoint"),
         ("predict no.ckpt", "fit_char: the following arguments are required: IMAGES (see fit_char.py predict --help)"),
         ("predict no.ckpt a.png --processes 0", "fit_char: --processes must be 1 or more, not 0"),
         ("runs one", "fit_char: give two runs to compare, or none to list all, not 1"),
