@@ -18,13 +18,13 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TextIO
 
-from apps.options import Parser, add_parameters, given, read_config
+from apps.options import Parser, add_parameters, read_config
 from common.errors import InputError, LostProcessError, StorageError, TrainingError
 from config import Config
 
@@ -111,6 +111,7 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
     """Take the notebook's steps, and return the exit code."""
     import init
     from apps.launch import fit
+    from apps.steps import load_data
     from classifier import CNNClassifier
     from training.distributed import is_main
 
@@ -119,7 +120,7 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
     (images, test), (training, val, held_out, part) = load_data(config, prepared=report is not None)
     classifier = fit(config, training, val, report=report)
     epochs = config.epochs_for(len(training))
-    if classifier.record_ and report is None:
+    if report is None:
         complete_record(classifier, images, test, epochs)
     if len(classifier.history_) < epochs:
         return INTERRUPTED
@@ -141,6 +142,8 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
 
 def complete_record(classifier, images, test, epochs: int) -> None:
     """Add to the record what the notebook adds: the issues of the data, which are printed, and the curves."""
+    if classifier.record_ is None:
+        return
     from analysis.audit import audit, format_issues
     from apps.live_curves import draw_curves
 
@@ -150,40 +153,13 @@ def complete_record(classifier, images, test, epochs: int) -> None:
     draw_curves(classifier.history_, classifier.record_.folder, epochs, classifier.config.augments)
 
 
-def load_data(config: Config, prepared: bool = False) -> tuple[tuple, tuple]:
-    """Prepare the data, on each machine once, unless that was done, and return it as `apps.launch.read_data` does."""
-    import init
-    from apps.launch import read_data
-    from training.distributed import common_errors, is_first_here
-
-    with common_errors():
-        if is_first_here() and not prepared:
-            init.prepare(config)
-    with common_errors():
-        data = read_data(config)
-    return data
-
-
-def load_checkpoint(options: argparse.Namespace) -> tuple:
-    """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given."""
-    from classifier import CNNClassifier
-
-    config = read_config(options)
-    checkpoint = options.checkpoint or config.save_path
-    if not checkpoint:
-        raise InputError("name the checkpoint")
-    best = CNNClassifier.load(checkpoint, config.device)
-    if not options.config:
-        config = replace(best.config, **given(options))
-    return best, load_data(replace(config, mode="test"))
-
-
 def evaluate(options: argparse.Namespace, out: TextIO) -> int:
     """Measure the accuracy of a checkpoint on the test images, or else the validation images, of a data set.
 
     Parameters that are not given, such as the paths, the split and the sizes, are those of the checkpoint's own run.
     """
     import init
+    from apps.steps import load_checkpoint
     from metrics import format_accuracy
 
     init.start_logging()

@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from apps.steps import read_data
 from classifier import CNNClassifier
 from common import ROOT
 from common.errors import InputError, TrainingError
 from common.files import write_json
 from config import Config
-from dataset import CharDataset, load_parts, split
+from dataset import CharDataset
 from imaging.files import usable_cores
 from runs.record import RunRecord
 from training.distributed import is_main, launched
@@ -54,15 +55,6 @@ def fit(
             "1, or leave the split to val_fraction and split_seed"
         )
     return _fit_elsewhere(config, train.classes, callbacks)
-
-
-def read_data(config: Config) -> tuple[tuple, tuple]:
-    """Return (images, test) at `data_path`, and their split: (train, val, held out, the part that the latter is)."""
-    images, val, test = load_parts(config.data_path).values()
-    train = images
-    if not len(val):
-        train, val = split(images, config.val_fraction, config.split_seed)
-    return (images, test), (train, val, test, "test") if len(test) else (train, val, val, "validation")
 
 
 def _fit_elsewhere(config: Config, classes: list[str], callbacks: Callbacks) -> CNNClassifier:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import init
-from apps.launch import _follow, fit, read_data
+from apps.launch import _follow, fit
+from apps.steps import read_data
 from classifier import CNNClassifier
 from common.errors import InputError, TrainingError
 from common.files import write_json
