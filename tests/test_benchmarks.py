@@ -4,6 +4,7 @@ import importlib
 import json
 
 import pytest
+import torch
 
 
 @pytest.fixture
@@ -15,7 +16,9 @@ def run(monkeypatch, capsys):
         importlib.import_module(f"benchmarks.{name}").main()
         return capsys.readouterr().out
 
-    return run
+    threads = torch.get_num_threads()
+    yield run
+    torch.set_num_threads(threads)
 
 
 def read_json(path) -> dict:
