@@ -11,8 +11,6 @@ The figures go to a JSON file.
 """
 
 import argparse
-import os
-import socket
 import statistics
 import sys
 import time
@@ -20,9 +18,8 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from benchmarks.common import CLASSES, NOTHING_SAVED, drawn, load_images, make_parser, medians, processes, write_figures
+from benchmarks.common import CLASSES, NOTHING_SAVED, drawn, load_images, make_parser, medians, together, write_figures
 from classifier import CNNClassifier
 from config import Config
 from dataset import split
@@ -66,33 +63,6 @@ def measure(model: str, batch_size: int, steps: int) -> dict[str, float]:
     return medians({name: values[1:] for name, values in seconds.items()})
 
 
-def _work(rank: int, count: int, port: int, connection, *work) -> None:
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(count))
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    with distributed.process_group(torch.device("cpu")):
-        result = measure(*work)
-        if distributed.is_main():
-            connection.send(result)
-
-
-def in_processes(count: int, *work) -> dict[str, float]:
-    """Return what `measure` gives in the first of several processes."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = processes()
-    receiver, sender = context.Pipe(False)
-    started = [context.Process(target=_work, args=(rank, count, port, sender, *work)) for rank in range(count)]
-    for process in started:
-        process.start()
-    sender.close()
-    result = receiver.recv()
-    for process in started:
-        process.join()
-    return result
-
-
 def measured(options: argparse.Namespace) -> list[dict]:
     """Print and return images/s and seconds per step for each model and number of processes."""
     rows = []
@@ -101,7 +71,7 @@ def measured(options: argparse.Namespace) -> list[dict]:
         batch_size = options.batch_size or Config(model=model).batch_size
         size = 4 * sum(parameter.numel() for parameter in build(model, 1, len(CLASSES)).parameters())
         for count in options.processes:
-            rounds = [in_processes(count, model, batch_size, options.steps) for _ in range(options.rounds)]
+            rounds = [together(count, measure, model, batch_size, options.steps)[0] for _ in range(options.rounds)]
             step, sums = (statistics.median(one[name] for one in rounds) for name in ("step", "sum"))
             row = {"model": model, "batch_size": batch_size, "processes": count, "images_per_second": batch_size / step}
             rows.append(row | {"step": step, "sum": sums, "bytes": size + 4})

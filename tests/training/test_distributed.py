@@ -1,9 +1,7 @@
 """Several processes train as one does: the same batches, gradients, counts and decisions."""
 
-import logging
 import os
 import signal
-import socket
 import threading
 from dataclasses import replace
 
@@ -13,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from benchmarks.common import drawn, processes
+from benchmarks.common import NOTHING_SAVED, drawn, together
 from classifier import CNNClassifier
 from common.errors import InputError, LostProcessError
 from common.seeds import set_seed
@@ -29,37 +27,6 @@ from training.optimizer import learning_rate
 from training.trainer import Trainer
 
 CPU = torch.device("cpu")
-NOTHING_SAVED = {"record_path": None, "save_path": None}
-
-
-def _in_group(rank, count, port, connection, function, arguments):
-    """Run a function as one of `count` processes, and send what it returns."""
-    logging.getLogger("fit_char").setLevel("INFO")
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(count), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(count))
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
-    with distributed.process_group(CPU):
-        connection.send(function(*arguments))
-
-
-def together(count: int, function, *arguments) -> list:
-    """Return what a function of this module returns in each of `count` processes that train together."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context, started = processes(), []
-    for rank in range(count):
-        ours, theirs = context.Pipe(False)
-        process = context.Process(target=_in_group, args=(rank, count, port, theirs, function, arguments))
-        process.start()
-        theirs.close()
-        started.append((process, ours))
-    try:
-        return [ours.recv() for _, ours in started]  # EOFError: a process has failed, and has said why
-    finally:
-        for process, _ in started:
-            process.join(20)
-            process.kill()
 
 
 def weights_of(model: nn.Module) -> dict[str, np.ndarray]:
