@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import fingerprint, write_atomically
+from common.files import fingerprint, locked, remove_unfinished, write_atomically
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from imaging.input_spec import InputSpec
@@ -132,7 +132,9 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bo
     arrays, summary = _read_source(source, size, photos)
     summary["fingerprint"] = stamp
     arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+    with locked(path):
+        remove_unfinished(path)  # what a process that was killed has left may be large
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     log.info(format_summary(summary))
     return summary
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, did_you_mean
-from common.files import locked, write_text
+from common.files import locked, remove_unfinished, write_text
 
 COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
 DROPPED = "dropped"  # the correction that stands for no class
@@ -45,6 +45,7 @@ def add(images, digests: np.ndarray, data_path: str | Path, labels: dict[str, st
             given, pixels = images.classes[images.y[place[file]]], str(digests[place[file]])
             rows.pop((file, ""), None)
             rows[file, pixels] = {"file": file, "given": given, "corrected": name or DROPPED, "pixels": pixels}
+        remove_unfinished(path)
         _write(path, list(rows.values()))
     return path
 
