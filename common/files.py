@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from common.errors import StorageError
+from common.errors import InputError, StorageError
 
 LOCK_SECONDS = 60.0  # that a process waits for another one to write a file
 NO_SPACE, NOT_A_FOLDER = "free some space", "rename the file that stands where a folder should be"
@@ -82,6 +82,16 @@ def storage_error(path: Path, error: OSError) -> StorageError:
         f"{path} cannot be written ({error.strerror or error}): {remedy} or choose another folder; "
         "its previous content is intact"
     )
+
+
+def check_file(path: str | Path, most: int | None = None) -> None:
+    """Raise InputError for what cannot be read to its end: a pipe, a device, a file of more than `most` bytes."""
+    if not os.path.exists(path) or os.path.isdir(path):
+        return  # opening it will say so
+    if not os.path.isfile(path):
+        raise InputError(f"{path} is neither a file nor a folder")
+    if most is not None and os.path.getsize(path) > most:
+        raise InputError(f"{path} has {os.path.getsize(path) / 2**20:,.0f} MiB: at most {most // 2**20} MiB are read")
 
 
 def check_writable(folder: Path) -> None:

@@ -33,7 +33,7 @@ def read_cells(path: Path) -> list[list[str]]:
 
 
 def _read_csv(data: bytes) -> list[list[str]]:
-    text = _decode(data)
+    text = decode_text(data)
     if told := re.match(r"sep=(.)\r?\n", text):  # as Excel writes it
         return _split(text[told.end() :], told[1])
     head = "\n".join(text.splitlines()[:SNIFFED])
@@ -55,7 +55,8 @@ def _split(text: str, delimiter: str) -> list[list[str]]:
     return [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
 
 
-def _decode(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
+    """Return text as spreadsheets save it. Raises InputError."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
     if b"\0" in data[:100]:  # ASCII characters in UTF-16 without a mark

@@ -1,5 +1,6 @@
 """Files by name, in a folder or in a .zip alike."""
 
+import errno
 import os
 import re
 import stat
@@ -80,18 +81,28 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
         if here != folder:
             yield here, ""
         for path in _children(here):
-            if path.is_dir():
+            if os.path.isdir(path):
                 (waiting.append if path.is_symlink() else waiting.appendleft)(path)
-            elif path.is_file():
-                yield path, ""
             else:
-                yield path, "a link to nothing" if path.is_symlink() else "neither a file nor a folder"
+                yield path, "" if os.path.isfile(path) else _why_no_file(path)
+
+
+def _why_no_file(path: Path) -> str:
+    try:
+        path.stat()
+    except OSError as error:
+        return (
+            "a link to nothing"
+            if error.errno in (errno.ENOENT, errno.ELOOP)
+            else f"{error.strerror}: move it elsewhere"
+        )
+    return "neither a file nor a folder"
 
 
 def _children(folder: Path) -> list[Path]:
     """Return what is in a folder and not hidden, sorted."""
     try:
-        (folder / ".").stat()  # which needs the permission to read what the names stand for
+        os.stat(os.path.join(folder, "."))  # which needs the permission to read what the names stand for
         return sorted(path for path in folder.iterdir() if not HIDDEN.match(path.name))
     except OSError as error:
         raise InputError(

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, did_you_mean
-from common.files import locked, remove_unfinished, write_text
+from common.files import check_file, locked, remove_unfinished, write_text
+from readers.cells import DELIMITERS, decode_text
 
 COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
+MAX_BYTES = 2**26
 DROPPED = "dropped"  # the correction that stands for no class
 log = logging.getLogger("fit_char")
 
@@ -61,10 +63,14 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
+    check_file(path, MAX_BYTES)
     try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        text = decode_text(path.read_bytes())
+        header = text.partition("\n")[0]
+        delimiter = next((one for one in DELIMITERS if one in header), ",")  # spreadsheets save other ones
+        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
         rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, InputError, csv.Error) as error:
         raise InputError(f"{path} is not a readable CSV file: {error}") from None
     if reader.fieldnames not in (COLUMNS, COLUMNS[:3]) or any(None in row or None in row.values() for row in rows):
         raise InputError(f"{path} must have the columns {', '.join(COLUMNS[:3])}, and a value of each in every line")
