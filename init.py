@@ -140,8 +140,8 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bo
 
 
 def _read_summary(path: Path) -> dict:
+    check_file(path)
     try:
-        check_file(path)
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             summary = json.loads(str(npz["summary"]))
         return summary | {"fingerprint": summary["fingerprint"]}

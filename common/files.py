@@ -85,11 +85,15 @@ def storage_error(path: Path, error: OSError) -> StorageError:
 
 
 def check_file(path: str | Path, most: int | None = None) -> None:
-    """Raise InputError for what cannot be read to its end: a pipe, a device, a file of more than `most` bytes."""
+    """Raise InputError for what cannot be read: a pipe or device, a file that is too long or may not be read."""
     if not os.path.exists(path) or os.path.isdir(path):
         return  # opening it will say so
     if not os.path.isfile(path):
         raise InputError(f"{path} is neither a file nor a folder")
+    try:
+        open(path, "rb").close()
+    except PermissionError:
+        raise InputError(f"{path} cannot be read (Permission denied): allow reading it") from None
     if most is not None and os.path.getsize(path) > most:
         raise InputError(f"{path} has {os.path.getsize(path) / 2**20:,.0f} MiB: at most {most // 2**20} MiB are read")
 

@@ -16,7 +16,8 @@ from imaging.decoding import MAX_FILE
 
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints, resource forks and the like
 ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last fits any bytes, and reads no two alike
-MAX_EXPANSION = 200  # of an npz of more than 64 MiB: no images compress that well
+FREE_EXPANSION = 2**28  # bytes to which any npz may expand, as a few hundred paintings do
+MAX_EXPANSION = 200  # of a larger npz: no images compress that well
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot limit what others expand to
 
 
@@ -195,7 +196,7 @@ def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Raise InputError for an npz that `check_names` refuses, or that expands beyond measure."""
     check_names(path, archive)
     size = sum(info.file_size for info in archive.infolist())
-    if size > 64 * 2**20 and size > MAX_EXPANSION * path.stat().st_size:
+    if size > FREE_EXPANSION and size > MAX_EXPANSION * path.stat().st_size:
         raise InputError(
             f"{path} would expand to {size / 2**20:,.0f} MiB, more than {MAX_EXPANSION} times its size: it is refused"
         )

@@ -114,7 +114,8 @@ def apply(images, digests: np.ndarray, data_path: str | Path) -> tuple[np.ndarra
         elif row["corrected"] in images.classes:
             y[i] = images.classes.index(row["corrected"])
         else:
-            raise InputError(f"{path}: {row['file']}: {did_you_mean(row['corrected'], [*images.classes, DROPPED])}")
+            near = did_you_mean(row["corrected"], [*images.classes, DROPPED])
+            raise InputError(f"{path}: {row['file']}: there is no class {row['corrected']!r}: {near}")
         applied.append(row)
     if applied or missing:
         here = len(applied)
