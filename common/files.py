@@ -123,6 +123,9 @@ def try_lock(path: Path, seconds: float = 0.0) -> FileLock | None:
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
         lock.acquire(timeout=seconds)
     except Timeout:
         return None

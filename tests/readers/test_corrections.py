@@ -102,7 +102,7 @@ def test_corrections_that_do_not_fit_are_named(npz, capsys):
     ):
         path.write_text(text, encoding="utf-8")
         assert message in error(load, npz)
-    path.write_bytes("file,given,corrected\n博/0,博,学\n".encode("gbk"))
+    path.write_bytes(b"\xff" * 9)
     assert "is not a readable CSV file" in error(load, npz)
     path.write_text("file,given,corrected\nelsewhere/1,博,学\n", encoding="utf-8")
     assert load(npz).corrections == []
