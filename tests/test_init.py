@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 import readers
 from common.errors import InputError, StorageError
+from common.files import _temporary_prefix
 from config import Config
 from dataset import load
 from imaging.input_spec import InputSpec
@@ -460,3 +461,12 @@ def test_a_data_npz_of_an_earlier_version_is_read(tmp_path, monkeypatch):
     shutil.copy(ROOT / "tests/files/data.npz", tmp_path / "data.npz")
     images = load(prepare(Config(data_path="data.npz")))
     assert len(images.classes) == 2 and len(images) == len(load(ROOT / "tests/files/data.npz"))
+
+
+def test_what_a_killed_preparation_has_left_is_removed(raw, paper, tmp_path):
+    folder = raw({"a": paper(3), "b": paper(3, 9)})
+    (tmp_path / "out").mkdir()
+    left = tmp_path / f"out/{_temporary_prefix(tmp_path / 'data.npz')}0.part"
+    left.write_bytes(b"half of it")
+    made(folder, tmp_path)
+    assert not left.exists() and (tmp_path / "out/data.npz").exists()
