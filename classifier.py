@@ -22,7 +22,8 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training.backend import request_deterministic_cublas, select_backend
+from training import pace
+from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.evaluation import predict_logits, score
 from training.loader import make_loader
 from training.progress import ProgressBar
@@ -74,9 +75,8 @@ class CNNClassifier:
         self.device = pick_device(self.config.device)
         if self.config.deterministic == "on":
             request_deterministic_cublas()
-        limit = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
         try:
-            size = input_size(self.config.model, self.config.input_size, limit)
+            size = default_input_size(self.config, self.device)
         except ValueError as error:
             raise InputError(str(error)) from None
         self._reset()
@@ -299,6 +299,7 @@ class CNNClassifier:
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
+        about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
         start = self._run["name"] if self._run else None
         run = Run(self.config, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description
