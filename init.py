@@ -98,7 +98,8 @@ def suit_cpu(config: Config) -> Config:
     if config.resume and config.save_path:
         for identity in unfinished_identities(Path(config.save_path), config.model):
             for one in configs:
-                if one.identity().items() <= identity.items():
+                parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
+                if parameters.items() <= identity.items():
                     return one
     return pace.first_quick(configs, device)
 
