@@ -54,8 +54,8 @@ def can_judge(y: np.ndarray, predicted: np.ndarray) -> bool:
         return True
     log.warning(
         "The model cannot judge labels: its accuracy is %s, and to doubt labels the interval must be above %.0f%%, "
-        "half-way from that of the largest class alone (%.0f%%) to 100%%. Only identical images in different classes are "
-        "listed.",
+        "half-way from that of the largest class alone (%.0f%%) to 100%%. Only identical images in different classes "
+        "are listed.",
         format_accuracy(result), 100 * needed, 100 * chance,
     )  # fmt: skip
     return False
