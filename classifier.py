@@ -12,6 +12,7 @@ from torch import nn
 from common.errors import InputError
 from common.files import fingerprint
 from common.seeds import preserve_random_state
+from common.text import plural
 from config import Config
 from dataset import CharDataset, as_dataset
 from imaging.input_spec import InputSpec
@@ -37,8 +38,8 @@ CHECKPOINT_FIELDS = {
 }  # fmt: skip
 
 TOO_FEW = (
-    "%d validation images are too few to choose an epoch or to calibrate probabilities, which takes %d: the last epoch "
-    "is kept, uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
+    "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
+    "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
 
 
@@ -130,7 +131,7 @@ class CNNClassifier:
         epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
         loaders = self._loader(train, True), self._loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
-            log.warning(TOO_FEW, len(val), MIN_VALIDATION)
+            log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
         try:
             with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
