@@ -26,7 +26,7 @@ from runs.resume import Run
 from training import pace
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.evaluation import predict_logits, score
-from training.loader import make_loader
+from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
 
@@ -126,6 +126,10 @@ class CNNClassifier:
             self._check(val)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
+        for images in (train, val):
+            if images and images.transform:
+                with preserve_random_state(self.device):
+                    check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from:
             self._start_from(self.config.init_from, train, val)
         epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
