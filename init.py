@@ -100,6 +100,8 @@ def suit_cpu(config: Config) -> Config:
             for one in configs:
                 parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
                 if parameters.items() <= identity.items():
+                    size = default_input_size(one, device)
+                    log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
                     return one
     return pace.first_quick(configs, device)
 
