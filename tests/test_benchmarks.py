@@ -75,6 +75,15 @@ def test_recipe_of_drawn_characters(run, tmp_path, images):
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
+def test_recipe_by_rules_of_which_epoch_is_kept(run, tmp_path, images):
+    output = tmp_path / "rules.json"
+    text = run("recipe", images, "--rules", "--folds", 2, "--set", "epochs=3", "--output", output)
+    figures = read_json(output)["variants"]
+    assert list(figures) == ["best validation epoch", "one standard error", "last epoch"]
+    assert figures["last epoch"]["epochs"] == [3, 3] and len(figures["last epoch"]["predicted"]) == 144
+    assert "p against the best validation epoch" in text and text.count("epochs kept of 3") == 2
+
+
 def test_held_out(run, tmp_path, raw, drawn):
     output, few = tmp_path / "held_out.json", [drawn.y == k for k in range(3)]
     for part, kept in ("train", slice(12)), ("test", slice(12, 16)):
