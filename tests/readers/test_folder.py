@@ -309,7 +309,7 @@ def test_classes_are_described_with_their_folders(raw, paper):
 
 def test_a_progress_bar_shows_after_a_second(raw, paper, monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr("readers.folder.tqdm", lambda items, **options: shown.append(options) or items)
+    monkeypatch.setattr("readers.images.tqdm", lambda items, **options: shown.append(options) or items)
     source = open_source(raw({"a": paper(2), "b": paper(2)}))
     source.sizes()
     list(source)
