@@ -12,6 +12,7 @@ from common.errors import InputError
 from imaging.decoding import MAX_FILE, is_image, open_image, too_large
 from readers.container import Container, open_container
 from readers.images import ImageFiles
+from readers.labels_from import in_class_folders
 from readers.layout import REMEDY, Layout, natural_key
 from readers.source import Sample, Source
 
@@ -22,30 +23,37 @@ class FolderSource(Source):
     Folders of training, validation and test images and of writers may be above or below the classes (see `Layout`). A
     `classes.txt` beside or above the classes, one name per line in natural order, gives the classes their names.
 
+    Args:
+        path: the folder or .zip.
+        labels_from: a pattern of the files' names, as "{label}_*", if they name the classes rather than folders.
+
     Raises:
         InputError: no image, no sub-folder per class, or a classes.txt that does not fit.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, labels_from: str | None = None):
         super().__init__()
         self.name = f"{path.name} (raw images)"
-        self.container = _open_with_images(path)
+        self.container, self.labels_from = _open_with_images(path), labels_from
         names = sorted(self.container.names, key=natural_key)
         too_long = {name: too_large(size) for name, size, _ in self.container.stamp if size > MAX_FILE}
         images = [name for name in names if is_image(name) and name not in too_long]
         others = [name for name in names if not is_image(name)]
         if not images:
             raise InputError(_no_image(path, [*self.container.skipped, *too_long.items()], others))
-        layout = Layout(path, images, others)
+        named, unnamed = in_class_folders(images, labels_from) if labels_from else ({name: name for name in images}, [])
+        if not named:
+            raise InputError(f"{path} has no image whose name fits labels_from={labels_from!r}, such as {images[0]}")
+        layout = Layout(path, list(named), others)
         self._places, self._folders = layout.places, layout.folders
         names_file = self._find_names_file()
         self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes
         strays = [(name, "not an image's name") for name in others if not name.endswith("/") and name != names_file]
-        strays += [*layout.skipped, *too_long.items(), *self.container.skipped]
+        strays += [*layout.skipped, *unnamed, *too_long.items(), *self.container.skipped]
         self._strays = sorted(strays, key=lambda stray: natural_key(stray[0]))
         self._decided = [*self.container.notes, *layout.notes]
         self.notes = self._decided
-        self._images = ImageFiles(path.name, [place.name for place in self._places], self.container.read)
+        self._images = ImageFiles(path.name, [named[place.name] for place in self._places], self.container.read)
         self.modes = self._images.modes
 
     @classmethod
@@ -62,7 +70,7 @@ class FolderSource(Source):
         return f"{super().describe_class(label)}, in {self.container.path / self._folders[label]},"
 
     def stamp(self) -> object:
-        return self.container.stamp
+        return self.container.stamp, self.labels_from
 
     def sizes(self) -> Counter[tuple[int, int]]:
         sizes: Counter[tuple[int, int]] = Counter()
