@@ -17,7 +17,7 @@ from dataset import CharDataset, as_dataset
 from imaging.input_spec import InputSpec
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
-from models import build, input_size
+from models import advice, build, input_size
 from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
@@ -77,9 +77,9 @@ class CNNClassifier:
         limit = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
         try:
             size = input_size(self.config.model, self.config.input_size, limit)
+            self._reset()
         except ValueError as error:
             raise InputError(str(error)) from None
-        self._reset()
         self.input_spec_ = InputSpec(size, (self.config.stored_size, self.config.stored_size))
 
     def _reset(self) -> None:
@@ -91,7 +91,7 @@ class CNNClassifier:
         self._run: dict | None = None  # its name, and the fingerprints of its images
         with preserve_random_state(self.device):  # the same first weights on any device
             torch.manual_seed(self.config.random_seed)
-            model = build(self.config.model, 1, len(self.classes_))
+            model = build(self.config.model, 1, len(self.classes_), **(self.config.model_options or {}))
         self.backend = select_backend(self.config, model, self.device)
         self.model: nn.Module = self.backend.place(model, self.device)
 

@@ -33,6 +33,9 @@ ALIASES = {
     "image_size": "input_size",
 }  # fmt: skip
 
+# Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
+ADDED = ("class_weights", "model_options")
+
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
 
@@ -55,6 +58,7 @@ class Config:
     """
 
     model: str = "LeNet"  # a name in models.MODELS
+    model_options: dict | None = None  # of the model's own, such as {"hidden": 512} of LeNet's; None: the paper's
     mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))
     recipe: str = _setting("default", choices=("default", "report"))
     batch_size: int = _from_recipe(1, 65536)  # images per step
@@ -83,6 +87,7 @@ class Config:
     warmup: float = _setting(0.2, 0.0, 0.9)  # fraction of the steps that rise to the peak of a one-cycle schedule
     weight_decay: float = _from_recipe(0.0, 1.0)  # per step, times the learning rate (adamw)
     label_smoothing: float = _from_recipe(0.0, 0.9)  # probability spread over all classes
+    class_weights: str = _setting("off", choices=("off", "balanced"))  # of the loss; balanced: inverse to frequency
     ema_decay: float = _from_recipe(0.0, 0.99999)  # per step, of the averaged weights; 0: no average
     precision: str = _from_recipe(choices=("auto", "float32", "bfloat16"))  # of the training step
     # how the device computes: "auto" is what was measured to be fastest on this kind of device
@@ -128,6 +133,7 @@ class Config:
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
         other = {"mode", "device", "init_from", "hash_id", "resume", "photos"}
+        other |= {one.name for one in fields(self) if one.name in ADDED and getattr(self, one.name) == one.default}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 
     @property
@@ -192,9 +198,28 @@ def _normalized(one: Field, value: Any, model: str) -> Any:
         return float(value)  # also NumPy's, which a checkpoint could not hold
     if one.type is float and type(value) is int and abs(value) < 2**53:
         return float(value)
+    if one.name == "model_options" and value is not None:
+        return _changed_options(value, model)
     if one.name.endswith(("_path", "_from")) and isinstance(value, str | Path):  # written on Windows or not
         return str(value).replace("\\", "/").replace("{model}", str(model))
     return value
+
+
+def _changed_options(options: Any, model: str) -> Any:
+    """Return a model's options that differ from its defaults, also of JSON as a shell gives it; None without any."""
+    from models import MODELS, changed_options  # imported here because it takes a second
+
+    if isinstance(options, str):
+        try:
+            options = json.loads(options)
+        except ValueError as error:
+            raise InputError(f"model_options is not a JSON object, such as {{\"hidden\": 512}}: {error}") from None
+    if not isinstance(options, dict) or model not in MODELS:  # see `_check_value`, and CNNClassifier
+        return options
+    try:
+        return changed_options(model, options) or None
+    except ValueError as error:
+        raise InputError(f"model_options: {error}") from None
 
 
 def _check_value(one: Field, value: Any) -> None:
