@@ -8,6 +8,7 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from common.budget import budget
 from common.errors import InputError, did_you_mean
 
 # "report" is the lab report's recipe; a model without a recipe of its own takes "default".
@@ -141,13 +142,14 @@ class Config:
         """Whether any augmentation is on."""
         return any(getattr(self, part) for part in AUGMENTATION)
 
-    def epochs_for(self, images: int) -> int:
-        """Return the number of epochs of a run on that many training images.
+    def epochs_for(self, images: int, classes: int = 0) -> int:
+        """Return the number of epochs of a run on that many training images of that many classes.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch
         takes one step per epoch.
         """
-        return self.epochs or max(20, math.ceil(self.samples_seen / max(images, self.batch_size)))
+        samples = budget(self.samples_seen, classes)
+        return self.epochs or max(20, math.ceil(samples / max(images, self.batch_size)))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
