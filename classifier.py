@@ -306,6 +306,7 @@ class CNNClassifier:
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
+        about["writers"] = len(set(train.group.tolist()) - {""}) or "unknown: mixed writers"
         about |= describe_balance(train.y, self.classes_, self.config.class_weights == "balanced")
         start = self._run["name"] if self._run else None
         run = Run(self.config, self.device, images, same, about, self.save, start)

@@ -215,7 +215,7 @@ def _changed_options(options: Any, model: str) -> Any:
         try:
             options = json.loads(options)
         except ValueError as error:
-            raise InputError(f"model_options is not a JSON object, such as {{\"hidden\": 512}}: {error}") from None
+            raise InputError(f'model_options is not a JSON object, such as {{"hidden": 512}}: {error}') from None
     if not isinstance(options, dict) or model not in MODELS:  # see `_check_value`, and CNNClassifier
         return options
     try:

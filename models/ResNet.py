@@ -69,7 +69,7 @@ class ResNet18(nn.Module):
             self.conv1 = nn.Conv2d(in_channels, 64, 3, 1, padding=1, bias=False)
             self.maxpool = nn.Identity()
             self.layers = self.layers | {
-                "conv1": "64 feature maps, 3×3 convolutions of stride 1", "maxpool": "nothing: small images keep their size",
+                "conv1": "64 feature maps, 3×3 convolutions of stride 1", "maxpool": "nothing: the size is kept",
             }  # fmt: skip
         self.layer1 = nn.Sequential(ResBlock(64, 64), ResBlock(64, 64))
         self.layer2 = nn.Sequential(ResBlock(64, 128, 2), ResBlock(128, 128))

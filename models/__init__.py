@@ -1,11 +1,10 @@
 """The models, by name. To add one: write its nn.Module in a file beside these and name it in MODELS.
 
 A model takes (in_channels, number of classes) and turns images float (N, in_channels, S, S) into logits float
-(N, classes). Further arguments with defaults are its options (`Config.model_options`), and for values that it does not
-take it raises ValueError. A method `advice` may return a sentence on the options for its number of classes, to be logged.
-Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other
-sizes (`any_size`, else it does), and which submodules count as layers (`layers`, a dict of name → description; else
-those without submodules of their own).
+(N, classes). Further arguments with defaults are its options (`Config.model_options`); it raises ValueError for values
+that it does not take. A method `advice` may return a sentence on the options that suit its number of classes. Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other sizes
+(`any_size`, else it does), and which submodules count as layers (`layers`, a dict of name → description; else those
+without submodules of their own).
 """
 
 import inspect

@@ -21,6 +21,7 @@ class Predictions:
     """What a model says of N labelled images of C classes: a few numbers per image rather than C probabilities.
 
     Attributes:
+        classes: C.
         y: int64 (N,), the labels.
         predicted: int64 (N,), the most probable class.
         confidence: float32 (N,), its probability.
@@ -28,9 +29,9 @@ class Predictions:
         other_probability: float32 (N,), the highest probability of another class than the label.
         in_top: bool (N,), whether fewer than TOP classes are more probable than the label.
         loss: float32 (N,), cross-entropy, nats.
-        classes: C.
     """
 
+    classes: int
     y: np.ndarray
     predicted: np.ndarray
     confidence: np.ndarray
@@ -38,7 +39,6 @@ class Predictions:
     other_probability: np.ndarray
     in_top: np.ndarray
     loss: np.ndarray
-    classes: int
 
     @classmethod
     def from_logits(cls, logits: torch.Tensor, labels: torch.Tensor) -> "Predictions":
@@ -49,19 +49,18 @@ class Predictions:
         loss = functional.cross_entropy(logits, labels, reduction="none")
         others = probabilities.scatter_(1, own, -1).amax(1)
         columns = (labels, logits.argmax(1), confidence, of_label, others, in_top, loss)
-        return cls(*(column.numpy() for column in columns), logits.shape[1])
+        return cls(logits.shape[1], *(column.numpy() for column in columns))
 
     @classmethod
     def join(cls, parts: Iterable["Predictions"]) -> "Predictions":
         """Return the predictions of several parts as one."""
-        columns = [tuple(vars(part).values()) for part in parts]
-        *arrays, classes = zip(*columns, strict=True)
-        return cls(*map(np.concatenate, arrays), classes[0])
+        classes, *columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(classes[0], *map(np.concatenate, columns))
 
     def subset(self, indices: np.ndarray) -> "Predictions":
         """Return those of the images at `indices`, integers (n,)."""
-        *arrays, classes = vars(self).values()
-        return Predictions(*(array[indices] for array in arrays), classes)
+        classes, *columns = vars(self).values()
+        return Predictions(classes, *(column[indices] for column in columns))
 
 
 @torch.inference_mode()
