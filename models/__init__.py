@@ -2,7 +2,9 @@
 
 A model takes (in_channels, number of classes) and turns images float (N, in_channels, S, S) into logits float
 (N, classes). Further arguments with defaults are its options (`Config.model_options`); it raises ValueError for values
-that it does not take. A method `advice` may return a sentence on the options that suit its number of classes. Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other sizes
+that it does not take. A method `advice` may return a sentence on the options that suit its number of classes.
+
+Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other sizes
 (`any_size`, else it does), and which submodules count as layers (`layers`, a dict of name → description; else those
 without submodules of their own).
 """
