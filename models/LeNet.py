@@ -4,6 +4,8 @@ Proc. IEEE 86(11), 1998, in its modern form: ReLU, max-pooling, a full C3 layer,
 import torch
 from torch import nn
 
+WIDE = 512  # units of F6 that suit thousands of classes
+
 
 class LeNet(nn.Module):
     """Classify 32×32 images.
@@ -36,6 +38,15 @@ class LeNet(nn.Module):
         self.conv5 = nn.Conv2d(16, 120, 5)
         self.fc6 = nn.Linear(120, hidden)
         self.fc7 = nn.Linear(hidden, out_features)
+
+    def advice(self) -> str:
+        """Return what to do about an F6 that is narrow for the number of classes, or ""."""
+        classes, hidden = self.fc7.out_features, self.fc6.out_features
+        if hidden >= WIDE or classes <= 2 * hidden:
+            return ""
+        return (
+            f"F6 has {hidden} units, few for {classes:,} classes: model_options = {{'hidden': {WIDE}}} makes it wider"
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits float (N, out_features) of images float (N, in_channels, 32, 32)."""

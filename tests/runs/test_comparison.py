@@ -26,6 +26,10 @@ def test_runs_are_read_and_unfinished_ones_left_out(tmp_path, capsys):
     assert (run["images"], run["epochs"], run["best_epoch"], run["source"]) == ("b", 7, 3, "a test")
     assert "80.00% (60.00% to 98.00%, n = 10)" in format_runs([run]) and "test images of a test" in format_runs([run])
     assert len(format_runs(read_runs(None)).splitlines()) == 1 and capsys.readouterr().out == ""
+    assert "balanced" not in format_runs([run])
+    finished.update_metrics(test=RESULT | {"fingerprint": "b", "balanced_accuracy": 0.7, "macro_f1": 0.65})
+    heading, line = format_runs([*read_runs(tmp_path)]).splitlines()
+    assert "  balanced  macro F1  " in heading and "    70.00%    65.00%  " in line
 
 
 def test_images_that_chose_the_epoch_are_called_validation(tmp_path, drawn):
