@@ -64,7 +64,7 @@ class Config:
     recipe: str = _setting("default", choices=("default", "report"))
     batch_size: int = _from_recipe(1, 65536)  # images per step
     epochs: int | None = _from_recipe(1, 100_000)  # passes over the training images; None: see `epochs_for`
-    samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together; used if `epochs` is None
+    samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together if `epochs` is None: see `epochs_for`
     learning_rate: float = _from_recipe(1e-9, 10.0)  # per step; the peak of a one-cycle schedule
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
@@ -146,9 +146,12 @@ class Config:
         """Return the number of epochs of a run on that many training images of that many classes.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch
-        takes one step per epoch.
+        takes one step per epoch. The recipe's budget grows with the classes (`common.budget`); one of the user's own
+        is kept.
         """
-        samples = budget(self.samples_seen, classes)
+        samples, usual = self.samples_seen, RECIPES.get(self.model, RECIPES["default"])["samples_seen"]
+        if samples == usual:
+            samples = budget(samples, classes)
         return self.epochs or max(20, math.ceil(samples / max(images, self.batch_size)))
 
     @classmethod
