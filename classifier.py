@@ -22,7 +22,8 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training.backend import request_deterministic_cublas, select_backend
+from training import pace
+from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.class_weights import class_weights, describe_balance
 from training.evaluation import Predictions, predict, predict_logits, sample_logits, score
 from training.loader import make_loader
@@ -75,9 +76,8 @@ class CNNClassifier:
         self.device = pick_device(self.config.device)
         if self.config.deterministic == "on":
             request_deterministic_cublas()
-        limit = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
         try:
-            size = input_size(self.config.model, self.config.input_size, limit)
+            size = default_input_size(self.config, self.device)
             self._reset()
         except ValueError as error:
             raise InputError(str(error)) from None
@@ -308,6 +308,7 @@ class CNNClassifier:
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
         about["writers"] = len(set(train.group.tolist()) - {""}) or "unknown: mixed writers"
         about |= describe_balance(train.y, self.classes_, self.config.class_weights == "balanced")
+        about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
         start = self._run["name"] if self._run else None
         run = Run(self.config, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description

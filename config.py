@@ -146,13 +146,13 @@ class Config:
         """Return the number of epochs of a run on that many training images of that many classes.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch
-        takes one step per epoch. The recipe's budget grows with the classes (`common.budget`); one of the user's own
-        is kept.
+        takes one step per epoch. A large set gets 20 epochs, or fewer if `samples_seen` is less than the recipe's. The
+        recipe's budget grows with the classes (`common.budget`); one of the user's own is kept.
         """
-        samples, usual = self.samples_seen, RECIPES.get(self.model, RECIPES["default"])["samples_seen"]
-        if samples == usual:
-            samples = budget(samples, classes)
-        return self.epochs or max(20, math.ceil(samples / max(images, self.batch_size)))
+        usual = RECIPES.get(self.model, RECIPES["default"])["samples_seen"]
+        fewest = math.ceil(20 * min(1, self.samples_seen / usual))
+        samples = budget(usual, classes) if self.samples_seen == usual else self.samples_seen
+        return self.epochs or max(1, fewest, math.ceil(samples / max(images, self.batch_size)))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":

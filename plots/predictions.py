@@ -42,7 +42,7 @@ def errors(
     labels = class_labels(classes)
     chosen = (most_confident_errors(y, predicted, confidence) if chosen is None else chosen)[:most]
     if not len(chosen):
-        return _sentence(f"no errors in {plural(len(y), 'image')}")
+        return _sentence("none is shown" if (predicted != y).any() else f"no errors in {plural(len(y), 'image')}")
     cell, wide = 1.35, 3 if nearest is None else 4
     figure, axis = new_sheet(2 * cell * wide + 0.5, 1.35 * -(-len(chosen) // 2) + 0.1)
     for place, i in enumerate(chosen):
