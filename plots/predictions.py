@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from metrics import accuracy, calibration_bins, format_accuracy
+from metrics import accuracy, calibration_bins, format_accuracy, macro_averages
 from plots.labels import class_labels, file_title, plural, text_width
 from plots.style import MANY, NOTE, VALIDATION, new_figure, new_sheet, show, styled, thumbnail
 
@@ -163,6 +163,9 @@ def reliability(
         figure, axes = new_figure(13, 0.36 * len(shown) + 1, 1, 3)
         _draw_accuracy_histogram(axes[0, 1], rate[counts > 0])
     _draw_class_accuracy(axes[0, 0], hits, counts, shown, exemplars, labels)
+    if averages := macro_averages(y, predicted):
+        heading = "balanced accuracy {balanced_accuracy:.2%}, macro F1 {macro_f1:.2%}".format(**averages)
+        axes[0, 0].set_title(f"{axes[0, 0].get_title()}\n{heading}", fontsize=10)
     _draw_calibration(axes[0, -1], confidence, correct)
     return figure
 

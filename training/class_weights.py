@@ -38,7 +38,7 @@ def describe_balance(y: np.ndarray, classes: Sequence[str], weighted: bool) -> d
     """
     counts = np.bincount(y, minlength=len(classes))
     low, high = int(counts.argmin()), int(counts.argmax())
-    if counts[high] < UNEQUAL * counts[low] and not weighted:
+    if counts[high] < UNEQUAL * counts[low] and not weighted or counts[high] == counts[low]:
         return {}
     weights = class_weights(y, len(classes)) if weighted else torch.ones(len(classes))
     smallest, largest = ([classes[k], int(counts[k]), round(float(weights[k]), 3)] for k in (low, high))

@@ -139,6 +139,12 @@ def test_reliability_shows_each_class_and_each_bin(drawn, exemplars, drawable):
     np.testing.assert_allclose(intervals.get_segments(), [[[0.89, 0.978771], [0.89, 0.996755]]], atol=1e-5)
 
 
+def test_reliability_gives_macro_averages_if_classes_differ_in_size(exemplars, drawable):
+    y, predicted = np.array([0] * 6 + [1] * 2), np.array([0] * 6 + [1, 0])
+    left, _ = drawable(plots.reliability(y, predicted, np.full(8, 0.9), exemplars[:2], ["a", "b"])).axes
+    assert left.get_title().splitlines()[1] == "balanced accuracy 75.00%, macro F1 79.49%"
+
+
 def test_reliability_of_few_images_has_few_bins(exemplars, drawable):
     zeros, confidence = np.zeros(30, int), np.linspace(0.51, 0.99, 30)
     _, right = drawable(plots.reliability(zeros, zeros, confidence, exemplars[:2], ["a", "b"])).axes

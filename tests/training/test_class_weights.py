@@ -24,3 +24,4 @@ def test_the_balance_is_described_if_classes_differ_much():
         "class_weights='balanced' lets all count alike"
     )
     assert describe_balance(np.repeat([0, 1], [11, 10]), ["a", "b"], weighted=False) == {}
+    assert describe_balance(np.repeat([0, 1], [10, 10]), ["a", "b"], weighted=True) == {}
