@@ -118,12 +118,10 @@ def test_as_many_errors_are_drawn_as_wanted(drawn, exemplars):
 
 
 def test_no_errors_are_said(drawable):
-    figure = drawable(
-        plots.errors(np.zeros((2, 8, 8), np.uint8), np.arange(2), np.arange(2), np.ones(2), None, "ab", "cd")
-    )
+    x, y = np.zeros((2, 8, 8), np.uint8), np.arange(2)
+    figure = drawable(plots.errors(x, y, y, np.ones(2), None, "ab", "cd"))
     assert texts(figure.axes[0]) == ["no errors in 2 images"]
-    wrong = np.array([1, 0])
-    figure = drawable(plots.errors(np.zeros((2, 8, 8), np.uint8), wrong, np.eye(2), None, "ab", "cd", chosen=wrong[:0]))
+    figure = drawable(plots.errors(x, y, 1 - y, np.ones(2), None, "ab", "cd", chosen=y[:0]))
     assert texts(figure.axes[0]) == ["none is shown"]
 
 
@@ -167,7 +165,7 @@ def test_of_many_classes_the_worst_twenty_are_drawn(drawable):
 
 
 def test_a_class_without_images_has_no_point(drawn, exemplars, drawable):
-    left, _ = drawable(plots.reliability(drawn.y[:80], np.eye(12)[drawn.y[:80]], exemplars, NAMES)).axes
+    left, _ = drawable(plots.reliability(drawn.y[:80], drawn.y[:80], np.ones(80), exemplars, NAMES)).axes
     assert [line.get_ydata()[0] for line in left.lines if line.get_marker() == "o"] == [0, 1]
 
 
