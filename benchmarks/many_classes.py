@@ -23,7 +23,7 @@ from common.files import write_json
 from config import Config
 from dataset import CharDataset
 from init import start_logging
-from metrics import format_accuracy
+from metrics import format_scores
 from runs.record import environment
 
 CANVAS = 72  # pixels per side of a glyph
@@ -101,7 +101,7 @@ def run(config: Config, train: CharDataset, val: CharDataset) -> dict:
     history = classifier.fit(train)
     seconds = time.perf_counter() - start
     result = classifier.evaluate(val)
-    print(f"{config.samples_seen:,} samples, {len(history)} epochs: {format_accuracy(result)}, {seconds:.0f} s")
+    print(f"samples {config.samples_seen:,}, epochs {len(history)}: {format_scores(result)}, {seconds:.0f} s")
     return {
         "epochs": len(history), "seconds": seconds, "train_accuracy": history[-1]["train_accuracy"],
         "train_loss": history[-1]["train_loss"], **result,
@@ -111,6 +111,7 @@ def run(config: Config, train: CharDataset, val: CharDataset) -> dict:
 def main():
     parser = make_parser(__doc__, "many_classes.json", "--set", "--size", "--device")
     parser.add_argument("--fonts", required=True, help="a folder of fonts")
+    parser.add_argument("--characters", help="to classify these rather than those of GB 2312")
     parser.add_argument("--classes", type=int, nargs="+", default=[10, 100, 1000])
     parser.add_argument("--per-class", type=int, nargs="+", default=[100])
     parser.add_argument("--samples", type=int, nargs="+", default=[500_000, 1_000_000, 2_000_000, 4_000_000])
@@ -120,12 +121,13 @@ def main():
     output = Path(options.output)
     figures = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {"runs": {}}
     for classes in options.classes:
-        val = rendered(characters(classes), max(1, min(options.val, 20_000 // classes)), options.fonts, seed=1)
+        names = list(options.characters or "")[:classes] or characters(classes)
+        val = rendered(names, max(1, min(options.val, 20_000 // classes)), options.fonts, options.size, seed=1)
         for per_class in options.per_class:
-            train = rendered(characters(classes), per_class, options.fonts)
+            train = rendered(names, per_class, options.fonts, options.size)
             print(f"{classes:,} classes × {per_class} images, {len(val):,} held-out images")
             for samples in options.samples:
-                key = f"{classes} × {per_class}, {samples} {dict(options.set)}"
+                key = f"{classes} × {per_class} at {options.size}, {samples} {dict(options.set)}"
                 if key in figures["runs"]:
                     continue
                 epochs = max(1, round(samples / len(train)))
