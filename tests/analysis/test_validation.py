@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from analysis import validation
 from analysis.validation import cross_validate, repeat
 from classifier import CNNClassifier
 from common.errors import InputError
-from dataset import CharDataset, split
+from dataset import CharDataset, leak_groups, split
 from imaging.ink import identical_groups
 from metrics import format_scores
 from training.evaluation import Predictions
@@ -135,6 +136,20 @@ def test_cross_validation_predicts_every_image_out_of_fold(drawn, quick, monkeyp
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("fold ") for line in lines) == 3
     assert f"all folds: {format_scores(result['pooled'])}" in lines
+
+
+def test_folds_of_many_groups_and_classes_are_dealt_in_linear_time(drawn, monkeypatch):
+    monkeypatch.setattr(validation, "MOST_COUNTS", 1000)
+    images = drawn.subset([*range(480), *range(0, 480, 7)])  # some images twice
+    pairs = validation.split_folds(images, 4)
+    assert sorted(np.concatenate([held_out for _, held_out in pairs]).tolist()) == list(range(len(images)))
+    groups = leak_groups(images)
+    for train, held_out in pairs:
+        assert not set(groups[train]) & set(groups[held_out]) and len(train) + len(held_out) == len(images)
+        assert set(np.bincount(images.y[held_out], minlength=12)) <= set(range(9, 16))
+    again = validation.split_folds(images, 4)
+    assert all(np.array_equal(one[1], other[1]) for one, other in zip(pairs, again, strict=True))
+    assert not np.array_equal(pairs[0][1], validation.split_folds(images, 4, seed=1)[0][1])
 
 
 def test_the_predictions_may_be_of_the_callers_making(few, quick):
