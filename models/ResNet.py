@@ -41,8 +41,8 @@ class ResNet18(nn.Module):
         in_channels: channels of the input image, 1 (grey) or 3 (RGB).
         num_classes: number of classes.
         stem: what comes before the blocks: "paper", or "small" for small images, one 3×3 convolution of stride 1
-            without max-pooling, as for CIFAR-10 in section 4.2 of the paper. It keeps 16 times as many pixels, and
-            takes about 16 times as long.
+            without max-pooling, as for CIFAR-10 in section 4.2 of the paper. It keeps 16 times as many pixels, which
+            takes about six times as long at 32×32.
 
     Raises:
         ValueError: an unknown stem.
