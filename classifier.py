@@ -12,6 +12,7 @@ from torch import nn
 from common.errors import InputError
 from common.files import fingerprint
 from common.seeds import preserve_random_state
+from common.text import plural
 from config import Config
 from dataset import CharDataset, as_dataset
 from imaging.input_spec import InputSpec
@@ -26,7 +27,7 @@ from training import pace
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.class_weights import class_weights, describe_balance
 from training.evaluation import Predictions, predict, predict_logits, sample_logits, score
-from training.loader import make_loader
+from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
 
@@ -38,8 +39,8 @@ CHECKPOINT_FIELDS = {
 }  # fmt: skip
 
 TOO_FEW = (
-    "%d validation images are too few to choose an epoch or to calibrate probabilities, which takes %d: the last epoch "
-    "is kept, uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
+    "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
+    "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
 
 
@@ -126,17 +127,21 @@ class CNNClassifier:
             self._check(val)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
+        for images in (train, val):
+            if images and images.transform:
+                with preserve_random_state(self.device):
+                    check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from:
             self._start_from(self.config.init_from, train, val)
         epochs = self.config.epochs_for(len(train), len(self.classes_))
         title, balanced = f"{self.config.model} {self.config.hash_id}", self.config.class_weights == "balanced"
-        loss_weights = class_weights(train.y, len(self.classes_)) if balanced else None
         loaders = self._loader(train, True), self._loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
-            log.warning(TOO_FEW, len(val), MIN_VALIDATION)
+            log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
         try:
             with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
+                loss_weights = class_weights(train.y, len(self.classes_)) if balanced else None
                 trainer = Trainer(self.config, self.model, self.backend, *loaders, epochs, loss_weights)
                 self._train(trainer, run, progress, callbacks)
         finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from common.budget import budget
 from common.errors import InputError, did_you_mean
+from common.files import check_file
 
 # "report" is the lab report's recipe; a model without a recipe of its own takes "default".
 RECIPES: dict[str, dict] = {
@@ -39,6 +40,7 @@ ADDED = ("class_weights", "model_options")
 
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
+MAX_FILE = 2**24  # bytes of a JSON file
 
 
 def _setting(default: object, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
@@ -169,6 +171,7 @@ class Config:
 
         The hash_id of the file goes if what it stands for is changed. Raises InputError, which names file and key.
         """
+        check_file(path, MAX_FILE)
         try:
             values = _renamed(json.loads(Path(path).read_text(encoding="utf-8")))
             config = cls(**values)

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import fingerprint, write_atomically
+from common.files import check_file, fingerprint, locked, remove_unfinished, write_atomically
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from imaging.input_spec import InputSpec
@@ -100,6 +100,8 @@ def suit_cpu(config: Config) -> Config:
             for one in configs:
                 parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
                 if parameters.items() <= identity.items():
+                    size = default_input_size(one, device)
+                    log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
                     return one
     return pace.first_quick(configs, device)
 
@@ -165,12 +167,15 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bo
     arrays, summary = _read_source(source, size, photos)
     summary["fingerprint"] = stamp
     arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+    with locked(path):
+        remove_unfinished(path)  # what a process that was killed has left may be large
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     log.info(format_summary(summary))
     return summary
 
 
 def _read_summary(path: Path) -> dict:
+    check_file(path)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             summary = json.loads(str(npz["summary"]))
@@ -239,7 +244,9 @@ def _read_images(source: Source, spec: InputSpec) -> tuple[dict[str, np.ndarray]
 
 
 def _check_classes(source: Source, y: np.ndarray) -> None:
-    """Raise InputError for a class without training images."""
+    """Raise InputError for a class without training images, or if there is none at all."""
+    if not len(y):
+        raise InputError(f"{source.name} has no image to train on that can be read, and has a label: add some")
     for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
         if not count:
             raise InputError(

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from common.text import plural
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
 
@@ -96,7 +97,7 @@ def format_issues(issues: list[Issue], most: int = 5) -> str:
     for title, ones in by_title.items():
         count = len({i for issue in ones for i in issue.indices})
         number = f": {len(ones)}" if len(ones) > 1 or count else ""
-        lines.append(title + number + (f" ({count} images)" if count else ""))
+        lines.append(title + number + (f" ({plural(count, 'image')})" if count else ""))
         lines += ["  " + (" = ".join(issue.files) or issue.classes[0]) for issue in ones[:most]]
     return "\n".join(lines)
 

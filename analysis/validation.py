@@ -9,6 +9,7 @@ import numpy as np
 
 from classifier import CNNClassifier
 from common.errors import InputError
+from common.text import plural
 from config import Config
 from dataset import CharDataset, leak_groups
 from metrics import accuracy, format_accuracy, format_scores
@@ -154,6 +155,6 @@ def _checked_folds(images: CharDataset, groups: np.ndarray, folds: int | None) -
     if counts[smallest] < folds:
         remedy = "take fewer folds" if counts[smallest] > 1 else "add some, or leave the class out"
         raise InputError(
-            f"class {smallest!r} has {counts[smallest]} different images, too few for {folds} folds: {remedy}"
+            f"class {smallest!r} has {plural(counts[smallest], 'different image')}, too few for {folds} folds: {remedy}"
         )
     return folds

@@ -20,6 +20,7 @@ from torch.nn import functional
 from benchmarks.common import NOTHING_SAVED, make_parser
 from classifier import CNNClassifier
 from common.files import write_json
+from common.text import plural
 from config import Config
 from dataset import CharDataset
 from init import start_logging
@@ -101,7 +102,9 @@ def run(config: Config, train: CharDataset, val: CharDataset) -> dict:
     history = classifier.fit(train)
     seconds = time.perf_counter() - start
     result = classifier.evaluate(val)
-    print(f"samples {config.samples_seen:,}, epochs {len(history)}: {format_scores(result)}, {seconds:.0f} s")
+    print(
+        f"{plural(config.samples_seen, 'sample')}, {plural(len(history), 'epoch')}: {format_scores(result)}, {seconds:.0f} s"
+    )
     return {
         "epochs": len(history), "seconds": seconds, "train_accuracy": history[-1]["train_accuracy"],
         "train_loss": history[-1]["train_loss"], **result,

@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from common.text import plural
 from metrics import accuracy, calibration_bins, format_accuracy, macro_averages
-from plots.labels import class_labels, file_title, plural, text_width
+from plots.labels import class_labels, file_title, text_width
 from plots.style import MANY, NOTE, VALIDATION, new_figure, new_sheet, show, styled, thumbnail
 
 WORST = 20  # classes whose accuracy is drawn if there are many

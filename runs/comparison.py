@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import check_file
 from config import ALIASES
 from metrics import format_accuracy, mcnemar
 
+MAX_JSON = 2**26  # bytes
 log = logging.getLogger("fit_char")
 MACRO_AVERAGES = {"balanced_accuracy": "balanced", "macro_f1": "macro F1"}  # key → column, if a run has it
 
@@ -64,6 +66,7 @@ def _held_out(metrics: dict, about: dict) -> tuple[str, dict | None]:
 
 
 def _read_json(path: Path) -> dict:
+    check_file(path, MAX_JSON)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -12,6 +12,7 @@ from config import RECIPES, Config
 from models import build
 from training.backend import default_input_size, keep_freed_memory, select_backend, smallest_input_size
 from training.trainer import Trainer
+from training.waiting import WaitingThreads
 
 LONGEST = 600.0  # seconds of training steps that a default run may take
 STEPS = 3  # that are timed
@@ -78,8 +79,10 @@ def measured_speed(config: Config, device: torch.device) -> float:
         keep_freed_memory()
         model.train()
         seconds = []
-        for _ in range(STEPS + 1):  # one to warm up
-            start = time.perf_counter()
-            trainer.train_step(images, labels)
-            seconds.append(time.perf_counter() - start)
+        with WaitingThreads(device) as threads:
+            for _ in range(STEPS + 1):  # one to warm up
+                start = time.perf_counter()
+                trainer.train_step(images, labels)
+                seconds.append(time.perf_counter() - start)
+                threads.look()
     return config.batch_size / min(seconds[1:])
