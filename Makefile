@@ -28,11 +28,11 @@ test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chr
 	$(BIN)/pip install --upgrade -r requirements.txt
 	@touch $@
 
-.venv/dev: requirements-dev.txt requirements.txt | .venv
+.venv/dev: requirements-dev.txt requirements-export.txt requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements-dev.txt
 	@touch $@
 
-.venv/browser: requirements-browser.txt requirements-dev.txt requirements.txt | .venv
+.venv/browser: requirements-browser.txt requirements-dev.txt requirements-export.txt requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements-browser.txt
 	command -v chromium || command -v google-chrome || if command -v apt-get; then \
 		sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update && $$sudo apt-get install -y chromium fonts-wqy-microhei; \

@@ -14,6 +14,8 @@ from common.files import fingerprint
 from common.seeds import preserve_random_state
 from config import Config
 from dataset import CharDataset, as_dataset
+from export import bundle
+from export.trained import Trained
 from imaging.input_spec import InputSpec
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
@@ -255,6 +257,33 @@ class CNNClassifier:
             for key, tensor in (state_dict or self.model.state_dict()).items()
         }
         checkpoint.write(path, content)
+
+    def export(
+        self, path: str | Path, test: CharDataset | None = None, train: CharDataset | None = None
+    ) -> dict[str, Path]:
+        """Write the classifier as an ONNX file that prepares images itself, checked against torch, with the weights.
+
+        The file's input is `images`, uint8 (batch, H, W) in the size of the training images, its output
+        `probabilities`, float32 (batch, C). Its metadata say the rest.
+
+        Args:
+            path: of the file, ending in .onnx. Best in a folder of its own, as further files are written beside it.
+            test: held-out images, on which the file is compared with torch and the accuracy is measured.
+            train: the images that it was trained on.
+
+        Returns:
+            Part → Path of what was written.
+
+        Raises:
+            ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
+            StorageError: a file cannot be written.
+        """
+        if test is not None:
+            self._check(test)
+        trained = Trained(
+            self.model, self.config, self.input_spec_, self.classes_, self.temperature_, self.metrics_, self._run
+        )
+        return bundle.export(trained, path, test, train)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":
