@@ -259,31 +259,32 @@ class CNNClassifier:
         checkpoint.write(path, content)
 
     def export(
-        self, path: str | Path, test: CharDataset | None = None, train: CharDataset | None = None
+        self, path: str | Path, held_out: CharDataset | None = None, train: CharDataset | None = None
     ) -> dict[str, Path]:
-        """Write the classifier as an ONNX file that prepares images itself, checked against torch, with the weights.
+        """Write the classifier as an ONNX file that prepares images itself, its weights, and a model card beside it.
 
         The file's input is `images`, uint8 (batch, H, W) in the size of the training images, its output
         `probabilities`, float32 (batch, C). Its metadata say the rest.
 
         Args:
             path: of the file, ending in .onnx. Best in a folder of its own, as further files are written beside it.
-            test: held-out images, on which the file is compared with torch and the accuracy is measured.
-            train: the images that it was trained on.
+            held_out: test or validation images, on which the file is compared with torch, and the accuracy measured.
+            train: the images that it was trained on. With both, there also is a file in int8, if that is faster.
 
         Returns:
             Part → Path of what was written.
 
         Raises:
             ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
+            InputError: another suffix, images of other classes, or held-out images that it was trained on.
             StorageError: a file cannot be written.
         """
-        if test is not None:
-            self._check(test)
+        for images in filter(None, (held_out, train)):
+            self._check(images)
         trained = Trained(
             self.model, self.config, self.input_spec_, self.classes_, self.temperature_, self.metrics_, self._run
         )
-        return bundle.export(trained, path, test, train)
+        return bundle.export(trained, path, held_out, train)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":

@@ -3,6 +3,7 @@
 import importlib
 import io
 import json
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 import torch
 
 from common.errors import ExportError
-from common.files import write_atomically
 from dataset import CharDataset
 from export.graph import ImageClassifier
 from export.trained import Trained
 
+log = logging.getLogger("fit_char")
 INPUT, OUTPUT = "images", "probabilities"
 OPSET = 17  # of ONNX; newer ones have nothing that the models need
 TOLERANCE = 1e-5  # by which probabilities may differ from torch's
@@ -151,20 +152,18 @@ def random_images(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(parts).astype(np.uint8), np.zeros(4 * count, np.int64)
 
 
-def write(path: Path, trained: Trained, accuracy: dict | None, images: CharDataset | None = None) -> float:
-    """Write the ONNX file, if it agrees with torch, and return the largest difference.
+def make(trained: Trained, accuracy: dict | None, images: CharDataset | None = None) -> bytes:
+    """Return the ONNX file, which agrees with torch.
 
     Args:
-        path: of the file.
         trained: the model and what belongs to it.
-        accuracy: what `Trained.accuracy` gives, for the metadata.
+        accuracy: of held-out images (`trained.Measured`), for the metadata.
         images: held-out ones, to compare on.
 
     Raises:
         ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
-        StorageError: the file cannot be written.
     """
     content = with_metadata(to_onnx(trained), trained.metadata(accuracy))
     difference = check(content, trained, images)
-    write_atomically(path, lambda file: file.write(content))
-    return difference
+    log.info("%s as ONNX gives the probabilities of torch, to %.1g.", trained.config.model, difference)
+    return content

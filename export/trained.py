@@ -4,16 +4,33 @@ import copy
 import json
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn
 
-from common.errors import ExportError
+from common.errors import ExportError, InputError
 from config import Config
 from dataset import CharDataset
 from imaging.input_spec import InputSpec
 from runs.record import git_revision
 from training.evaluation import predict_logits, score
 from training.loader import make_loader
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a model gives for held-out images.
+
+    Attributes:
+        accuracy: what `training.evaluation.score` gives, with `on`, which is "validation" if they chose the epoch, else
+            "test", their `source`, and their fingerprint as `data`; None if unknown.
+        y: int64 (N,), their labels, or None.
+        predicted: int64 (N,), the predicted classes, or None.
+    """
+
+    accuracy: dict | None
+    y: np.ndarray | None = None
+    predicted: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -56,23 +73,29 @@ class Trained:
         logits, labels = predict_logits(self.model, loader)
         return logits / self.temperature, labels
 
-    def accuracy(self, test: CharDataset | None) -> dict | None:
-        """Return what `training.evaluation.score` gives for test images, else for the validation set, and `on` which.
+    def measure(self, held_out: CharDataset | None) -> "Measured":
+        """Classify held-out images; without any, the accuracy is that of the validation set, if there was one.
 
-        None if neither is known.
+        Raises:
+            InputError: these are the training images.
         """
-        if test is not None:
-            return {"on": "test", **score(*self.logits(test)), "source": test.source, "data": test.fingerprint()}
-        if self.metrics is None:
-            return None
         run = self.run or {}
-        return {"on": "validation", **self.metrics, "source": run.get("source"), "data": run.get("val")}
+        if held_out is None:
+            known = {"on": "validation", **self.metrics} if self.metrics else None
+            return Measured(known and {**known, "source": run.get("source"), "data": run.get("val")})
+        data = held_out.fingerprint()
+        if data == run.get("train"):
+            raise InputError("the model was trained on these images: give others to measure the accuracy on")
+        logits, labels = self.logits(held_out)
+        part = "validation" if data == run.get("val") else "test"
+        accuracy = {"on": part, **score(logits, labels), "source": held_out.source, "data": data}
+        return Measured(accuracy, labels.numpy(), logits.argmax(1).numpy())
 
     def metadata(self, accuracy: dict | None) -> dict[str, str]:
         """Return what an exported file says of itself: texts, those that are no plain text as JSON.
 
         Args:
-            accuracy: what `accuracy` gives.
+            accuracy: of held-out images (`Measured`).
         """
         run = self.run or {}
         values = {

@@ -15,7 +15,7 @@ def write(path: Path, trained: Trained, accuracy: dict | None) -> None:
     Args:
         path: of the file.
         trained: the model and what belongs to it.
-        accuracy: what `Trained.accuracy` gives.
+        accuracy: of held-out images (`trained.Measured`), for the metadata.
 
     Raises:
         ExportError: safetensors is not installed.

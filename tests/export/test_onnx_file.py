@@ -33,17 +33,18 @@ def test_it_says_what_it_is(lenet, lenet_onnx, drawn):
     found, result = onnx_file.Session(lenet_onnx).metadata, lenet.classifier.evaluate(drawn)
     assert found["model"] == "LeNet" and found["classes"] == drawn.classes
     assert found["input_spec"] == lenet.classifier.input_spec_.as_dict()
-    assert found["data"] == drawn.fingerprint() and found["source"] == "drawn for a test"
+    assert found["data"] == lenet.train.fingerprint() and found["source"] == "drawn for a test"
     assert found["accuracy"]["on"] == "test" and found["accuracy"]["data"] == drawn.fingerprint()
     assert found["accuracy"]["accuracy"] == result["accuracy"]
     assert tuple(found["accuracy"]["interval"]) == result["interval"]
     assert {"temperature", "pipeline", "run", "torch"} <= found.keys()
 
 
-def test_without_test_images_the_accuracy_is_of_the_validation_set(lenet, drawn):
-    accuracy = lenet.trained.accuracy(None)
-    assert accuracy["on"] == "validation" and accuracy["data"] == drawn.fingerprint()
-    assert accuracy["accuracy"] == lenet.classifier.metrics_["accuracy"]
+def test_without_held_out_images_the_accuracy_is_of_the_validation_set(lenet):
+    remembered, measured = (lenet.trained.measure(images).accuracy for images in (None, lenet.val))
+    assert remembered["on"] == measured["on"] == "validation"
+    assert remembered["data"] == measured["data"] == lenet.val.fingerprint()
+    assert remembered["accuracy"] == measured["accuracy"] and remembered["interval"] == measured["interval"]
 
 
 def test_resnet18_and_the_reports_recipe(train_quickly, resnet, drawn, tmp_path):

@@ -21,10 +21,10 @@ def test_they_load_into_torchvisions_resnet18(resnet, drawn, tmp_path):
 
 
 def test_they_say_what_they_are(lenet, tmp_path):
-    weights.write(tmp_path / "model.safetensors", lenet.trained, lenet.trained.accuracy(None))
+    weights.write(tmp_path / "model.safetensors", lenet.trained, lenet.trained.measure(None).accuracy)
     with safe_open(tmp_path / "model.safetensors", "pt") as file:
         metadata = file.metadata()
-    assert metadata == lenet.trained.metadata(lenet.trained.accuracy(None))
+    assert metadata == lenet.trained.metadata(lenet.trained.measure(None).accuracy)
     assert json.loads(metadata["classes"]) == lenet.classifier.classes_
     loaded = load_file(tmp_path / "model.safetensors")
     assert all(torch.equal(loaded[key], value) for key, value in lenet.classifier.model.state_dict().items())
