@@ -1,0 +1,175 @@
+// What match_style.mjs needs of Pillow and scipy.ndimage, to the same results. An image is { data, width, height }, with
+// data row by row: Uint8Array for grey levels and masks, Float32Array for ink.
+
+/** Round to the nearest integer, ties to the even one, as Python and NumPy do. */
+export function round(x) {
+  const below = Math.floor(x);
+  const rest = x - below;
+  return rest < 0.5 || (rest === 0.5 && below % 2 === 0) ? below : below + 1;
+}
+
+/** Pillow's filters: [half the width, weight at a distance]. */
+const FILTERS = {
+  box: [0.5, (x) => (x > -0.5 && x <= 0.5 ? 1 : 0)],
+  bilinear: [1, (x) => Math.max(0, 1 - Math.abs(x))],
+};
+
+/** Return, for each of `size` output pixels, the first input pixel and the weights of it and its successors. */
+function resampling(length, size, filter, end) {
+  const [halfWidth, weight] = FILTERS[filter];
+  const scale = end / size;
+  const stretch = Math.max(scale, 1);
+  return Array.from({ length: size }, (_, i) => {
+    const center = (i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(center - halfWidth * stretch + 0.5));
+    const last = Math.min(length, Math.trunc(center + halfWidth * stretch + 0.5));
+    const weights = Array.from({ length: last - first }, (_, k) => weight((first + k - center + 0.5) / stretch));
+    const sum = weights.reduce((a, b) => a + b, 0);
+    return [first, weights.map((w) => w / sum)];
+  });
+}
+
+/** Resize as Pillow does: grey levels are rounded after the columns and after the rows. `end`: [right, bottom]. */
+export function resize(image, width, height, filter, end = [image.width, image.height]) {
+  const levels = image.data instanceof Uint8Array;
+  const finish = levels ? (x) => Math.floor(x + 0.5) : (x) => x;
+  const Kind = levels ? Uint8Array : Float32Array;
+  const wide = new Kind(width * image.height);
+  resampling(image.width, width, filter, end[0]).forEach(([first, weights], x) => {
+    for (let y = 0; y < image.height; y++) {
+      let sum = 0;
+      for (let k = 0; k < weights.length; k++) sum += weights[k] * image.data[y * image.width + first + k];
+      wide[y * width + x] = finish(sum);
+    }
+  });
+  const data = new Kind(width * height);
+  resampling(image.height, height, filter, end[1]).forEach(([first, weights], y) => {
+    for (let x = 0; x < width; x++) {
+      let sum = 0;
+      for (let k = 0; k < weights.length; k++) sum += weights[k] * wide[(first + k) * width + x];
+      data[y * width + x] = finish(sum);
+    }
+  });
+  return { data, width, height };
+}
+
+/** Return the mean grey level of each cell of `across` × `down` pixels, which at the right and the bottom may be cut. */
+function reduce(image, across, down) {
+  const width = Math.ceil(image.width / across), height = Math.ceil(image.height / down);
+  const data = new Uint8Array(width * height);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const right = Math.min((x + 1) * across, image.width), bottom = Math.min((y + 1) * down, image.height);
+      let sum = 0;
+      for (let v = y * down; v < bottom; v++) {
+        for (let u = x * across; u < right; u++) sum += image.data[v * image.width + u];
+      }
+      data[y * width + x] = Math.floor(sum / ((right - x * across) * (bottom - y * down)) + 0.5);
+    }
+  }
+  return { data, width, height };
+}
+
+/** Return a picture whose longer side has at most `largest` pixels: Pillow's thumbnail with its box filter. */
+export function thumbnail(image, largest) {
+  const { width: w, height: h } = image;
+  if (w <= largest && h <= largest) return image;
+  const nearest = (number, distance) => {
+    const [low, high] = [Math.floor(number), Math.ceil(number)];
+    return Math.max(1, distance(low) <= distance(high) ? low : high);
+  };
+  let [width, height] = [largest, largest];
+  if (w / h <= 1) width = nearest((largest * w) / h, (n) => Math.abs(w / h - n / largest));
+  else height = nearest((largest * h) / w, (n) => (n ? Math.abs(w / h - largest / n) : 0));
+  const across = Math.trunc(w / width / 2) || 1, down = Math.trunc(h / height / 2) || 1;
+  const smaller = across > 1 || down > 1 ? reduce(image, across, down) : image;
+  return resize(smaller, width, height, "box", [w / across, h / down]);
+}
+
+/** Apply `line(from, to, start, stride, length)` to every row and then to every column of a Float32Array. */
+function separable({ data, width, height }, line) {
+  const [between, result] = [new Float32Array(data.length), new Float32Array(data.length)];
+  for (let x = 0; x < width; x++) line(data, between, x, width, height);
+  for (let y = 0; y < height; y++) line(between, result, y * width, 1, width);
+  return { data: result, width, height };
+}
+
+/** Return the index at which a line of that length, mirrored at its ends, has its value `i`. */
+function mirrored(i, length) {
+  const k = ((i % (2 * length)) + 2 * length) % (2 * length);
+  return k < length ? k : 2 * length - 1 - k;
+}
+
+/** scipy's gaussian_filter. */
+export function gaussian(image, sigma) {
+  const radius = Math.trunc(4 * sigma + 0.5);
+  const bell = Array.from({ length: 2 * radius + 1 }, (_, k) => Math.exp(-((k - radius) ** 2) / (2 * sigma * sigma)));
+  const sum = bell.reduce((a, b) => a + b, 0);
+  return separable(image, (from, to, start, stride, length) => {
+    for (let i = 0; i < length; i++) {
+      let value = 0;
+      const inside = i >= radius && i < length - radius;
+      for (let k = -radius; k <= radius; k++) {
+        value += bell[k + radius] * from[start + stride * (inside ? i + k : mirrored(i + k, length))];
+      }
+      to[start + stride * i] = value / sum;
+    }
+  });
+}
+
+/** scipy's uniform_filter of an even size. */
+export function uniform(image, size) {
+  const half = size / 2;
+  return separable(image, (from, to, start, stride, length) => {
+    const at = (i) => from[start + stride * (i >= 0 && i < length ? i : mirrored(i, length))];
+    let sum = 0;
+    for (let k = -half; k < half; k++) sum += at(k);
+    for (let i = 0; i < length; i++) {
+      to[start + stride * i] = sum / size;
+      sum += at(i + half) - at(i - half);
+    }
+  });
+}
+
+/** Return the maximum (sign 1) or minimum (sign -1) over the pixels from `before` before to `after` after each. */
+function extreme(image, before, after, sign) {
+  const queue = new Int32Array(Math.max(image.width, image.height)); // positions of falling values in the window
+  return separable(image, (from, to, start, stride, length) => {
+    let head = 0, tail = 0, next = 0;
+    for (let i = 0; i < length; i++) {
+      for (; next < length && next <= i + after; next++) {
+        const value = sign * from[start + stride * next];
+        while (tail > head && sign * from[start + stride * queue[tail - 1]] <= value) tail--;
+        queue[tail++] = next;
+      }
+      if (queue[head] < i - before) head++;
+      to[start + stride * i] = from[start + stride * queue[head]];
+    }
+  });
+}
+
+/** scipy's grey_closing by a square window, but for the half window along the border. */
+export function closing(image, window) {
+  const half = Math.floor(window / 2), rest = window - half - 1;
+  return extreme(extreme(image, rest, half, 1), half, rest, -1);
+}
+
+/** NumPy's pad of mode reflect and type odd: beyond its border an image goes on as it does towards it. */
+export function padOdd({ data, width, height }, margin) {
+  const wide = width + 2 * margin, tall = height + 2 * margin;
+  const result = new Float32Array(wide * tall);
+  for (let y = 0; y < tall; y++) {
+    const row = y - margin;
+    const edge = Math.min(Math.max(row, 0), height - 1);
+    for (let x = 0; x < width; x++) {
+      const value = data[edge * width + x];
+      result[y * wide + margin + x] = row === edge ? value : 2 * value - data[(2 * edge - row) * width + x];
+    }
+    const first = y * wide + margin, last = first + width - 1;
+    for (let k = 1; k <= margin; k++) {
+      result[first - k] = 2 * result[first] - result[first + k];
+      result[last + k] = 2 * result[last] - result[last - k];
+    }
+  }
+  return { data: result, width: wide, height: tall };
+}
