@@ -1,5 +1,5 @@
-// What match_style.mjs needs of Pillow and scipy.ndimage, to the same results. An image is { data, width, height }, with
-// data row by row: Uint8Array for grey levels and masks, Float32Array for ink.
+// What match_style.mjs needs of Pillow and scipy.ndimage, to the same results. An image is { data, width, height } with
+// its pixels row by row: a Uint8Array of grey levels or of a mask, or a Float32Array of ink.
 
 /** Round to the nearest integer, ties to the even one, as Python and NumPy do. */
 export function round(x) {
@@ -53,7 +53,7 @@ export function resize(image, width, height, filter, end = [image.width, image.h
   return { data, width, height };
 }
 
-/** Return the mean grey level of each cell of `across` × `down` pixels, which at the right and the bottom may be cut. */
+/** Return the mean grey level of each cell of `across` × `down` pixels; the last ones may be smaller. */
 function reduce(image, across, down) {
   const width = Math.ceil(image.width / across), height = Math.ceil(image.height / down);
   const data = new Uint8Array(width * height);
@@ -86,11 +86,19 @@ export function thumbnail(image, largest) {
   return resize(smaller, width, height, "box", [w / across, h / down]);
 }
 
-/** Apply `line(from, to, start, stride, length)` to every row and then to every column of a Float32Array. */
-function separable({ data, width, height }, line) {
-  const [between, result] = [new Float32Array(data.length), new Float32Array(data.length)];
-  for (let x = 0; x < width; x++) line(data, between, x, width, height);
-  for (let y = 0; y < height; y++) line(between, result, y * width, 1, width);
+/** Apply `filter(from, to)`, both Float32Arrays, to every row and then to every column of an image. */
+function separable({ data, width, height }, filter) {
+  const result = new Float32Array(data.length);
+  const pass = (source, count, length, step, stride) => {
+    const from = new Float32Array(length), to = new Float32Array(length);
+    for (let k = 0; k < count; k++) {
+      for (let i = 0, at = k * step; i < length; i++, at += stride) from[i] = source[at];
+      filter(from, to);
+      for (let i = 0, at = k * step; i < length; i++, at += stride) result[at] = to[i];
+    }
+  };
+  pass(data, width, height, 1, width);
+  pass(result, height, width, width, 1);
   return { data: result, width, height };
 }
 
@@ -100,50 +108,63 @@ function mirrored(i, length) {
   return k < length ? k : 2 * length - 1 - k;
 }
 
+/** Return a function that gives a line with that many values more on either side, where it is mirrored. */
+function mirror(margin) {
+  let wide = new Float32Array(0);
+  return (from) => {
+    if (wide.length !== from.length + 2 * margin) wide = new Float32Array(from.length + 2 * margin);
+    wide.set(from, margin);
+    for (let k = 1; k <= margin; k++) {
+      wide[margin - k] = from[mirrored(-k, from.length)];
+      wide[margin + from.length + k - 1] = from[mirrored(from.length + k - 1, from.length)];
+    }
+    return wide;
+  };
+}
+
 /** scipy's gaussian_filter. */
 export function gaussian(image, sigma) {
   const radius = Math.trunc(4 * sigma + 0.5);
-  const bell = Array.from({ length: 2 * radius + 1 }, (_, k) => Math.exp(-((k - radius) ** 2) / (2 * sigma * sigma)));
-  const sum = bell.reduce((a, b) => a + b, 0);
-  return separable(image, (from, to, start, stride, length) => {
-    for (let i = 0; i < length; i++) {
+  const weight = (distance) => Math.exp(-(distance ** 2) / (2 * sigma ** 2));
+  const bell = Float64Array.from({ length: 2 * radius + 1 }, (_, k) => weight(k - radius));
+  const sum = bell.reduce((a, b) => a + b);
+  const extended = mirror(radius);
+  return separable(image, (from, to) => {
+    const wide = extended(from);
+    for (let i = 0; i < to.length; i++) {
       let value = 0;
-      const inside = i >= radius && i < length - radius;
-      for (let k = -radius; k <= radius; k++) {
-        value += bell[k + radius] * from[start + stride * (inside ? i + k : mirrored(i + k, length))];
-      }
-      to[start + stride * i] = value / sum;
+      for (let k = 0; k < bell.length; k++) value += bell[k] * wide[i + k];
+      to[i] = value / sum;
     }
   });
 }
 
 /** scipy's uniform_filter of an even size. */
 export function uniform(image, size) {
-  const half = size / 2;
-  return separable(image, (from, to, start, stride, length) => {
-    const at = (i) => from[start + stride * (i >= 0 && i < length ? i : mirrored(i, length))];
+  const extended = mirror(size / 2);
+  return separable(image, (from, to) => {
+    const wide = extended(from);
     let sum = 0;
-    for (let k = -half; k < half; k++) sum += at(k);
-    for (let i = 0; i < length; i++) {
-      to[start + stride * i] = sum / size;
-      sum += at(i + half) - at(i - half);
+    for (let k = 0; k < size; k++) sum += wide[k];
+    for (let i = 0; i < to.length; i++) {
+      to[i] = sum / size;
+      sum += wide[i + size] - wide[i];
     }
   });
 }
 
-/** Return the maximum (sign 1) or minimum (sign -1) over the pixels from `before` before to `after` after each. */
-function extreme(image, before, after, sign) {
+/** Return the maximum over the pixels from `before` before to `after` after each, as far as there are any. */
+function maximum(image, before, after) {
   const queue = new Int32Array(Math.max(image.width, image.height)); // positions of falling values in the window
-  return separable(image, (from, to, start, stride, length) => {
+  return separable(image, (from, to) => {
     let head = 0, tail = 0, next = 0;
-    for (let i = 0; i < length; i++) {
-      for (; next < length && next <= i + after; next++) {
-        const value = sign * from[start + stride * next];
-        while (tail > head && sign * from[start + stride * queue[tail - 1]] <= value) tail--;
+    for (let i = 0; i < from.length; i++) {
+      for (; next < from.length && next <= i + after; next++) {
+        while (tail > head && from[queue[tail - 1]] <= from[next]) tail--;
         queue[tail++] = next;
       }
       if (queue[head] < i - before) head++;
-      to[start + stride * i] = from[start + stride * queue[head]];
+      to[i] = from[queue[head]];
     }
   });
 }
@@ -151,7 +172,8 @@ function extreme(image, before, after, sign) {
 /** scipy's grey_closing by a square window, but for the half window along the border. */
 export function closing(image, window) {
   const half = Math.floor(window / 2), rest = window - half - 1;
-  return extreme(extreme(image, rest, half, 1), half, rest, -1);
+  const negative = ({ data, ...size }) => ({ data: data.map((value) => -value), ...size });
+  return negative(maximum(negative(maximum(image, rest, half)), half, rest)); // the minimum is that of the negative
 }
 
 /** NumPy's pad of mode reflect and type odd: beyond its border an image goes on as it does towards it. */

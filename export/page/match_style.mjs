@@ -64,7 +64,8 @@ function inkOf(picture) {
   const grey = gaussian({ ...small, data: Float32Array.from(small.data) }, 1e-3 + 0.002 * Math.max(width, height));
   let window = Math.max(3, Math.floor(Math.max(width, height) / 5));
   const mean = uniform(grey, 2 * window).data;
-  const skew = grey.data.reduce((sum, level, i) => sum + (level - mean[i]) ** 3, 0);
+  let skew = 0;
+  grey.data.forEach((level, i) => (skew += (level - mean[i]) * (level - mean[i]) * (level - mean[i])));
   if (skew > 0) grey.data = grey.data.map((level) => 255 - level);
   window = Math.max(1, Math.min(window, Math.min(width, height) - 1));
   const lightest = grey.data.reduce((a, b) => Math.max(a, b));
