@@ -259,7 +259,11 @@ class CNNClassifier:
         checkpoint.write(path, content)
 
     def export(
-        self, path: str | Path, held_out: CharDataset | None = None, train: CharDataset | None = None
+        self,
+        path: str | Path,
+        held_out: CharDataset | None = None,
+        train: CharDataset | None = None,
+        page: bool | str | Path = False,
     ) -> dict[str, Path]:
         """Write the classifier as an ONNX file that prepares images itself, its weights, and a model card beside it.
 
@@ -270,6 +274,8 @@ class CNNClassifier:
             path: of the file, ending in .onnx. Best in a folder of its own, as further files are written beside it.
             held_out: test or validation images, on which the file is compared with torch, and the accuracy measured.
             train: the images that it was trained on. With both, there also is a file in int8, if that is faster.
+            page: whether to write a web page that uses the model, to the folder `page`. It needs npm's package of
+                onnxruntime-web, in the current folder or where this path says (`export.web_page.find_runtime`).
 
         Returns:
             Part → Path of what was written.
@@ -284,7 +290,7 @@ class CNNClassifier:
         trained = Trained(
             self.model, self.config, self.input_spec_, self.classes_, self.temperature_, self.metrics_, self._run
         )
-        return bundle.export(trained, path, held_out, train)
+        return bundle.export(trained, path, held_out, train, page)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":

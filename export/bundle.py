@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
-from common.files import write_atomically, write_text
+from common.files import write_bytes, write_text
 from dataset import CharDataset
-from export import int8, onnx_file, weights
+from export import int8, onnx_file, web_page, weights
 from export.model_card import model_card
 from export.trained import Measured, Trained
 
@@ -16,23 +16,30 @@ log = logging.getLogger("fit_char")
 
 
 def export(
-    trained: Trained, path: str | Path, held_out: CharDataset | None = None, train: CharDataset | None = None
+    trained: Trained,
+    path: str | Path,
+    held_out: CharDataset | None = None,
+    train: CharDataset | None = None,
+    page: bool | str | Path = False,
 ) -> dict[str, Path]:
     """Write all parts of an export; see `CNNClassifier.export`, also for what is raised."""
     path = Path(path)
     if path.suffix != ".onnx":
         raise InputError(f"{path} must end in .onnx: its folder also gets the weights and the model card")
+    runtime = web_page.find_runtime(None if page is True else page) if page else {}
     measured = trained.measure(held_out)
     content = onnx_file.make(trained, measured.accuracy, held_out)
-    write_atomically(path, lambda file: file.write(content))
+    write_bytes(path, content)
     written = {"onnx": path, "weights": path.with_suffix(".safetensors"), "card": path.with_name("MODEL_CARD.md")}
     weights.write(written["weights"], trained, measured.accuracy)
     compared = None
     if held_out is not None and train is not None:
-        compared = _write_int8(path.with_suffix(".int8.onnx"), content, trained, measured, held_out, train)
-        if compared["faster"]:
-            written["int8"] = path.with_suffix(".int8.onnx")
+        compared, int8_path = _write_int8(path, content, trained, measured, held_out, train)
+        written |= {"int8": int8_path} if int8_path else {}
     write_text(written["card"], model_card(trained, measured, train, compared))
+    if page:
+        web_page.write(path.with_name("page"), trained, measured, content, runtime, train or held_out)
+        written["page"] = path.with_name("page") / "index.html"
     for part, file in written.items():
         log.info("%-8s %s (%.2f MB)", part, file, file.stat().st_size / 1e6)
     return written
@@ -40,17 +47,21 @@ def export(
 
 def _write_int8(
     path: Path, content: bytes, trained: Trained, measured: Measured, held_out: CharDataset, train: CharDataset
-) -> dict:
-    """Write the model in int8 if it is faster, remove an earlier one otherwise, and return the comparison."""
+) -> tuple[dict, Path | None]:
+    """Write the model in int8 beside `path` if it is faster, and remove an earlier one otherwise.
+
+    Returns:
+        What `int8.compare` gives, and the file or None.
+    """
     chosen = train.subset(np.linspace(0, len(train) - 1, min(len(train), int8.CALIBRATION)))
     quantized = int8.quantize(content, chosen.fitted(trained.spec).x)
-    found = int8.compare(content, quantized, trained, held_out)
+    found, path = int8.compare(content, quantized, trained, held_out), path.with_suffix(".int8.onnx")
     log.info("int8: %s.", found["mcnemar"]["verdict"])
-    if found["faster"]:
-        accuracy = {**(measured.accuracy or {}), **found["accuracy"]}
-        content = onnx_file.with_metadata(quantized, trained.metadata(accuracy))
-        write_atomically(path, lambda file: file.write(content))
-    else:
+    if not found["faster"]:
         log.info("int8 is not faster than float32 here, and is not kept.")
         path.unlink(missing_ok=True)
-    return found
+        return found, None
+    accuracy = {**(measured.accuracy or {}), **found["accuracy"]}
+    content = onnx_file.with_metadata(quantized, trained.metadata(accuracy))
+    write_bytes(path, content)
+    return found, path

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.files import write_atomically
+from common.files import write_bytes
 from export.onnx_file import require
 from export.trained import Trained
 
@@ -24,4 +24,4 @@ def write(path: Path, trained: Trained, accuracy: dict | None) -> None:
     save = require("safetensors.torch").save
     tensors = {key: tensor.contiguous().clone() for key, tensor in trained.model.state_dict().items()}
     content = save(tensors, trained.metadata(accuracy))
-    write_atomically(path, lambda file: file.write(content))
+    write_bytes(path, content)
