@@ -274,8 +274,8 @@ class CNNClassifier:
             path: of the file, ending in .onnx. Best in a folder of its own, as further files are written beside it.
             held_out: test or validation images, on which the file is compared with torch, and the accuracy measured.
             train: the images that it was trained on. With both, there also is a file in int8, if that is faster.
-            page: whether to write a web page that uses the model, to the folder `page`. It needs npm's package of
-                onnxruntime-web, in the current folder or where this path says (`export.web_page.find_runtime`).
+            page: whether to write a web page to the folder `page`, with the int8 file if there is one. It needs npm's
+                package of onnxruntime-web, in the current folder or where this path says.
 
         Returns:
             Part → Path of what was written.

@@ -32,36 +32,38 @@ def export(
     write_bytes(path, content)
     written = {"onnx": path, "weights": path.with_suffix(".safetensors"), "card": path.with_name("MODEL_CARD.md")}
     weights.write(written["weights"], trained, measured.accuracy)
-    compared = None
+    compared, smaller = None, None
     if held_out is not None and train is not None:
-        compared, int8_path = _write_int8(path, content, trained, measured, held_out, train)
-        written |= {"int8": int8_path} if int8_path else {}
+        compared, smaller = _int8(content, trained, measured, held_out, train)
+        written |= _replace(path.with_suffix(".int8.onnx"), smaller)
     write_text(written["card"], model_card(trained, measured, train, compared))
     if page:
-        web_page.write(path.with_name("page"), trained, measured, content, runtime, train or held_out)
+        web_page.write(path.with_name("page"), trained, measured, smaller or content, runtime, train or held_out)
         written["page"] = path.with_name("page") / "index.html"
     for part, file in written.items():
         log.info("%-8s %s (%.2f MB)", part, file, file.stat().st_size / 1e6)
     return written
 
 
-def _write_int8(
-    path: Path, content: bytes, trained: Trained, measured: Measured, held_out: CharDataset, train: CharDataset
-) -> tuple[dict, Path | None]:
-    """Write the model in int8 beside `path` if it is faster, and remove an earlier one otherwise.
-
-    Returns:
-        What `int8.compare` gives, and the file or None.
-    """
+def _int8(
+    content: bytes, trained: Trained, measured: Measured, held_out: CharDataset, train: CharDataset
+) -> tuple[dict, bytes | None]:
+    """Return what `int8.compare` gives, and the model in int8 if it is faster, else None."""
     chosen = train.subset(np.linspace(0, len(train) - 1, min(len(train), int8.CALIBRATION)))
     quantized = int8.quantize(content, chosen.fitted(trained.spec).x)
-    found, path = int8.compare(content, quantized, trained, held_out), path.with_suffix(".int8.onnx")
+    found = int8.compare(content, quantized, trained, held_out)
     log.info("int8: %s.", found["mcnemar"]["verdict"])
     if not found["faster"]:
         log.info("int8 is not faster than float32 here, and is not kept.")
-        path.unlink(missing_ok=True)
         return found, None
     accuracy = {**(measured.accuracy or {}), **found["accuracy"]}
-    content = onnx_file.with_metadata(quantized, trained.metadata(accuracy))
+    return found, onnx_file.with_metadata(quantized, trained.metadata(accuracy))
+
+
+def _replace(path: Path, content: bytes | None) -> dict[str, Path]:
+    """Write the int8 file, or remove that of an earlier export, and return it as a part of the export."""
+    if content is None:
+        path.unlink(missing_ok=True)
+        return {}
     write_bytes(path, content)
-    return found, path
+    return {"int8": path}
