@@ -17,9 +17,8 @@ export class NoCharacter extends Error {}
 export function toGrey({ data, width, height }) {
   const grey = new Uint8Array(width * height);
   for (let i = 0; i < grey.length; i++) {
-    const [r, g, b, a] = [0, 1, 2, 3].map((k) => data[4 * i + k]);
-    const level = (19595 * r + 38470 * g + 7471 * b + 0x8000) >> 16;
-    grey[i] = Math.round(255 + ((level - 255) * a) / 255);
+    const level = (19595 * data[4 * i] + 38470 * data[4 * i + 1] + 7471 * data[4 * i + 2] + 0x8000) >> 16;
+    grey[i] = Math.round(255 + ((level - 255) * data[4 * i + 3]) / 255);
   }
   return { data: grey, width, height };
 }

@@ -10,9 +10,9 @@ function select(numbers, k) {
       while (numbers[i] < pivot) i++;
       while (numbers[j] > pivot) j--;
       if (i <= j) {
-        [numbers[i], numbers[j]] = [numbers[j], numbers[i]];
-        i++;
-        j--;
+        const number = numbers[i];
+        numbers[i++] = numbers[j];
+        numbers[j--] = number;
       }
     }
     if (k <= j) right = j;
@@ -29,7 +29,8 @@ export function quantile(numbers, fraction) {
   const k = Math.floor(place);
   const low = select(copy, k);
   if (place === k) return low;
-  const high = copy.subarray(k + 1).reduce((a, b) => Math.min(a, b), Infinity);
+  let high = Infinity;
+  for (let i = k + 1; i < copy.length; i++) high = Math.min(high, copy[i]);
   return low + (high - low) * (place - k);
 }
 

@@ -21,17 +21,24 @@ loading.then(() => answer(), (error) => (message.textContent = `The model cannot
 async function load() {
   env.wasm.numThreads = 1; // more would need a server that isolates the page, and save little
   env.wasm.wasmPaths = { wasm: new URL("ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
-  const about = fetch("model.json").then((response) => response.json());
-  const [session, model] = await Promise.all([InferenceSession.create("model.onnx"), about]);
+  const creating = InferenceSession.create("model.onnx");
+  const model = await fetch("model.json").then((response) => response.json());
   element("title").textContent = document.title = model.title;
   element("about").textContent = model.accuracy;
   const examples = new Image();
   examples.src = "examples.png";
-  await Promise.all([model.examples ? examples.decode() : null, predict(session, model, blank(model.shape))]);
+  const image = matchStyle(firstDrawing(), model.style, model.shape); // which is slow, as the browser compiles it now
+  const session = await creating;
+  await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
   return { session, model, examples };
 }
 
-const blank = ([height, width]) => ({ data: new Uint8Array(height * width), width, height });
+/** Return a drawing of one stroke. */
+function firstDrawing() {
+  const data = new Uint8Array(SIDE * SIDE).fill(255);
+  for (let y = 60; y < 220; y++) data.fill(0, y * SIDE + 120, y * SIDE + 120 + PEN);
+  return { data, width: SIDE, height: SIDE };
+}
 
 /** Return the probability of each class, of an image in the style of the training images. */
 async function predict(session, model, image) {
