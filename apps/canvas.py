@@ -16,6 +16,7 @@ from common.files import write_atomically, write_text
 from dataset import CharDataset
 
 SIDE, PEN = 280, 12  # pixels
+MARGIN = PEN  # pixels around the canvas in the picture, so that no stroke is cut off at the edge
 log = logging.getLogger("fit_char")
 
 
@@ -117,10 +118,11 @@ class DrawingPad:
         self._predict()
 
     def picture(self) -> np.ndarray:
-        """Return the drawing, uint8 (SIDE, SIDE), black on white."""
-        image = Image.new("L", (SIDE, SIDE), 255)
+        """Return the drawing with its margin, uint8 (SIDE + 2 MARGIN, SIDE + 2 MARGIN), black on white."""
+        image = Image.new("L", (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), 255)
         draw = ImageDraw.Draw(image)
-        for points in self.strokes:
+        for stroke in self.strokes:
+            points = [(x + MARGIN, y + MARGIN) for x, y in stroke]
             draw.line(points, 0, PEN, "curve")
             for x, y in (points[0], points[-1]):  # round ends
                 draw.ellipse((x - PEN / 2, y - PEN / 2, x + PEN / 2, y + PEN / 2), 0)

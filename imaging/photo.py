@@ -15,7 +15,8 @@ PHOTO_SIDE = 64  # pixels per side; a smaller image is no photo
 # What characters in photos are brought to as training images: figures of the kind that `measure_style` gives.
 HOUSE_STYLE = {"dark": True, "side": 0.75, "row": 0.5, "column": 0.5, "stroke": 0.09}
 FAINT = 0.08  # fraction of the paper's brightness: what differs by less is no ink
-NOISE = 5  # standard deviations of the paper's grain, by which ink differs from it
+NOISE = 9  # standard deviations of the paper's grain, by which ink differs from it
+MOST_PARTS = 100  # of a character; what falls into more is the paper's grain
 USUAL = (0.02, 0.98)  # quantiles of the training images between which a character is left as it is
 NO_CHARACTER = "no character stands out from the paper: take the picture from closer, or in better light"
 
@@ -26,8 +27,11 @@ def is_photo(image: np.ndarray) -> bool:
     Within EVEN grey levels of the median lie 81 % or more of the border's pixels in 621 scans and drawings of three
     data sets, and at most 24 % in 24 photos of pen on paper.
     """
-    if min(image.shape) < PHOTO_SIDE:
-        return False
+    return min(image.shape) >= PHOTO_SIDE and _is_uneven(image)
+
+
+def _is_uneven(image: np.ndarray) -> bool:
+    """Return whether light and noise vary on the border of an image (h, w)."""
     edge = border(image).astype(np.int16)
     return bool((np.abs(edge - np.median(edge)) <= EVEN).mean() < 0.6)
 
@@ -92,7 +96,8 @@ def match_style(picture: np.ndarray, style: dict, shape: tuple[int, int]) -> np.
         raise InputError(
             f"a picture must be uint8 (h, w), not {picture.dtype} {picture.shape}: see imaging.decoding.read_image"
         )
-    fine, window = _place(_character(_ink(picture), is_photo(picture)), style, shape)
+    photo = _is_uneven(picture)
+    fine, window = _place(_character(_ink(picture, photo), photo), style, shape)
     grey = _reduce(fine[window]) * style.get("contrast", 1)
     if not _are_usual(grey, style):
         fine = _with_stroke_width(fine > 0.5, style["stroke"] * FINE * min(shape))
@@ -133,7 +138,7 @@ def _are_usual(ink: np.ndarray, style: dict) -> bool:
     return width <= style["thickest"] and style["faintest"] <= strength <= style["darkest"]
 
 
-def _ink(picture: np.ndarray) -> np.ndarray:
+def _ink(picture: np.ndarray, photo: bool) -> np.ndarray:
     """Return by what fraction of the paper's brightness each pixel is darker or lighter, float (h, w), ink only."""
     image = Image.fromarray(picture)
     image.thumbnail((LARGEST, LARGEST), Image.Resampling.BOX)
@@ -142,12 +147,17 @@ def _ink(picture: np.ndarray) -> np.ndarray:
     flat = grey - ndimage.uniform_filter(grey, 2 * window)
     if (flat**3).mean() > 0:  # there is more paper than ink, so what is far from the mean is ink: light ink
         grey = 255 - grey
-    # The paper behind a stroke is as bright as the paper around it, also at the edge of a shadow. Beyond the picture it
-    # continues to get darker or lighter as it does towards the edge.
+    # The paper behind a stroke is as bright as the paper around it, also at the edge of a shadow. Beyond a photo it
+    # continues to get darker or lighter as it does towards the edge; beyond a scan, whose edge may be a stroke, it is as
+    # bright as in the picture.
     window = max(1, min(window, min(grey.shape) - 1))
-    around = np.minimum(np.pad(grey, window, "reflect", reflect_type="odd"), grey.max())
+    if photo:
+        around = np.minimum(np.pad(grey, window, "reflect", reflect_type="odd"), grey.max())
+    else:
+        around = np.pad(grey, window, constant_values=np.quantile(grey, 0.9))
     paper = ndimage.grey_closing(around, (window, window))
-    return 1 - grey / np.maximum(paper[window:-window, window:-window], 1)
+    paper = np.maximum(paper[window:-window, window:-window], 1)
+    return np.maximum(1 - grey / paper, 0) if paper.max() > 1 else np.zeros_like(grey)
 
 
 def _character(ink: np.ndarray, photo: bool) -> np.ndarray:
@@ -157,12 +167,13 @@ def _character(ink: np.ndarray, photo: bool) -> np.ndarray:
     shadow, or small and thin. In a photo that shows a whole character with a margin, what reaches in far from it is
     another.
     """
-    ground = np.median(ink)
-    grain = 1.05 * np.median(np.abs(np.diff(ink)))  # standard deviation, if neighbours are independent
-    strongest = np.quantile(ink, 0.998)
-    if strongest < max(FAINT, ground + NOISE * grain):
-        raise InputError(NO_CHARACTER)
+    grain = 1.05 * np.median(np.abs(np.diff(ink, axis=0))) if len(ink) > 1 else 0  # a standard deviation
+    # Where the paper is clean, the smallest dot is ink.
+    strongest = np.quantile(ink, 0.998) if grain else np.quantile(ink[ink > FAINT], 0.99) if ink.max() > FAINT else 0
+    ground = np.median(ink[ink <= strongest / 2]) if strongest > 0 else 0
     parts, count = ndimage.label(ink > strongest / 2, np.ones((3, 3)))
+    if strongest - ground < max(FAINT, NOISE * grain) or count > MOST_PARTS:
+        raise InputError(NO_CHARACTER)
     numbers = np.arange(1, count + 1)
     sizes = ndimage.sum_labels(parts > 0, parts, numbers)
     strange = _strangers(parts, numbers, sizes, photo)
@@ -178,7 +189,8 @@ def _strangers(parts: np.ndarray, numbers: np.ndarray, sizes: np.ndarray, photo:
     inner = ~at_edge & (sizes > 0.05 * sizes.max())
     if not inner.any() or not at_edge.any():
         return np.zeros(len(numbers), bool)
-    width = ndimage.mean(ndimage.distance_transform_edt(parts), parts, numbers)  # a quarter of the stroke width
+    inside = ndimage.distance_transform_edt(np.pad(parts, 1))[1:-1, 1:-1]  # the edge cuts strokes off
+    width = ndimage.mean(inside, parts, numbers)  # a quarter of the stroke width
     small = sizes < 0.06 * sizes[inner].sum()
     strange = at_edge & ((width > 2 * width[inner].max()) | (small & (width < np.median(width[inner]) / 2)))
     if not photo:
