@@ -1,6 +1,6 @@
 """Classify the images in a folder with an exported model: python use_onnx.py model.onnx my_images
 
-Needs numpy, pillow and onnxruntime. One character per image, dark on light or light on dark; photos are for the page.
+Needs numpy, pillow and onnxruntime. One character per image, dark on light or light on dark.
 """
 
 import json
@@ -15,6 +15,8 @@ session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProv
 about = session.get_modelmeta().custom_metadata_map
 classes, spec = json.loads(about["classes"]), json.loads(about["input_spec"])
 height, width = spec["source_shape"]
+if spec["photos"]:
+    sys.exit("this model reads characters in photos: use the page, or fit_char.py predict")
 for path in sorted(file for file in Path(sys.argv[2]).rglob("*.*") if file.suffix in Image.registered_extensions()):
     image = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("L"))
     paper = np.median(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]))

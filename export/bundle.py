@@ -26,6 +26,8 @@ def export(
     path = Path(path)
     if path.suffix != ".onnx":
         raise InputError(f"{path} must end in .onnx: its folder also gets the weights and the model card")
+    if train is not None and trained.run and train.fingerprint() != trained.run["train"]:
+        raise InputError("train is not the set of images that the model was trained on: give that one, or leave it out")
     runtime = web_page.find_runtime(None if page is True else page) if page else {}
     measured = trained.measure(held_out)
     content = onnx_file.make(trained, measured.accuracy, held_out)

@@ -1,11 +1,13 @@
 """The exported page in a real browser: mouse, finger and pen draw, a photo is dropped, pasted and chosen.
 
-Run by `make test-browser`; the screenshots go to record/browser.
+Run by `make test-browser`; the screenshots go to record/browser, and so do the times of loading, of preparing an image
+and of predicting its class.
 """
 
 import base64
 import functools
 import io
+import json
 import shutil
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -54,6 +56,15 @@ def address(classifier, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def times():
+    """Collect the milliseconds until the page is ready, and of each answer; write the medians."""
+    times: dict[str, list[float]] = {"ready": [], "prepare": [], "predict": []}
+    yield times
+    medians = {name: float(np.median(found)) for name, found in times.items() if found}
+    (SCREENSHOTS / "page.json").write_text(json.dumps({"median milliseconds": medians, **times}))
+
+
+@pytest.fixture(scope="module")
 def chromium():
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
@@ -65,7 +76,7 @@ def chromium():
 
 
 @pytest.fixture(params=[("light", 1000), ("dark", 390)], ids=["light", "dark-phone"])
-def page(request, chromium, address):
+def page(request, chromium, address, times):
     """Give the loaded page, after which nothing can be loaded any more; errors in it fail the test."""
     scheme, width = request.param
     context = chromium.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, has_touch=True)
@@ -78,6 +89,11 @@ def page(request, chromium, address):
     context.set_offline(True)
     page.scheme = scheme
     yield page
+    for name, start, duration in page.evaluate(
+        "['mark', 'measure'].flatMap((kind) => performance.getEntriesByType(kind))"
+        ".map((entry) => [entry.name, entry.startTime, entry.duration])"
+    ):
+        times[name].append(start if name == "ready" else duration)
     page.screenshot(path=SCREENSHOTS / f"page-{scheme}-{request.node.originalname}.png", full_page=True)
     context.close()
     assert not errors

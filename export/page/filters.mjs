@@ -176,16 +176,35 @@ export function closing(image, window) {
   return negative(maximum(negative(maximum(image, rest, half)), half, rest)); // the minimum is that of the negative
 }
 
-/** NumPy's pad of mode reflect and type odd: beyond its border an image goes on as it does towards it. */
-export function padOdd({ data, width, height }, margin) {
+/** Return a part of an image. */
+export function crop(image, { top, left, width, height }) {
+  const data = new image.data.constructor(width * height);
+  for (let y = 0; y < height; y++) {
+    const start = (top + y) * image.width + left;
+    data.set(image.data.subarray(start, start + width), y * width);
+  }
+  return { data, width, height };
+}
+
+/** Return an image with a margin of one value. */
+export function pad({ data, width, height }, margin, value) {
   const wide = width + 2 * margin, tall = height + 2 * margin;
-  const result = new Float32Array(wide * tall);
+  const result = new data.constructor(wide * tall).fill(value);
+  for (let y = 0; y < height; y++) {
+    result.set(data.subarray(y * width, (y + 1) * width), (y + margin) * wide + margin);
+  }
+  return { data: result, width: wide, height: tall };
+}
+
+/** NumPy's pad of mode reflect and type odd, up to `most`: beyond its border an image goes on as it does towards it. */
+export function padOdd(image, margin, most) {
+  const { data: result, width: wide, height: tall } = pad(image, margin, 0);
+  const { data, width, height } = image;
   for (let y = 0; y < tall; y++) {
     const row = y - margin;
     const edge = Math.min(Math.max(row, 0), height - 1);
-    for (let x = 0; x < width; x++) {
-      const value = data[edge * width + x];
-      result[y * wide + margin + x] = row === edge ? value : 2 * value - data[(2 * edge - row) * width + x];
+    for (let x = 0; x < width && row !== edge; x++) {
+      result[y * wide + margin + x] = 2 * data[edge * width + x] - data[(2 * edge - row) * width + x];
     }
     const first = y * wide + margin, last = first + width - 1;
     for (let k = 1; k <= margin; k++) {
@@ -193,5 +212,5 @@ export function padOdd({ data, width, height }, margin) {
       result[last + k] = 2 * result[last] - result[last - k];
     }
   }
-  return { data: result, width: wide, height: tall };
+  return { data: result.map((value) => Math.min(value, most)), width: wide, height: tall };
 }

@@ -1,14 +1,14 @@
 // imaging/photo.py in JavaScript: the same image from the same picture, held to it by tests/export/test_match_style.py.
 
-import { closing, gaussian, padOdd, resize, round, thumbnail, uniform } from "./filters.mjs";
+import { closing, crop, gaussian, pad, padOdd, resize, round, thumbnail, uniform } from "./filters.mjs";
 import { box, distances, label, quantile } from "./measures.mjs";
 
 const LARGEST = 400; // these are explained in imaging/photo.py
 const FINE = 8;
 const EVEN = 8;
-const PHOTO_SIDE = 64;
 const FAINT = 0.08;
-const NOISE = 5;
+const NOISE = 9;
+const MOST_PARTS = 100;
 
 /** No character stands out from the paper. */
 export class NoCharacter extends Error {}
@@ -31,7 +31,8 @@ export function toGrey({ data, width, height }) {
  * @throws NoCharacter
  */
 export function matchStyle(picture, style, shape) {
-  const { fine, window } = placed(character(inkOf(picture), isPhoto(picture)), style, shape);
+  const photo = isUneven(picture);
+  const { fine, window } = placed(character(inkOf(picture, photo), photo), style, shape);
   let image = reduced(fine, window, style.contrast ?? 1);
   if (!areUsual(image, style)) {
     const drawn = withStrokeWidth(over(fine, 0.5), style.stroke * FINE * Math.min(...shape));
@@ -47,8 +48,7 @@ const over = ({ data, width, height }, limit) => {
   return { data: mask, width, height };
 };
 
-function isPhoto({ data, width, height }) {
-  if (Math.min(width, height) < PHOTO_SIDE) return false;
+function isUneven({ data, width, height }) {
   const edge = [];
   for (let x = 0; x < width; x++) edge.push(data[x], data[(height - 1) * width + x]);
   for (let y = 0; y < height; y++) edge.push(data[y * width], data[(y + 1) * width - 1]);
@@ -57,7 +57,7 @@ function isPhoto({ data, width, height }) {
 }
 
 /** Return by what fraction of the paper's brightness each pixel is darker or lighter, ink only. */
-function inkOf(picture) {
+function inkOf(picture, photo) {
   const small = thumbnail(picture, LARGEST);
   const { width, height } = small;
   const grey = gaussian({ ...small, data: Float32Array.from(small.data) }, 1e-3 + 0.002 * Math.max(width, height));
@@ -68,27 +68,23 @@ function inkOf(picture) {
   if (skew > 0) grey.data = grey.data.map((level) => 255 - level);
   window = Math.max(1, Math.min(window, Math.min(width, height) - 1));
   const lightest = grey.data.reduce((a, b) => Math.max(a, b));
-  const around = padOdd(grey, window);
-  around.data = around.data.map((level) => Math.min(level, lightest));
-  const paper = closing(around, window);
-  const ink = grey.data.map((level, i) => {
-    const y = Math.floor(i / width), x = i - y * width;
-    return 1 - level / Math.max(paper.data[(y + window) * paper.width + x + window], 1);
-  });
-  return { data: ink, width, height };
+  const around = photo ? padOdd(grey, window, lightest) : pad(grey, window, quantile(grey.data, 0.9));
+  const paper = crop(closing(around, window), { top: window, left: window, width, height });
+  const isBlack = paper.data.every((level) => level <= 1);
+  const data = grey.data.map((level, i) => (isBlack ? 0 : Math.max(1 - level / Math.max(paper.data[i], 1), 0)));
+  return { data, width, height };
 }
 
 /** Return the ink of the character alone, 0 to 1, over 0.5 within its strokes. */
 function character(ink, photo) {
   const { data, width, height } = ink;
-  const steps = new Float32Array(height * (width - 1));
-  for (let y = 0, i = 0; y < height; y++) {
-    for (let x = 1; x < width; x++) steps[i++] = Math.abs(data[y * width + x] - data[y * width + x - 1]);
-  }
-  const ground = quantile(data, 0.5), strongest = quantile(data, 0.998);
-  const grain = 1.05 * (steps.length ? quantile(steps, 0.5) : NaN);
-  if (strongest < FAINT || strongest < ground + NOISE * grain) throw new NoCharacter();
+  const steps = data.subarray(width).map((value, i) => Math.abs(value - data[i]));
+  const grain = steps.length ? 1.05 * quantile(steps, 0.5) : 0;
+  const inked = grain ? data : data.filter((value) => value > FAINT);
+  const strongest = inked.length ? quantile(inked, grain ? 0.998 : 0.99) : 0;
+  const ground = strongest > 0 ? quantile(data.filter((value) => value <= strongest / 2), 0.5) : 0;
   const { labels, count } = label(over(ink, strongest / 2));
+  if (strongest - ground < Math.max(FAINT, NOISE * grain) || count > MOST_PARTS) throw new NoCharacter();
   const parts = { labels, count, width, height, sizes: new Float64Array(count + 1) };
   for (const part of labels) parts.sizes[part]++;
   parts.sizes[0] = 0;
@@ -118,7 +114,7 @@ function strangers({ labels, count, width, height, sizes }, photo) {
   const innerSize = numbers.reduce((sum, part) => sum + sizes[part], 0);
   const image = (keep) => ({ data: Uint8Array.from(labels, (part) => (keep(part) ? 1 : 0)), width, height });
   const thick = new Float64Array(count + 1); // a quarter of the stroke width
-  distances(image((part) => part > 0)).forEach((distance, i) => (thick[labels[i]] += distance / sizes[labels[i]]));
+  depth(image((part) => part > 0)).forEach((distance, i) => (thick[labels[i]] += distance / sizes[labels[i]]));
   const widths = Float64Array.from(numbers, (part) => thick[part]);
   const [widest, middle] = [Math.max(...widths), quantile(widths, 0.5)];
   const strange = none.map((_, part) => {
@@ -141,12 +137,7 @@ function strangers({ labels, count, width, height, sizes }, photo) {
 /** Bring ink to the style's size and place, on a canvas FINE times finer; `window` is the part that is the image. */
 function placed(ink, style, shape) {
   const { top, bottom, left, right } = box(over(ink, 0.5));
-  const cut = { width: right - left, height: bottom - top };
-  cut.data = new Float32Array(cut.width * cut.height);
-  for (let y = 0; y < cut.height; y++) {
-    const start = (top + y) * ink.width + left;
-    cut.data.set(ink.data.subarray(start, start + cut.width), y * cut.width);
-  }
+  const cut = crop(ink, { top, left, width: right - left, height: bottom - top });
   const [height, width] = shape.map((side) => FINE * side);
   const pen = Math.min(penWidth(over(cut, 0.5)), Math.max(cut.width, cut.height) / 2);
   const scale = (style.side - style.stroke) / Math.max((cut.height - pen) / height, (cut.width - pen) / width);
@@ -203,13 +194,16 @@ function strokeWidth({ data, width, height }) {
   return (2 * area) / outline;
 }
 
+/** The distance of each pixel of a mask to the outside, which begins at the border of the image. */
+function depth(mask) {
+  const padded = pad(mask, 1, 0);
+  const found = { ...padded, data: distances(padded) };
+  return crop(found, { top: 1, left: 1, width: mask.width, height: mask.height }).data;
+}
+
 /** Four times the mean distance to the outside. */
-function penWidth({ data, width, height }) {
-  const padded = { data: new Uint8Array((width + 2) * (height + 2)), width: width + 2, height: height + 2 };
-  for (let y = 0; y < height; y++) {
-    padded.data.set(data.subarray(y * width, (y + 1) * width), (y + 1) * padded.width + 1);
-  }
-  const inside = distances(padded).filter((distance) => distance > 0);
+function penWidth(mask) {
+  const inside = depth(mask).filter((distance) => distance > 0);
   return (4 * inside.reduce((a, b) => a + b, 0)) / inside.length;
 }
 

@@ -3,7 +3,7 @@
 import { env, InferenceSession, Tensor } from "./ort/ort.wasm.bundle.min.mjs";
 import { matchStyle, NoCharacter, toGrey } from "./match_style.mjs";
 
-const SIDE = 280, PEN = 12; // of a drawing, in pixels, as in apps/canvas.py
+const SIDE = 280, PEN = 12, MARGIN = PEN; // of a drawing, in pixels, as in apps/canvas.py
 const SHOWN = 5; // classes
 const LARGEST = 4096; // pixels of a picture's longer side that are read
 const HINT = "Draw a character, or drop, paste or choose a picture of one.";
@@ -30,6 +30,7 @@ async function load() {
   const image = matchStyle(firstDrawing(), model.style, model.shape); // which is slow, as the browser compiles it now
   const session = await creating;
   await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
+  performance.mark("ready"); // these times are read by tests/browser_page.py
   return { session, model, examples };
 }
 
@@ -81,13 +82,17 @@ async function answer() {
 /** Return the pixels of the drawing, black on white, or of the picture. */
 function pixels() {
   const scale = picture ? Math.min(1, LARGEST / Math.max(picture.width, picture.height)) : 1;
-  const width = picture ? Math.round(picture.width * scale) : SIDE;
-  const height = picture ? Math.round(picture.height * scale) : SIDE;
+  const width = picture ? Math.round(picture.width * scale) : SIDE + 2 * MARGIN;
+  const height = picture ? Math.round(picture.height * scale) : SIDE + 2 * MARGIN;
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.fillStyle = "white";
   context.fillRect(0, 0, width, height);
-  if (picture) context.drawImage(picture, 0, 0, width, height);
-  else draw(context, "black");
+  if (picture) {
+    context.drawImage(picture, 0, 0, width, height);
+  } else {
+    context.translate(MARGIN, MARGIN); // no stroke is cut off at the edge
+    draw(context, "black");
+  }
   return context.getImageData(0, 0, width, height);
 }
 

@@ -24,3 +24,6 @@ def test_all_parts(lenet, drawn, tmp_path, monkeypatch, fast):
 def test_training_images_do_not_measure_the_accuracy(lenet, tmp_path):
     with pytest.raises(InputError, match="the model was trained on these images: give others"):
         lenet.classifier.export(tmp_path / "model.onnx", lenet.train)
+    with pytest.raises(InputError, match="train is not the set of images that the model was trained on"):
+        lenet.classifier.export(tmp_path / "model.onnx", lenet.val, lenet.val)
+    assert not list(tmp_path.iterdir())

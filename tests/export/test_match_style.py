@@ -55,7 +55,8 @@ def drawing(strokes: list[np.ndarray], rng: np.random.Generator) -> np.ndarray:
     """Return strokes (P, 2) as the page's canvas has them, somewhere on it, uint8."""
     scale, angle = rng.uniform(0.8, 2.2), rng.uniform(-0.15, 0.15)
     turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    image = Image.new("L", (canvas.SIDE, canvas.SIDE), 255)
+    side = canvas.SIDE + 2 * canvas.MARGIN
+    image = Image.new("L", (side, side), 255)
     shift = rng.uniform(10, 40, 2)
     for stroke in strokes:
         points = [tuple(point) for point in stroke @ turn + shift + rng.normal(0, 1, stroke.shape)]
