@@ -6,6 +6,7 @@
     python fit_char.py evaluate save/LeNet_best.ckpt
     python fit_char.py predict save/LeNet_best.ckpt scans/ photo.jpg > predictions.csv
     python fit_char.py runs --sort accuracy
+    python fit_char.py export save/LeNet_best.ckpt onnx/LeNet.onnx
 
 Results go to standard output, everything else to standard error. The exit code is 0 if all went well, 2 after an error
 and 130 after an interrupt; that of predict is the number of files that cannot be read, at most 100.
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import TextIO
 
 from apps.options import Parser, add_parameters, read_config
-from common.errors import InputError, LostProcessError, StorageError, TrainingError
+from common.errors import ExportError, InputError, LostProcessError, StorageError, TrainingError
 from config import Config
 
 # torch is imported by the commands that need it: it takes seconds, and processes that decode images do without
@@ -46,7 +47,7 @@ def main(words: list[str] | None = None) -> int:
             code = options.run(options, out if main_process else sys.stdout)
         out.flush()
         return code
-    except (InputError, StorageError, TrainingError, LostProcessError) as error:
+    except (InputError, StorageError, TrainingError, LostProcessError, ExportError) as error:
         if os.environ.get("LOCAL_RANK", "0") == "0":  # the others of this machine say the same
             print(f"fit_char: {' '.join(str(error).split())}", file=sys.stderr)
         return ERROR
@@ -84,6 +85,11 @@ def make_parser() -> Parser:
     command.add_argument("pair", nargs="*", metavar="RUN", help="two runs to compare, by name or folder")
     command.add_argument("--sort", default="run", metavar="COLUMN", help="run, accuracy … [default run, newest first]")
     command.add_argument("--record-path", default=Config.record_path, metavar="PATH", help="[default %(default)s]")
+    command = add(export, "CHECKPOINT FILE.onnx [options]")
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="a file that a run has saved")
+    command.add_argument("path", metavar="FILE.onnx", help="best in a folder of its own")
+    command.add_argument("--page", action="store_true", help="add a web page that classifies drawings (npm's packages)")
+    add_parameters(command)
     return parser
 
 
@@ -96,15 +102,18 @@ def train(options: argparse.Namespace, out: TextIO) -> int:
     config = read_config(options)
     if config.mode == "test":
         raise InputError("mode 'test' trains nothing: use fit_char.py evaluate")
-    from init import pick_device
+    from init import pick_device, start_logging, suit_cpu
     from training import distributed
 
+    start_logging()
+    if not options.report and os.environ.get("RANK", "0") == "0":  # the others get what it has chosen
+        config = suit_cpu(config)
     if options.report:
         from apps.launch import end_with_starter
 
         end_with_starter()
     with distributed.process_group(pick_device(config.device)):
-        return _train(config, options.report, out)
+        return _train(distributed.broadcast(lambda: config), options.report, out)
 
 
 def _train(config: Config, report: str | None, out: TextIO) -> int:
@@ -115,7 +124,6 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
     from classifier import CNNClassifier
     from training.distributed import is_main
 
-    init.start_logging()
     init.set_seed(config.random_seed)
     (images, test), (training, val, held_out, part) = load_data(config, prepared=report is not None)
     classifier = fit(config, training, val, report=report)
@@ -135,7 +143,8 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
         best = CNNClassifier.load(saved, config.device) if saved else classifier
         result = best.evaluate(held_out)
         if classifier.record_:
-            classifier.record_.write_predictions(result, held_out, best.predict_proba(held_out), part)
+            found = best.predict_labelled(held_out)
+            classifier.record_.write_predictions(result, held_out, found.predicted, found.confidence, part)
         print(f"accuracy    {format_accuracy(result)}, {part} images", file=out)
     return 0
 
@@ -212,6 +221,22 @@ def runs(options: argparse.Namespace, out: TextIO) -> int:
 
         raise InputError(f"runs have no column {options.sort!r}: {did_you_mean(options.sort, found[0])}")
     print(comparison.format_runs(comparison.read_runs(options.record_path, options.sort)), file=out)
+    return 0
+
+
+def export(options: argparse.Namespace, out: TextIO) -> int:
+    """Write a checkpoint as an ONNX file that prepares images itself, its weights, and a model card.
+
+    The file is compared with torch on the held-out images of the checkpoint's own run, or of the parameters given.
+    """
+    import init
+    from apps.steps import load_checkpoint
+
+    init.start_logging()
+    best, (_, (training, _, held_out, _)) = load_checkpoint(options)
+    written = best.export(options.path, held_out, training if best.trained_on(training) else None, options.page)
+    for part, path in written.items():
+        print(f"{part:12}{path}", file=out)
     return 0
 
 

@@ -64,6 +64,10 @@ def test_a_run_is_the_notebooks_to_the_bit(three, quick, run, tmp_path):
     assert (code, out) == (0, f"{lines['accuracy']}\n")
     code, out, _ = run("evaluate", "--config", f"{lines['record']}/config.json", "--json")
     assert code == 0 and json.loads(out)["classes"]["博"]["support"] == 3
+    code, out, _ = run("export", "save/LeNet_best.ckpt", "onnx/LeNet.onnx")
+    assert code == 0 and out.splitlines()[0].split() == ["onnx", "onnx/LeNet.onnx"]
+    code, out, err = run("export", "save/LeNet_best.ckpt", "onnx/LeNet.bin")
+    assert (code, out) == (2, "") and "onnx/LeNet.bin must end in .onnx" in err
     code, out, _ = run("runs")
     assert code == 0 and found["run"] in out
     code, out, _ = run("runs", found["run"], lines["record"])

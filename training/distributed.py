@@ -158,10 +158,10 @@ def weighted_mean(values: torch.Tensor, weights: torch.Tensor | int) -> None:
 
     Args:
         values: float (n,), means over this process's images; without images, 0.
-        weights: how many images these are; float (n,), or one number for all values.
+        weights: how much these images count; float (n,), or one number for all values.
     """
     if processes() > 1:
-        weights = values.new_full((1,), weights) if isinstance(weights, int) else weights
+        weights = values.new_full((1,), weights) if isinstance(weights, int) else weights.reshape(-1)
         sums = torch.cat([values * weights, weights])  # (n + n,) or (n + 1,)
         _add_up(sums)
         torch.div(sums[: len(values)], sums[len(values) :], out=values)

@@ -15,7 +15,7 @@ from config import Config
 from metrics import MIN_VALIDATION, accuracy, fit_temperature, kept_epoch
 from training import distributed
 from training.backend import Backend, deterministic, keep_freed_memory
-from training.evaluation import predict_logits, score
+from training.evaluation import Predictions, predict, sample_logits, score
 from training.interrupt import deferred_interrupt
 from training.optimizer import flatten_parameters, learning_rate, make_ema, make_optimizer
 from training.waiting import WaitingThreads
@@ -31,6 +31,7 @@ class Trainer:
         train_loader: batches (images, labels) on the device, a new order in each iteration.
         val_loader: batches of validation images, or None.
         epochs: of the whole run.
+        class_weights: float (C,), of the loss of each class's images; None: all count 1.
 
     Attributes:
         history: list of dicts, one per epoch; see `CNNClassifier.fit`.
@@ -45,8 +46,9 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, model: nn.Module, backend: Backend, train_loader, val_loader=None, epochs: int = 1
-    ):
+        self, config: Config, model: nn.Module, backend: Backend, train_loader, val_loader=None, epochs: int = 1,
+        class_weights: torch.Tensor | None = None,
+    ):  # fmt: skip
         self.config, self.model, self.backend, self.epochs = config, model, backend, epochs
         self.train_loader, self.val_loader = train_loader, val_loader
         self.history: list[dict] = []
@@ -55,6 +57,7 @@ class Trainer:
         weights = self._weights = flatten_parameters(model)
         self.device = weights.device
         distributed.copy_from_main([weights, *model.buffers()])
+        self.class_weights = None if class_weights is None else class_weights.to(self.device)
         self.optimizer = make_optimizer(config, weights)
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
         self._forward = backend.training_forward(model, self.device)
@@ -104,7 +107,9 @@ class Trainer:
         distributed.average(_float_buffers(self.model))
         if self.ema_model is not self.model:
             distributed.average(_float_buffers(self.ema_model))
-        validated = None if self.val_loader is None else score(*self._predict(self.ema_model))
+        validated = (
+            None if self.val_loader is None else score(Predictions.join(self._validate(predict, self.ema_model)))
+        )
         row = {"epoch": epoch} | _columns("train", trained) | _columns("val", validated)
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         row["seconds"] = time.perf_counter() - start
@@ -115,22 +120,18 @@ class Trainer:
         for callback in self.on_epoch_end:
             callback(self)
 
-    def _predict(self, model: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits float32 (N, C) and labels int64 (N,) of all validation images.
-
-        Each process has its share of them, and all get the result.
-        """
-        mine = predict_logits(model, self.val_loader) if len(self.val_loader) else None
-        parts = [part for part in distributed.gather(mine) if part is not None]
-        return torch.cat([logits for logits, _ in parts]), torch.cat([labels for _, labels in parts])
+    def _validate(self, function: Callable, model: nn.Module, *options: float) -> list:
+        """Return what a function of `evaluation` gives for each process's share of the validation images."""
+        mine = function(model, self.val_loader, *options) if len(self.val_loader) else None
+        return [part for part in distributed.gather(mine) if part is not None]
 
     def _calibrate(self) -> None:
         """Fit the temperature to the validation images, and bring the metrics of the kept epoch up to date with it."""
         if self.best is None or self.history[-1]["val_n"] < MIN_VALIDATION:
             return
-        logits, labels = self._predict(self.model)
+        logits, labels = map(torch.cat, zip(*self._validate(sample_logits, self.model), strict=True))
         self.temperature = fit_temperature(logits.numpy(), labels.numpy())
-        self.best["metrics"] = score(logits / self.temperature, labels)
+        self.best["metrics"] = score(Predictions.join(self._validate(predict, self.model, self.temperature)))
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one step; return the loss and the number of correct predictions, on the device.
@@ -141,7 +142,7 @@ class Trainer:
         """
         self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one tensor
         loss, correct = self._backward(images, labels) if len(labels) else self._weights.new_zeros(2)
-        distributed.weighted_mean(self._weights.grad, len(labels))
+        distributed.weighted_mean(self._weights.grad, self._weight(labels))
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
         self._update_ema(self.global_step)
@@ -152,9 +153,14 @@ class Trainer:
         """Compute the gradient of a batch; return the loss and the number of correct predictions, on the device."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
             logits = self._forward(images)  # (B, C)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+            smoothing = self.config.label_smoothing
+            loss = functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
         loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def _weight(self, labels: torch.Tensor) -> torch.Tensor | int:
+        """Return how much these images count in the mean over a batch."""
+        return len(labels) if self.class_weights is None else self.class_weights[labels].sum()
 
     @property
     def learning_rate(self) -> float:
@@ -170,17 +176,18 @@ class Trainer:
             TrainingError: the loss is not finite.
         """
         self.model.train()
-        losses, counts, correct = [], [], torch.zeros((), device=self.device)
+        losses, counts, weights, correct = [], [], [], torch.zeros((), device=self.device)
         for images, labels in loader:
             loss, batch_correct = self.train_step(images, labels)
             losses.append(loss)
             counts.append(len(labels))
+            weights.append(self._weight(labels))
             correct += batch_correct
             self._threads.look()
             if interrupt.is_set():
                 break
         epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)
-        distributed.weighted_mean(epoch_losses, sizes.float())
+        distributed.weighted_mean(epoch_losses, torch.tensor([float(weight) for weight in weights]))
         distributed.add_up(sizes)
         distributed.add_up(correct)
         self._check_finite(epoch_losses)
@@ -230,7 +237,8 @@ def _columns(part: str, result: dict | None) -> dict:
 
 def stuck_at_chance(config: Config, history: list[dict], classes: int) -> bool:
     """Return, once, five epochs after the warm-up, whether the training loss has not fallen below chance."""
-    warmup = config.warmup * config.epochs_for(history[0]["train_n"]) if config.schedule == "one_cycle" else 0
+    epochs = config.epochs_for(history[0]["train_n"], classes)
+    warmup = config.warmup * epochs if config.schedule == "one_cycle" else 0
     if len(history) != 5 + math.ceil(warmup):
         return False
     return min(row["train_loss"] for row in history) > 0.98 * math.log(classes)

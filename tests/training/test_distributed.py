@@ -56,7 +56,8 @@ def train_lenet(pipeline: str = "resident", images: int = 203) -> dict:
     torch.manual_seed(distributed.is_main())  # the first weights are those of the main process
     mine = val.subset(np.arange(61)[distributed.share(61)])
     loaders = make_loader(train, spec, config, CPU, True), make_loader(mine, spec, config, CPU)
-    trainer = with_sgd(Trainer(config, LeNet(1, 12), Backend(), *loaders, 2))
+    weights = torch.linspace(0.5, 1.5, 12) if pipeline == "per_image" else None
+    trainer = with_sgd(Trainer(config, LeNet(1, 12), Backend(), *loaders, 2, weights))
     trainer.run()
     rows = [{key: value for key, value in row.items() if key != "seconds"} for row in trainer.history]
     return {"weights": weights_of(trainer.model), "rows": rows, "temperature": trainer.temperature}
