@@ -141,9 +141,11 @@ class Config:
         """Return the number of epochs of a run on that many training images.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch
-        takes one step per epoch.
+        takes one step per epoch. A large set gets 20 epochs, or fewer if `samples_seen` is less than the recipe's.
         """
-        return self.epochs or max(20, math.ceil(self.samples_seen / max(images, self.batch_size)))
+        usual = RECIPES.get(self.model, RECIPES["default"])["samples_seen"]
+        fewest = math.ceil(20 * min(1, self.samples_seen / usual))
+        return self.epochs or max(1, fewest, math.ceil(self.samples_seen / max(images, self.batch_size)))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":

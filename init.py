@@ -26,9 +26,15 @@ from readers.drawn import DrawnSource
 from readers.npz import read_npz
 from readers.source import PARTS, Source
 from readers.summary import format_summary, summarize
+from runs import checkpoint
 from runs.paths import check_paths
+from runs.state import unfinished_identities
+from training import pace
+from training.backend import default_input_size
 
-__all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
+__all__ = [
+    "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
+]  # fmt: skip
 log = logging.getLogger("fit_char")
 
 
@@ -69,6 +75,35 @@ def pick_device(name: str = "auto") -> torch.device:
     if not available[kind] or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise InputError(f"device {name!r} is not on this machine: use device='auto'")
     return torch.device(name)
+
+
+def suit_cpu(config: Config) -> Config:
+    """Return the config, on a slow CPU with an input size and a budget with which it trains for about ten minutes.
+
+    Only the models of `pace.REDUCTIONS` are reduced, and only if the user has set neither input_size nor epochs nor
+    samples_seen. A few training steps are timed, unless there is an interrupted run, which keeps what was chosen for
+    it. What is chosen becomes part of the config, and so of its hash_id.
+
+    Raises:
+        InputError: a device that this machine does not have, or an `init_from` that cannot be read.
+    """
+    device = pick_device(config.device)
+    reduced = pace.reductions(config, device) if config.mode != "test" else []
+    if not reduced:
+        return config
+    configs = [config, *reduced]
+    if config.init_from:  # whose weights are those of a model of one input size
+        size = checkpoint.read(config.init_from, tensors=False)["input_spec"]["input_size"]
+        configs = [one for one in configs if default_input_size(one, device) == size] or [config]
+    if config.resume and config.save_path:
+        for identity in unfinished_identities(Path(config.save_path), config.model):
+            for one in configs:
+                parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
+                if parameters.items() <= identity.items():
+                    size = default_input_size(one, device)
+                    log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
+                    return one
+    return pace.first_quick(configs, device)
 
 
 def prepare(config: Config) -> Path:

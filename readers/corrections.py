@@ -12,6 +12,7 @@ import numpy as np
 
 from common.errors import InputError, did_you_mean
 from common.files import check_file, locked, remove_unfinished, write_text
+from common.text import plural
 from readers.cells import DELIMITERS, decode_text
 
 COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
@@ -118,8 +119,8 @@ def apply(images, digests: np.ndarray, data_path: str | Path) -> tuple[np.ndarra
             raise InputError(f"{path}: {row['file']}: there is no class {row['corrected']!r}: {near}")
         applied.append(row)
     if applied or missing:
-        here = len(applied)
-        log.info("%s: %d labels corrected or dropped; %d lines are of images that are not here", path, here, missing)
+        here, elsewhere = plural(len(applied), "label"), plural(missing, "line")
+        log.info("%s: %s corrected or dropped; the images of %s are not here", path, here, elsewhere)
     if other:
-        log.info("  %d of these files have other pixels now than when they were corrected", other)
+        log.info("  %s with other pixels now than when they were corrected", plural(other, "file"))
     return y, keep, applied

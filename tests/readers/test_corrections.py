@@ -50,7 +50,7 @@ def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
     one, other = (Config(raw_data_path=str(tmp_path / name), data_path=data) for name in ("one", "other"))
     correct(prepare(one), {"a/1.bmp": "b"})
     assert len(load(prepare(other)).corrections) == 0
-    assert "1 of these files have other pixels now than when they were corrected" in capsys.readouterr().out
+    assert "1 file with other pixels now than when they were corrected" in capsys.readouterr().out
     correct(data, {"a/2.bmp": None, "a/1.bmp": None})
     assert [row["file"] for row in load(prepare(one)).corrections] == ["a/1.bmp"]
     assert [row["file"] for row in load(prepare(other)).corrections] == ["a/2.bmp", "a/1.bmp"]
@@ -106,7 +106,7 @@ def test_corrections_that_do_not_fit_are_named(npz, capsys):
     assert "is not a readable CSV file" in error(load, npz)
     path.write_text("file,given,corrected\nelsewhere/1,博,学\n", encoding="utf-8")
     assert load(npz).corrections == []
-    assert "0 labels corrected or dropped; 1 lines are of images that are not here" in capsys.readouterr().out
+    assert "0 labels corrected or dropped; the images of 1 line are not here" in capsys.readouterr().out
 
 
 def test_a_correction_is_taken_back_by_deleting_its_line(npz):
