@@ -12,19 +12,21 @@ from torch import nn
 from common.errors import InputError
 from common.files import fingerprint
 from common.seeds import preserve_random_state
+from common.text import plural
 from config import Config
 from dataset import CharDataset, as_dataset
 from imaging.input_spec import InputSpec
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
 from models import build, input_size
-from runs import checkpoint
+from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training.backend import request_deterministic_cublas, select_backend
+from training import pace
+from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.evaluation import predict_logits, score
-from training.loader import make_loader
+from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
 
@@ -36,8 +38,8 @@ CHECKPOINT_FIELDS = {
 }  # fmt: skip
 
 TOO_FEW = (
-    "%d validation images are too few to choose an epoch or to calibrate probabilities, which takes %d: the last epoch "
-    "is kept, uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
+    "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
+    "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
 
 
@@ -74,9 +76,8 @@ class CNNClassifier:
         self.device = pick_device(self.config.device)
         if self.config.deterministic == "on":
             request_deterministic_cublas()
-        limit = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
         try:
-            size = input_size(self.config.model, self.config.input_size, limit)
+            size = default_input_size(self.config, self.device)
         except ValueError as error:
             raise InputError(str(error)) from None
         self._reset()
@@ -125,12 +126,16 @@ class CNNClassifier:
             self._check(val)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
+        for images in (train, val):
+            if images and images.transform:
+                with preserve_random_state(self.device):
+                    check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from:
             self._start_from(self.config.init_from, train, val)
         epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
         loaders = self._loader(train, True), self._loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
-            log.warning(TOO_FEW, len(val), MIN_VALIDATION)
+            log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
         try:
             with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
@@ -245,14 +250,14 @@ class CNNClassifier:
         """
         return self.input_spec_.match_style(picture)
 
-    def save(self, path: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    def save(self, path: str | Path, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         """Write a checkpoint: the weights, the model's or others, and all that `load` needs, as plain values."""
         content = {key: getattr(self, name) for key, name in CHECKPOINT_FIELDS.items()}
         content |= {"model": self.config.model, "in_channels": 1, "config": asdict(self.config)}
         content["input_spec"] = self.input_spec_.as_dict()
         content["state_dict"] = {
             key: tensor.cpu().clone(memory_format=torch.contiguous_format)
-            for key, tensor in (weights or self.model.state_dict()).items()
+            for key, tensor in (state_dict or self.model.state_dict()).items()
         }
         checkpoint.write(path, content)
 
@@ -270,7 +275,7 @@ class CNNClassifier:
             setattr(classifier, name, content[key])
         classifier.input_spec_ = InputSpec.from_dict(content["input_spec"])
         classifier.checkpoint_ = Path(path)
-        classifier._load_weights(path, content["state_dict"])
+        weights.load(path, content["state_dict"], classifier.model, classifier.input_spec_.input_size)
         return classifier
 
     def trained_on(self, images: CharDataset) -> bool:
@@ -286,31 +291,9 @@ class CNNClassifier:
             "model": self.config.model, "classes": self.classes_, "input_size": self.input_spec_.input_size,
             "pipeline": self.config.pipeline,
         }  # fmt: skip
-        theirs = content | content["input_spec"] | {"pipeline": content["config"].get("pipeline")}
-        for key, value in ours.items():
-            if theirs[key] != value:
-                raise InputError(f"init_from {path} has {key} {theirs[key]}, this run {value}: they must be the same")
-        self._load_weights(path, content["state_dict"])
+        weights.check_same(path, content, ours)
+        weights.load(path, content["state_dict"], self.model, self.input_spec_.input_size)
         self._run = content["run"]
-
-    def _load_weights(self, path: str | Path, weights: dict[str, torch.Tensor]) -> None:
-        try:
-            self.model.load_state_dict(weights)
-        except (RuntimeError, AttributeError, TypeError) as error:
-            raise InputError(f"{path} does not hold the weights of a {self.config.model}: {error}") from None
-        self._check_output(path)
-
-    @torch.inference_mode()
-    def _check_output(self, path: str | Path) -> None:
-        """Raise InputError if the model of a file cannot classify an image of its own input size."""
-        size = self.input_spec_.input_size
-        try:
-            logits = self.model.eval()(next(self.model.parameters()).new_zeros(1, 1, size, size))  # (1, C)
-        except RuntimeError as error:
-            raise InputError(f"{path}: its model takes no images of {size}×{size} pixels: {error}") from None
-        weights = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
-        if not all(tensor.isfinite().all() for tensor in (*weights, logits)):
-            raise InputError(f"{path} holds weights that are not finite: train again, with a lower learning_rate")
 
     def _open_run(self, train: CharDataset, val: CharDataset | None, epochs: int) -> Run:
         """Open the run on these images: a new one, or an interrupted one that had the same of all it depends on."""
@@ -321,6 +304,7 @@ class CNNClassifier:
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
+        about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
         start = self._run["name"] if self._run else None
         run = Run(self.config, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description
