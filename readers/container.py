@@ -139,7 +139,7 @@ def _names_on_disk(names: list[bytes], folder: Path) -> tuple[list[str], list[st
 
 
 def _certain_text(name: bytes) -> str | bytes:
-    """Return a name as text if it can only be UTF-8. Two bytes may also be a character of GB 18030, as those of 学 are."""
+    """Return a name as text if it can only be UTF-8. Two bytes may also be GB 18030, as those of 学 are."""
     try:
         text = name.decode("utf-8")
     except UnicodeDecodeError:
