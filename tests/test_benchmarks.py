@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from matplotlib import get_data_path
 
 
 @pytest.fixture
@@ -91,6 +92,15 @@ def test_held_out(run, tmp_path, raw, drawn):
     words = ["--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", output]
     text = run("held_out", tmp_path / "images", *words)
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
+
+
+def test_many_classes(run, tmp_path):
+    output, fonts = tmp_path / "many.json", get_data_path() + "/fonts/ttf"
+    words = ["--fonts", fonts, "--characters", "ABC", "--classes", 3, "--per-class", 4, "--val", 2, "--samples", 12]
+    assert "12 samples, 1 epoch: " in run("many_classes", *words, "--device", "cpu", "--output", output)
+    (one,) = read_json(output)["runs"].values()
+    assert one["n"] == 6 and one["epochs"] == 1
+    assert "12 samples" not in run("many_classes", *words, "--output", output), "what is there is not run again"
 
 
 def test_photos(run, tmp_path):
