@@ -37,7 +37,7 @@ class InputSpec:
             images: a CharDataset.
             input_size: pixels per side that the model sees.
         """
-        from imaging.photo import HOUSE_STYLE, SAMPLE, measure_style  # imported here because it takes a quarter of a second
+        from imaging.photo import HOUSE_STYLE, SAMPLE, measure_style  # imported here, as it takes 0.25 s
 
         _, height, width = images.shape
         sample = images.subset(np.linspace(0, len(images) - 1, min(len(images), SAMPLE)))

@@ -131,7 +131,7 @@ def _reduce(fine: np.ndarray) -> np.ndarray:
 
 
 def _are_usual(ink: np.ndarray, style: dict) -> bool:
-    """Return whether the strokes of ink (H, W) are no wider, and as dark, as is usual in a style; thin ones are light."""
+    """Return whether strokes (H, W) are as dark as is usual in a style, which thin ones are not, and no wider."""
     if "thickest" not in style or not ink.any():
         return False
     width, strength = _strokes(ink)
@@ -148,8 +148,7 @@ def _ink(picture: np.ndarray, photo: bool) -> np.ndarray:
     if (flat**3).mean() > 0:  # there is more paper than ink, so what is far from the mean is ink: light ink
         grey = 255 - grey
     # The paper behind a stroke is as bright as the paper around it, also at the edge of a shadow. Beyond a photo it
-    # continues to get darker or lighter as it does towards the edge; beyond a scan, whose edge may be a stroke, it is as
-    # bright as in the picture.
+    # continues to get darker or lighter as it does towards the edge; a scan may end in a stroke, beyond which is paper.
     window = max(1, min(window, min(grey.shape) - 1))
     if photo:
         around = np.minimum(np.pad(grey, window, "reflect", reflect_type="odd"), grey.max())

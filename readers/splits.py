@@ -49,12 +49,17 @@ def validation_mask(
     if not 0 < fraction < 1:
         raise InputError(f"val_fraction must be between 0 and 1, not {fraction}")
     order = np.random.default_rng(seed).permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]  # by class, each in the order drawn
+    per_class = np.split(order, np.bincount(y, minlength=len(classes)).cumsum()[:-1])
     in_val: dict[int, bool] = {}  # by group
     single = []
-    for k, name in enumerate(classes):
-        count = Counter(groups[order[y[order] == k]].tolist())  # in the order drawn
+    for k, (name, own) in enumerate(zip(classes, per_class, strict=True)):
+        count = Counter(groups[own].tolist())
         if not count:
-            raise InputError(f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps")
+            remedy = ", so give y - 1" if k == 0 and len(y) and y.min() == 1 else ""
+            raise InputError(
+                f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps{remedy}"
+            )
         if len(count) < 2:
             single.append(name)
         _assign_groups(count, max(1, round(fraction * count.total())), in_val)

@@ -160,16 +160,19 @@ class RunRecord:
         """Write a JSON file, such as the audit of the data."""
         write_json(self.folder / name, values)
 
-    def write_predictions(self, result: dict, images, probabilities: np.ndarray, part: str = "test") -> None:
+    def write_predictions(
+        self, result: dict, images, predicted: np.ndarray, confidence: np.ndarray, part: str = "test"
+    ) -> None:
         """Write the metrics of held-out images to metrics.json and every prediction to predictions.csv.
 
         Args:
             result: what `evaluate` gives.
             images: the CharDataset of N images.
-            probabilities: float (N, C), what `predict_proba` gives.
+            predicted: int64 (N,), the predicted classes.
+            confidence: float (N,), their probabilities.
             part: "test", or "validation" if the images have chosen the epoch or the temperature.
         """
-        rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
+        rows = zip(images.files, images.y, predicted, confidence, strict=True)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["file", "given", "predicted", "probability"])
