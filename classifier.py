@@ -15,6 +15,8 @@ from common.seeds import preserve_random_state
 from common.text import plural
 from config import Config
 from dataset import CharDataset, as_dataset
+from export import bundle
+from export.trained import Trained
 from imaging.input_spec import InputSpec
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
@@ -267,6 +269,41 @@ class CNNClassifier:
             for key, tensor in (state_dict or self.model.state_dict()).items()
         }
         checkpoint.write(path, content)
+
+    def export(
+        self,
+        path: str | Path,
+        held_out: CharDataset | None = None,
+        train: CharDataset | None = None,
+        page: bool | str | Path = False,
+    ) -> dict[str, Path]:
+        """Write the classifier as an ONNX file that prepares images itself, its weights, and a model card beside it.
+
+        The file's input is `images`, uint8 (batch, H, W) in the size of the training images, its output
+        `probabilities`, float32 (batch, C). Its metadata say the rest.
+
+        Args:
+            path: of the file, ending in .onnx. Best in a folder of its own, as further files are written beside it.
+            held_out: test or validation images, on which the file is compared with torch, and the accuracy measured.
+            train: the images that it was trained on. With both, there also is a file in int8, if that is faster.
+            page: whether to write a web page to the folder `page`, with the int8 file if there is one. It needs npm's
+                package of onnxruntime-web, in the current folder or where this path says.
+
+        Returns:
+            Part → Path of what was written.
+
+        Raises:
+            ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
+            InputError: another suffix, images of other classes, held-out images that it was trained on, or `train` that
+                it was not trained on.
+            StorageError: a file cannot be written.
+        """
+        for images in filter(None, (held_out, train)):
+            self._check(images)
+        trained = Trained(
+            self.model, self.config, self.input_spec_, self.classes_, self.temperature_, self.metrics_, self._run
+        )
+        return bundle.export(trained, path, held_out, train, page)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":

@@ -81,6 +81,7 @@ class Config:
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
     photos: bool | None = None  # whether characters are looked for in photos of them; None: if these seem to be photos
+    labels_from: str | None = None  # "{label}_*": a pattern of the image files' names, if they name the classes
     val_fraction: float = _setting(0.1, 0.001, 0.9)  # fraction of the images held out for validation
     split_seed: int = _setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
     pipeline: str = _from_recipe(choices=("resident", "per_image"))  # data on the device, or PIL image by image
@@ -135,7 +136,7 @@ class Config:
 
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id", "resume", "photos"}
+        other = {"mode", "device", "init_from", "hash_id", "resume", "photos", "labels_from"}
         other |= {one.name for one in fields(self) if one.name in ADDED and getattr(self, one.name) == one.default}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 

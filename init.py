@@ -121,7 +121,7 @@ def prepare(config: Config) -> Path:
     path = Path(config.data_path)
     source: Source
     if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
-        source = open_source(config.raw_data_path)
+        source = open_source(config.raw_data_path, config.labels_from)
     elif not path.exists() or read_npz(path).source == DrawnSource.name:
         source = DrawnSource(config.stored_size)
     else:

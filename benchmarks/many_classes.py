@@ -102,8 +102,8 @@ def run(config: Config, train: CharDataset, val: CharDataset) -> dict:
     history = classifier.fit(train)
     seconds = time.perf_counter() - start
     result = classifier.evaluate(val)
-    cost = f"{plural(config.samples_seen, 'sample')}, {plural(len(history), 'epoch')}"
-    print(f"{cost}: {format_scores(result)}, {seconds:.0f} s")
+    spent = f"{plural(config.samples_seen, 'sample')}, {plural(len(history), 'epoch')}"
+    print(f"{spent}: {format_scores(result)}, {seconds:.0f} s")
     return {
         "epochs": len(history), "seconds": seconds, "train_accuracy": history[-1]["train_accuracy"],
         "train_loss": history[-1]["train_loss"], **result,

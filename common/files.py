@@ -150,9 +150,14 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, completely or not at all. Raises StorageError."""
+    write_atomically(path, lambda file: file.write(content))
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write text as UTF-8, completely or not at all. Raises StorageError."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, values: object) -> None:

@@ -21,6 +21,7 @@ log = logging.getLogger("fit_char")
 FORMAT = 2
 PLAIN = str | int | float | None
 STYLE = {"dark", "side", "row", "column", "stroke"}
+STROKES = {"thickest", "faintest", "darkest", "contrast"}  # which styles of earlier files lack
 
 
 def _is_input_spec(spec: dict) -> bool:
@@ -32,7 +33,7 @@ def _is_input_spec(spec: dict) -> bool:
         type(size) is int and 16 <= size <= 1024
         and type(shape) is list and len(shape) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in shape)
         and all(type(spec.get(flag, False)) is bool for flag in ("cropped", "transformed", "photos"))
-        and (style is None or type(style) is dict and style.keys() == STYLE
+        and (style is None or type(style) is dict and style.keys() - STROKES == STYLE
              and all(isinstance(value, int | float) and 0 <= value <= 1 for value in style.values()))
     )  # fmt: skip
 

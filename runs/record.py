@@ -33,7 +33,7 @@ def environment(device: torch.device) -> dict:
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
         "thread_settings": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(THREAD_VARIABLES)},
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(),
     }
 
 
@@ -46,7 +46,7 @@ def _processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
     """Return the revision of this program, or None without git or outside a clone."""
 
     def git(*words: str) -> str:

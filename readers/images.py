@@ -1,0 +1,89 @@
+"""The image files of one set, decoded to grey, with the levels of all of them scaled alike."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from imaging.decoding import Picture, decode_picture, to_uint8, white_level
+
+FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
+
+
+class ImageFiles:
+    """Decode image files, scaled by the highest level of the whole set, however dark one of them is.
+
+    Args:
+        name: of the set, for the progress bar.
+        files: their names.
+        read: returns the content of the file of a name.
+
+    Attributes:
+        damaged: (file, reason) of what the last iteration skipped.
+        modes: how many images had which Pillow mode in the last iteration.
+        notes: sentences on how the levels were scaled and on what was not read, from the last iteration.
+    """
+
+    def __init__(self, name: str, files: Sequence[str], read: Callable[[str], bytes]):
+        self.name, self.files, self._read = name, files, read
+        self.damaged: list[tuple[str, str]] = []
+        self.modes: Counter[str] = Counter()
+        self.notes: list[str] = []
+        self._white: dict[np.dtype, float] = {}
+
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (index of the file, grey uint8 (H, W)) per file that can be read."""
+        self.damaged, self.notes = [], []
+        self.modes.clear()
+        several_pages = 0
+        for i, file in enumerate(self.progress("reading")):
+            try:
+                picture = decode_picture(self._read(file))
+            except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
+                self.damaged.append((file, f"{type(error).__name__}: {error}"))
+                continue
+            self.modes[picture.mode] += 1
+            several_pages += picture.has_more_pages
+            yield i, to_uint8(picture.pixels, self._white_level(picture))
+        self.notes = self._scaling_notes()
+        if several_pages:
+            self.notes.append(f"{several_pages} files have several pages or frames, of which the first is read")
+
+    def progress(self, doing: str) -> Iterable[str]:
+        """Return the files behind a progress bar."""
+        return tqdm(self.files, desc=f"{doing} {self.name}", unit="file", delay=1)
+
+    def _white_level(self, picture: Picture) -> float:
+        """Return which level is white in all images with as many bits as this one; this takes a pass over them.
+
+        Most images of 8 bits tell at once that their levels go up to 255.
+        """
+        kind = picture.pixels.dtype
+        if kind not in self._white and kind == np.uint8 and white_level(picture.pixels.max()) == 255:
+            self._white[kind] = 255
+        if kind not in self._white:
+            self._white[kind] = white_level(self._highest(kind))
+        return self._white[kind]
+
+    def _highest(self, kind: np.dtype) -> float:
+        """Return the highest level in the images whose pixels are of that dtype."""
+        highest = 0.0
+        for file in self.progress("levels in"):
+            try:
+                picture = decode_picture(self._read(file))
+            except Exception:  # iteration will say why it cannot be read
+                continue
+            if picture.pixels.dtype == kind:
+                highest = max(highest, float(picture.pixels.max()))
+                if white_level(highest) == FULL.get(picture.mode, 255 if kind == np.uint8 else None):
+                    break
+        return highest
+
+    def _scaling_notes(self) -> list[str]:
+        names = {np.dtype(np.uint8): "8 bits", np.dtype(np.float32): "more than 8 bits"}
+        return [
+            f"images of {names[kind]} are scaled: their level {white:g} becomes 255"
+            for kind, white in self._white.items()
+            if (kind, white) != (np.uint8, 255)
+        ]
