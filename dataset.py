@@ -21,11 +21,12 @@ from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
 from readers import corrections
 from readers.arrays import Arrays
+from readers.names import Names, as_names, number_names
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, check_arrays
+from readers.store import remember
 
-log = logging.getLogger("fit_char")
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
 
@@ -49,8 +50,8 @@ class CharDataset(Dataset):
         array: uint8 (M, H, W), shared with other datasets.
         indices: int64 (N,), which images of the array these are.
         y: int64 (N,), their labels.
-        files: str (N,), their names.
-        group: str (N,), their writers; "" if unknown.
+        files: str (N,), their names, or Names, which stay on disk.
+        group: str (N,), their writers, or Names; "" if unknown.
         cropped: whether the images were cropped to their ink (`init.preprocess`).
         photos: whether they are characters found in photos.
         corrections: the rows of the corrections file that were applied, dicts of file, given, corrected.
@@ -66,8 +67,8 @@ class CharDataset(Dataset):
         transform=None,
         classes: Sequence | None = None,
         source: str = "",
-        files: Sequence | np.ndarray | None = None,
-        group: Sequence | np.ndarray | None = None,
+        files: Sequence | np.ndarray | Names | None = None,
+        group: Sequence | np.ndarray | Names | None = None,
     ):
         self.array, y = np.asarray(x), np.asarray(y)
         check_arrays(self.array, y, None if classes is None else len(classes))
@@ -75,8 +76,8 @@ class CharDataset(Dataset):
         self.classes = [str(name) for name in (range(int(self.y.max(initial=-1)) + 1) if classes is None else classes)]
         check_arrays(self.array, self.y, len(self.classes))  # negative labels too
         self.indices = np.arange(len(self.array))
-        self.files = self.indices.astype(str) if files is None else np.asarray(files)
-        self.group = np.full(len(self.y), "") if group is None else np.asarray(group).astype(str)
+        self.files = self.indices.astype(str) if files is None else as_names(files)
+        self.group = np.full(len(self.y), "") if group is None else as_names(group)
         for name, values in (("files", self.files), ("group", self.group)):
             if values.shape != self.y.shape:
                 raise InputError(f"{name} must be names (N,), one per image, not {values.shape}")
@@ -131,12 +132,20 @@ class CharDataset(Dataset):
         return (self.array[i] for i in self.indices)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits of SHA-256 over these images, their labels and the names of the classes."""
-        digest, names = hashlib.sha256(), np.array(self.classes)
-        update_digest(digest, self.shape, self.array.dtype, self.chunks())
-        for values in (self.y, names):
-            update_digest(digest, values.shape, values.dtype, [values])
-        return digest.hexdigest()[:16]
+        """Return 16 hex digits of SHA-256 over these images, their labels and the names of the classes.
+
+        Those of images in a memory map are computed once and kept beside them (`readers.store.remember`).
+        """
+        labels = self.y, np.array(self.classes)
+
+        def compute() -> str:
+            digest = hashlib.sha256()
+            update_digest(digest, self.shape, self.array.dtype, self.chunks())
+            for values in labels:
+                update_digest(digest, values.shape, values.dtype, [values])
+            return digest.hexdigest()[:16]
+
+        return remember(self.array, (self.indices, *labels), compute)
 
     def subset(self, indices) -> "CharDataset":
         """Return the images at `indices`, integers (n,) or bool (N,), as a CharDataset of their own."""
@@ -179,10 +188,12 @@ def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
 
 
 def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharDataset:
-    """Read data.npz, or an .npz in another layout of `readers.npz.LAYOUTS`, as Keras's or MedMNIST's.
+    """Read data.npz, the folder of a large set, or an .npz in another of `readers.npz.LAYOUTS`, as Keras's.
+
+    The images in a folder are a read-only memory map.
 
     Args:
-        path: the file; nothing in it is unpickled.
+        path: the file, or where it would be if the set were smaller; nothing in it is unpickled.
         part: "train", or "val" or "test" for the images that the source keeps for validation and testing (an empty set
             if it has none).
         corrected: whether the corrections file beside it is applied (see `correct`), which is of training images.
@@ -196,7 +207,7 @@ def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharD
 
 
 def load_parts(path: str | Path, corrected: bool = True) -> dict[str, CharDataset]:
-    """Return part → images of an npz, "train", "val" and "test", as `load` does.
+    """Return part → images of an npz or a folder, "train", "val" and "test", as `load` does.
 
     All are of one file, also if another process replaces it at that moment.
     """
@@ -227,7 +238,9 @@ def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
 
 def _digests(arrays: Arrays) -> np.ndarray:
     """Return the digests of the images' pixels in their source, str (N,)."""
-    return np.array([fingerprint(image) for image in arrays.x]) if arrays.digests is None else arrays.digests
+    if arrays.digests is None:
+        return np.array([fingerprint(image) for image in arrays.x])
+    return arrays.digests.astype(str)
 
 
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
@@ -250,11 +263,13 @@ def leak_groups(images: CharDataset) -> np.ndarray:
 
     Images of one writer share a group, and so do identical images and all that these link.
     """
-    groups = [np.flatnonzero(images.group == name).tolist() for name in np.unique(images.group) if name]
-    groups += identical_groups(images.images())
-    first = np.repeat([group[0] for group in groups], [len(group) for group in groups]).astype(int)
-    other = np.array([i for group in groups for i in group], int)
-    graph = coo_array((np.ones(len(first)), (first, other)), (len(images), len(images)))
+    writer, names = number_names(images.group)
+    known = np.flatnonzero(np.array(names, str)[writer] != "") if any(names) else np.zeros(0, int)
+    groups = identical_groups(images.images())
+    first = [np.unique(writer, return_index=True)[1][writer[known]], *(np.full(len(one), one[0]) for one in groups)]
+    other = [known, *map(np.array, groups)]
+    edges = np.concatenate(first), np.concatenate(other)
+    graph = coo_array((np.ones(len(edges[0]), np.int8), edges), (len(images), len(images)))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
@@ -276,10 +291,12 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
         raise InputError(f"val_fraction must be between 0 and 1, not {val_fraction}")
     group = leak_groups(dataset)
     order = np.random.default_rng(seed).permutation(len(dataset))
+    order = order[np.argsort(dataset.y[order], kind="stable")]  # class by class, each in the order drawn
+    drawn = np.split(group[order], np.cumsum(np.bincount(dataset.y, minlength=len(dataset.classes)))[:-1])
     in_val: dict[int, bool] = {}  # by group
     single = []
     for k, name in enumerate(dataset.classes):
-        count = Counter(group[order[dataset.y[order] == k]].tolist())  # in the order drawn
+        count = Counter(drawn[k].tolist())
         if not count:
             raise InputError(
                 f"class {name!r} has no image: labels must be 0 to {len(dataset.classes) - 1} without gaps"
@@ -290,7 +307,7 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     if single:
         names = ", ".join(single[:20])
         log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
-    val = np.array([in_val[g] for g in group.tolist()])
+    val = np.fromiter((in_val[g] for g in group.tolist()), bool, len(dataset))
     return dataset.subset(~val), dataset.subset(val)
 
 

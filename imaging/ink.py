@@ -28,8 +28,10 @@ def ink(images: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
 
 def identical_groups(images: Iterable[np.ndarray]) -> list[list[int]]:
     """Return the groups of two or more byte-identical images (H, W), as lists of indices."""
-    groups: dict[bytes, list[int]] = {}
-    for i, image in enumerate(images):
-        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        groups.setdefault(digest, []).append(i)
-    return [group for group in groups.values() if len(group) > 1]
+    digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
+    values = np.frombuffer(digests, np.uint64).reshape(-1, 2)  # (N, 2)
+    order = np.lexsort(values.T)  # identical images one after the other, each in its place of the original order
+    differs = (values[order[1:]] != values[order[:-1]]).any(1)
+    starts = np.flatnonzero(np.concatenate([[True], differs, [True]]))  # also the end
+    groups = [order[start : start + n] for start, n in zip(starts, np.diff(starts), strict=False) if n > 1]
+    return sorted(group.tolist() for group in groups)

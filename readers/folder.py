@@ -17,6 +17,7 @@ from readers.container import Container, open_container
 from readers.layout import REMEDY, Layout, Place, natural_key
 from readers.source import Sample, Source
 
+SEVERAL_PAGES = "files have several pages or frames, of which the first is read"
 FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
 
 
@@ -41,14 +42,15 @@ class FolderSource(Source):
         if not images:
             raise InputError(_no_image(path, [*self.container.skipped, *too_long.items()], others))
         layout = Layout(path, images, others)
-        self._places, self._folders = layout.places, layout.folders
+        self._places = self._all = layout.places
+        self._folders = layout.folders
         names_file = self._find_names_file()
         self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes
         strays = [(name, "not an image's name") for name in others if not name.endswith("/") and name != names_file]
         strays += [*layout.skipped, *too_long.items(), *self.container.skipped]
         self._strays = sorted(strays, key=lambda stray: natural_key(stray[0]))
         self._decided = [*self.container.notes, *layout.notes]
-        self.notes = self._decided
+        self.notes, self.skipped = self._decided, self._strays
         self._white: dict[np.dtype, float] = {}
 
     @classmethod
@@ -61,6 +63,13 @@ class FolderSource(Source):
         candidates = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
         return next((name for name in candidates if name in self.container.names), None)
 
+    @property
+    def where(self) -> Path:
+        return self.container.path
+
+    def share(self, start: int, stop: int) -> Source:
+        return self._share(_places=self._places[start:stop], _strays=[], _decided=[])
+
     def describe_class(self, label: int) -> str:
         return f"{super().describe_class(label)}, in {self.container.path / self._folders[label]},"
 
@@ -69,7 +78,7 @@ class FolderSource(Source):
 
     def sizes(self) -> Counter[tuple[int, int]]:
         sizes: Counter[tuple[int, int]] = Counter()
-        for place in self._progress("sizes in"):
+        for place in self._progress("sizes in", self._places):
             try:
                 sizes[open_image(io.BytesIO(self.container.read(place.name))).size] += 1
             except Exception:  # iteration will say why it cannot be read
@@ -82,25 +91,26 @@ class FolderSource(Source):
     def __iter__(self) -> Iterator[Sample]:
         damaged: list[tuple[str, str]] = []
         self.modes.clear()
-        several_pages = 0
-        for place in self._progress("reading"):
+        self.counts.clear()
+        for place in self._progress("reading", self._places):
             try:
                 picture = decode_picture(self.container.read(place.name))
             except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
                 damaged.append((place.name, f"{type(error).__name__}: {error}"))
                 continue
             self.modes[picture.mode] += 1
-            several_pages += picture.has_more_pages
+            if picture.has_more_pages:
+                self.counts[SEVERAL_PAGES] += 1
             image = to_uint8(picture.pixels, self._white_level(picture))
             yield Sample(image, place.label, place.file, place.part, place.writer)
         self.skipped = damaged + self._strays
         self.notes = [*self._decided, *self._scaling_notes()]
-        if several_pages:
-            self.notes.append(f"{several_pages} files have several pages or frames, of which the first is read")
-        self._check_damaged(damaged, self.container.path)
+        self.check_damaged(damaged)
 
-    def _progress(self, doing: str) -> Iterable[Place]:
-        return tqdm(self._places, desc=f"{doing} {self.container.path.name}", unit="file", delay=1)
+    def _progress(self, doing: str, places: list[Place]) -> Iterable[Place]:
+        if self._is_share:
+            return places
+        return tqdm(places, desc=f"{doing} {self.container.path.name}", unit="file", delay=1)
 
     def _white_level(self, picture: Picture) -> float:
         """Return which level is white in all images with as many bits as this one; this takes a pass over them.
@@ -117,7 +127,7 @@ class FolderSource(Source):
     def _highest(self, kind: np.dtype) -> float:
         """Return the highest level in the images whose pixels are of that dtype."""
         highest = 0.0
-        for place in self._progress("levels in"):
+        for place in self._progress("levels in", self._all):
             try:
                 picture = decode_picture(self.container.read(place.name))
             except Exception:  # iteration will say why it cannot be read

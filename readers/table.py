@@ -68,6 +68,7 @@ class TableSource(Source):
         self.skipped = list(self._strays)
         labels = sorted({row.label for row in self._rows})  # 01 and 1 have the same natural key
         self.classes = sorted(labels, key=natural_key)
+        self._parts = assign_parts([row.part for row in self._rows])
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -104,6 +105,13 @@ class TableSource(Source):
             columns["label"] = free[0]
         return columns
 
+    @property
+    def where(self) -> Path:
+        return self.path
+
+    def share(self, start: int, stop: int) -> Source:
+        return self._share(_rows=self._rows[start:stop], _parts=self._parts[start:stop], _strays=[])
+
     def stamp(self) -> object:
         paths = [str(self.path), *(_join(self._root, row.file) for row in self._rows)]
         found = [os.stat(path) for path in paths if os.path.isfile(path)]
@@ -117,11 +125,11 @@ class TableSource(Source):
 
     def __iter__(self) -> Iterator[Sample]:
         labels = {name: label for label, name in enumerate(self.classes)}
-        parts = assign_parts([row.part for row in self._rows])
         damaged: list[tuple[str, str]] = []
         self.modes.clear()
-        rows = zip(self._rows, parts, strict=True)
-        for row, part in tqdm(rows, f"reading {self.name}", len(self), unit="file", delay=1):
+        rows = zip(self._rows, self._parts, strict=True)
+        hidden = self._is_share
+        for row, part in tqdm(rows, f"reading {self.name}", len(self), unit="file", delay=1, disable=hidden):
             try:
                 image, mode = decode(read_file(_join(self._root, row.file)))
             except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
@@ -130,7 +138,7 @@ class TableSource(Source):
             self.modes[mode] += 1
             yield Sample(image, labels[row.label], row.file, part, row.group)
         self.skipped = damaged + self._strays
-        self._check_damaged(damaged, self.path)
+        self.check_damaged(damaged)
 
 
 def _find_tables(folder: Path) -> list[Path]:
