@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -197,7 +196,7 @@ def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
 
 
 def _found_as_dict(found: Found) -> dict:
-    return asdict(found) | {"sizes": [[*size, count] for size, count in found.sizes.items()]}
+    return vars(found) | {"sizes": [[*size, count] for size, count in found.sizes.items()]}
 
 
 def _found_from(values: dict) -> Found:
