@@ -4,8 +4,8 @@
     python -m benchmarks.large --folder ../scratch --per-class 3    # a rehearsal
 
 The images are synthetic: the characters of GB 2312's first level, rendered from the fonts that are installed, with an
-affine distortion per writer and another per image. They are written as .gnt files, one per writer. Memory is that of all
-processes; what they share counts once, and mapped files, whose pages the system takes back at will, do not count.
+affine distortion per writer and another per image. They are written as .gnt files, one per writer. Memory is that of
+all processes; what they share counts once, and mapped files, whose pages the system takes back, do not count.
 """
 
 import statistics
