@@ -151,6 +151,14 @@ def fingerprint(*arrays: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
+def mapped_file(array: np.ndarray) -> Path | None:
+    """Return the file that an array, or what it is a view of, is a memory map of; None if it is in memory."""
+    base: object = array
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    return None if base is None or base.filename is None else Path(base.filename)
+
+
 def update_digest(digest, shape: tuple[int, ...], dtype: np.dtype, chunks: Iterable[np.ndarray]) -> None:
     """Add an array, given chunk by chunk, to a hashlib digest."""
     digest.update(f"{shape}{dtype}".encode())

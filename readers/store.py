@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 
 from common.errors import InputError, StorageError
-from common.files import fingerprint, storage_error, try_lock, write_json
+from common.files import fingerprint, mapped_file, storage_error, try_lock, write_json
 from readers.chunks import Columns, Found, divide
 from readers.names import Names, encode
 
@@ -258,10 +258,7 @@ def remember(array: np.ndarray, key: tuple[np.ndarray, ...], compute: Callable[[
         key: further arrays.
         compute: makes the text, which takes a pass over the images.
     """
-    base: Any = array
-    while base is not None and not isinstance(base, np.memmap):
-        base = getattr(base, "base", None)
-    file = None if base is None or base.filename is None else Path(base.filename)
+    file = mapped_file(array)
     if file is None or not (file.parent / ABOUT).exists():
         return compute()
     path, found = file.parent / KEPT, file.stat()
