@@ -25,6 +25,7 @@ from readers.store import remember
 
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
+SAMPLE = 20_000  # images that are enough for a figure
 
 
 class CharDataset(Dataset):
@@ -151,6 +152,16 @@ class CharDataset(Dataset):
         for name in ("indices", "y", "files", "group"):
             setattr(other, name, getattr(self, name)[chosen])
         return other
+
+    def sample(self, most: int = SAMPLE, seed: int = 0) -> "CharDataset":
+        """Return these images, or, if they are more than `most`, as many of each class at random, at least one."""
+        if len(self) <= most:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        counts = np.bincount(self.y)
+        order = order[np.argsort(self.y[order], kind="stable")]  # class by class
+        rank = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.subset(np.sort(order[rank < max(1, most // len(self.classes))]))
 
     def with_transform(self, transform) -> "CharDataset":
         """Return the same images under another transform."""

@@ -5,13 +5,14 @@ small blocks, several times at random, and compared within these, so that the ti
 with its square.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
 from torch.nn import functional
 from tqdm import tqdm
+
+from common.files import zeros
 
 NEAR_DUPLICATE = 0.97  # correlation; at 0.95 and below, different drawings of a simple character are found
 NEIGHBOR, CLOSER, SAMPLE = 5, 10, 500  # see `thresholds`
@@ -29,13 +30,8 @@ def thumbnails(ink: torch.Tensor) -> torch.Tensor:
 
 
 def collect(chunks: Iterable[torch.Tensor], count: int) -> torch.Tensor:
-    """Return the vectors of `count` images, given chunk by chunk, as float (count, SIDE²); many are kept on disk."""
-    shape = count, SIDE * SIDE
-    if count <= EXACT:
-        return torch.cat(list(chunks)) if count else torch.empty(shape)
-    with tempfile.TemporaryFile() as file:  # deleted when nothing refers to the memory map any more
-        vectors = torch.from_numpy(np.memmap(file, np.float32, "w+", shape=shape))
-    start = 0
+    """Return the vectors of `count` images, given chunk by chunk, as float (count, SIDE²), on disk if they are many."""
+    vectors, start = torch.from_numpy(zeros((count, SIDE * SIDE))), 0
     for chunk in chunks:
         vectors[start : start + len(chunk)] = chunk
         start += len(chunk)

@@ -135,21 +135,20 @@ def against_resident(images: CharDataset, rounds: int) -> dict:
     return {"images": len(images), "rates": rates, "ratio": ratio}
 
 
-def stages(images: CharDataset) -> list[dict]:
-    """Measure what a run does with images of which there are ever more."""
+def stages(images: CharDataset, most_trained: int) -> list[dict]:
+    """Measure what a run does with images of which there are ever more; a model sees so many at most."""
     rows = []
-    for count in (10**power for power in range(4, 8)):
-        few = images if count >= len(images) else images.subset(np.linspace(0, len(images) - 1, count).astype(int))
-        n = len(few)
+    for n in sorted({min(10**power, len(images)) for power in range(4, 8)}):
+        few = images if n == len(images) else images.subset(np.linspace(0, len(images) - 1, n).astype(int))
         rows.append(measure("fingerprint", n, few.fingerprint))
         rows.append(measure("fingerprint again", n, few.fingerprint))
         rows.append(measure("split", n, lambda few=few: split(few)))
         rows.append(measure("audit", n, lambda few=few: audit(few)))
+        if n > most_trained:
+            continue
         classifier = CNNClassifier(Config(epochs=1, **NOTHING_SAVED), few.classes)
         rows.append(measure("an epoch", n, lambda few=few, classifier=classifier: classifier.fit(few)))
         rows.append(measure("evaluate", n, lambda few=few, classifier=classifier: classifier.evaluate(few)))
-        if n == len(images):
-            break
     return rows
 
 
@@ -159,6 +158,7 @@ def main():
     parser.add_argument("--classes", type=int, default=3755)
     parser.add_argument("--per-class", type=int, default=300)
     parser.add_argument("--resident", type=int, default=100_000, help="images that fit in memory, to compare with")
+    parser.add_argument("--trained", type=int, default=1_000_000, help="images at most that a model is trained on")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison")
     options = parser.parse_args()
     init.start_logging("WARNING")
@@ -173,7 +173,7 @@ def main():
     }
     rows = [measure(name, count, call) for name, call in calls.items()]
     images = load_parts(data)["train"]
-    rows += stages(images)
+    rows += stages(images, options.trained)
     few = images.subset(range(min(options.resident, count)))
     write_figures(options, "auto", stages=rows, resident=against_resident(few, options.rounds))
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from plots.labels import class_labels, file_title, text_width
 from plots.style import MANY, new_sheet, show, styled
 
+CHUNK = 4096  # images that are reduced at once
 MOST_EXEMPLARS = 150  # in one figure
 MOST_ROWS, MOST_COLUMNS = 12, 12  # of augmented images and of issues
 
@@ -20,7 +21,11 @@ def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
     """
     best = np.full((classes, *x.shape[1:]), 255, np.uint8)
     rows, columns = (np.linspace(0, side, 8).astype(int)[:-1] for side in x.shape[1:])
-    coarse = np.add.reduceat(np.add.reduceat(x, rows, 1, np.float32), columns, 2).reshape(len(x), -1)
+    coarse = np.empty((len(x), 7 * 7), np.float32)
+    for start in range(0, len(x), CHUNK):
+        chunk = x[start : start + CHUNK]
+        sums = np.add.reduceat(np.add.reduceat(chunk, rows, 1, np.float32), columns, 2)
+        coarse[start : start + CHUNK] = sums.reshape(len(chunk), -1)
     for k, own in enumerate(_indices_per_class(y, classes)):
         if len(own):
             best[k] = x[own[((coarse[own] - coarse[own].mean(0)) ** 2).sum(1).argmin()]]
