@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from common.errors import InputError
 from common.files import fingerprint, update_digest
+from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
 from readers import corrections, splits
@@ -21,7 +22,7 @@ from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, check_arrays
-from readers.store import remember
+from readers.store import kept_hashes, remember
 
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
@@ -127,6 +128,11 @@ class CharDataset(Dataset):
     def images(self) -> Iterator[np.ndarray]:
         """Yield the images one by one, uint8 (H, W)."""
         return (self.array[i] for i in self.indices)
+
+    def hashes(self) -> np.ndarray:
+        """Return the hashes of the images, uint64 (N, 2), see `imaging.ink.hash_images`; a folder holds them."""
+        kept = kept_hashes(self.array)
+        return hash_images(self.images()) if kept is None else kept[self.indices]
 
     def fingerprint(self) -> str:
         """Return 16 hex digits of SHA-256 over these images, their labels and the names of the classes.
@@ -270,7 +276,7 @@ def leak_groups(images: CharDataset) -> np.ndarray:
 
     Images of one writer share a group, and so do identical images and all that these link.
     """
-    return splits.leak_groups(images.images(), images.group)
+    return splits.leak_groups(images.hashes(), images.group)
 
 
 def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tuple[CharDataset, CharDataset]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
@@ -61,7 +60,7 @@ def audit(images: CharDataset, test: CharDataset | None = None) -> list[Issue]:
         files = [file(i) for i in indices]
         return Issue(kind, indices, files, labels, len(set(labels)) > 1, len(set(in_test)) > 1)
 
-    identical = identical_groups(chain.from_iterable(part.images() for part in parts))
+    identical = identical_groups(np.concatenate([part.hashes() for part in parts]))
     contrast: list[torch.Tensor] = []
     vectors = collect(_thumbnails(parts, contrast), len(y))
     issues = [issue("identical", group) for group in identical]

@@ -5,8 +5,6 @@ import numpy as np
 from dataset import CharDataset
 from imaging.ink import identical_groups
 
-CHUNK = 4096  # images whose probabilities are compared at once
-
 
 def find_label_issues(images: CharDataset, probabilities: np.ndarray) -> np.ndarray:
     """Rank the images whose given label is probably wrong.
@@ -21,13 +19,12 @@ def find_label_issues(images: CharDataset, probabilities: np.ndarray) -> np.ndar
     Returns:
         int64 (M,), indices of these M images, the worst first.
     """
-    margin = np.empty(len(images), probabilities.dtype)
-    for start in range(0, len(images), CHUNK):
-        others, y = np.array(probabilities[start : start + CHUNK]), images.y[start : start + CHUNK]
-        every = np.arange(len(y))
-        given, others[every, y] = others[every, y], -1
-        margin[start : start + CHUNK] = given - others.max(1)
-    for group in identical_groups(images.images()):
+    every = np.arange(len(images))
+    given = probabilities[every, images.y]
+    others = probabilities.copy()
+    others[every, images.y] = -1
+    margin = given - others.max(1)
+    for group in identical_groups(images.hashes()):
         if len(set(images.y[group].tolist())) > 1:
             margin[group] = -2 + margin[group] / 2  # before all others
     order = np.argsort(margin, kind="stable")
@@ -36,7 +33,7 @@ def find_label_issues(images: CharDataset, probabilities: np.ndarray) -> np.ndar
 
 def format_label_issues(images: CharDataset, probabilities: np.ndarray, indices: np.ndarray) -> list[str]:
     """Return a line per image at `indices`: its file, its given label, the predicted class and its probability."""
-    predicted = {i: int(probabilities[i].argmax()) for i in indices}
+    predicted = probabilities.argmax(1)
     return [
         f"{str(images.files[i])!r}: label {images.classes[images.y[i]]!r}, "
         f"predicted {images.classes[predicted[i]]!r} with {probabilities[i, predicted[i]]:.0%}"

@@ -9,13 +9,11 @@ import numpy as np
 
 from classifier import CNNClassifier
 from common.errors import InputError
-from common.files import zeros
 from config import Config
 from dataset import CharDataset, leak_groups
 from metrics import accuracy, format_accuracy
 
 log = logging.getLogger("fit_char")
-CHUNK = 65_536  # images that are predicted at once, a multiple of a loader's batches
 
 
 def _fit_completely(classifier: CNNClassifier, train: CharDataset, val: CharDataset | None = None) -> CNNClassifier:
@@ -75,7 +73,7 @@ def cross_validate(
 
     Returns:
         accuracies of the folds, their mean and std, pooled (`metrics.accuracy` over all images), probabilities float32
-        (N, C), a temporary file if they are many, and fold int64 (N,), by which model each image was predicted.
+        (N, C) and fold int64 (N,), by which model each image was predicted.
 
     Raises:
         InputError: a class with fewer different images than folds, or fewer than two of either.
@@ -86,22 +84,19 @@ def cross_validate(
     groups = leak_groups(images)
     folds = _checked_folds(images, groups, folds)
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.split_seed)
-    probabilities = zeros((len(images), len(images.classes)))
-    fold, runs, right = np.zeros(len(images), np.int64), [], 0
+    probabilities = np.zeros((len(images), len(images.classes)), np.float32)
+    fold, runs = np.zeros(len(images), np.int64), []
     for k, (train, held_out) in enumerate(splitter.split(images.y, images.y, groups)):
         changed = replace(
             config, random_seed=config.random_seed + k, init_from=None, hash_id=None, record_path=None, save_path=None
         )
         classifier = _fit_completely(CNNClassifier(changed, images.classes), images.subset(train))
-        fold[held_out], correct = k, 0
-        for chunk in np.split(held_out, range(CHUNK, len(held_out), CHUNK)):
-            probabilities[chunk] = predicted = predict(classifier, images.subset(chunk))
-            correct += int((predicted.argmax(1) == images.y[chunk]).sum())
-        runs.append(accuracy(correct, len(held_out)))
-        right += correct
+        probabilities[held_out], fold[held_out] = predict(classifier, images.subset(held_out)), k
+        correct = probabilities[held_out].argmax(1) == images.y[held_out]
+        runs.append(accuracy(correct.sum(), len(held_out)))
         log.info("fold %d of %d: %s", k + 1, folds, format_accuracy(runs[-1]))
     accuracies = [run["accuracy"] for run in runs]
-    pooled = accuracy(right, len(images))
+    pooled = accuracy((probabilities.argmax(1) == images.y).sum(), len(images))
     log.info("all folds: %s", format_accuracy(pooled))
     return {
         "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
@@ -111,8 +106,7 @@ def cross_validate(
 
 def _checked_folds(images: CharDataset, groups: np.ndarray, folds: int | None) -> int:
     """Return how many folds to make of images, given their groups int64 (N,); raise InputError if they are too few."""
-    pairs = np.unique(np.stack([images.y, groups], 1), axis=0)  # (pairs, 2): which class has images of which group
-    counts = dict(zip(images.classes, np.bincount(pairs[:, 0], minlength=len(images.classes)).tolist(), strict=True))
+    counts = {name: len(set(groups[images.y == k].tolist())) for k, name in enumerate(images.classes)}
     smallest = min(counts, key=lambda name: counts[name])
     if folds is None:
         folds = max(2, min(5, counts[smallest]))

@@ -63,16 +63,15 @@ def distort(glyph: Image.Image, hand: np.ndarray, rng: np.random.Generator) -> I
     return glyph.transform((SIDE, SIDE), Image.Transform.AFFINE, rows, Image.Resampling.BILINEAR).point(INVERTED)
 
 
-def write_set(folder: Path, texts: list[str], per_class: int) -> None:
-    """Write the .gnt files of so many writers, each of whom has written every character once."""
-    fonts = [path for name in FONTS if (path := Path("/usr/share/fonts") / name).exists()]
+def write_set(folder: Path, texts: list[str], per_class: int, fonts: list[str]) -> None:
+    """Write the .gnt files of so many writers, each of whom has written every character once, in one of the fonts."""
     if not fonts:
         raise SystemExit(f"there are no fonts to draw the characters with: apt-get install {PACKAGES}")
     codes = [text.encode("gb2312") for text in texts]
     folder.mkdir(parents=True)
     with tqdm(total=per_class * len(texts), desc="drawing", unit="image") as progress:
         for number, path in enumerate(fonts):
-            drawn = glyphs(ImageFont.truetype(str(path), 80), texts)
+            drawn = glyphs(ImageFont.truetype(path, 80), texts)
             for writer in range(number, per_class, len(fonts)):
                 rng = np.random.default_rng(writer)
                 hand = np.eye(2) + rng.normal(0, 0.12, (2, 2))
@@ -153,10 +152,12 @@ def stages(images: CharDataset, most_trained: int) -> list[dict]:
 
 
 def main():
+    installed = [str(path) for name in FONTS if (path := Path("/usr/share/fonts") / name).exists()]
     parser = make_parser(__doc__, "large.json")
     parser.add_argument("--folder", required=True, help="for the images, which stay, so that another run finds them")
     parser.add_argument("--classes", type=int, default=3755)
     parser.add_argument("--per-class", type=int, default=300)
+    parser.add_argument("--fonts", nargs="+", default=installed, help="by default those of FONTS that are installed")
     parser.add_argument("--resident", type=int, default=100_000, help="images that fit in memory, to compare with")
     parser.add_argument("--trained", type=int, default=1_000_000, help="images at most that a model is trained on")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison")
@@ -167,7 +168,7 @@ def main():
     texts = characters()[: options.classes]
     count = len(texts) * options.per_class
     calls = {
-        "drawing": lambda: raw.exists() or write_set(raw, texts, options.per_class),
+        "drawing": lambda: raw.exists() or write_set(raw, texts, options.per_class, options.fonts),
         "preparation": lambda: init.preprocess(open_source(raw), data, SIDE, npz_limit=0.0),
         "load": lambda: load_parts(data),
     }

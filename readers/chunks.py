@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.errors import InputError
 from common.files import fingerprint
+from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.photo import is_photo
 from readers.source import PARTS, Sample, Source
@@ -77,7 +78,8 @@ def read_chunks(source: Source, spec: InputSpec, first: int = 0, processes: int 
         processes: by default one per core, at most MOST_PROCESSES.
 
     Yields:
-        (columns, Found): x uint8 (n, H, W), y int64 (n,), files str (n,), digests bytes (n,), group and part str (n,).
+        (columns, Found): x uint8 (n, H, W), y int64 (n,), files str (n,), digests bytes (n,) of the images before they
+        were fitted, group and part str (n,), hashes uint64 (n, 2) of x.
     """
     if source.share(0, 0) is None:
         yield from _read_whole(source, spec, first)
@@ -165,7 +167,8 @@ def _prepare(samples: Iterable[Sample], spec: InputSpec, most: int) -> tuple[Col
             column.append(value)
     types = {"y": np.int64, "digests": np.bytes_}
     arrays = {name: np.array(values, types.get(name, str)) for name, values in columns.items()}
-    return {"x": x[: len(arrays["y"])]} | arrays, found
+    x = x[: len(arrays["y"])]
+    return {"x": x} | arrays | {"hashes": hash_images(x)}, found
 
 
 def divide(columns: Columns) -> dict[str, Columns]:

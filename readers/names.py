@@ -44,6 +44,12 @@ class Names:
         start = int(self.ends[i - 1]) if i else 0
         return self.data[start : int(self.ends[i])].tobytes().decode("utf-8", "surrogateescape")
 
+    def any(self) -> bool:
+        """Return whether one of the texts is not empty."""
+        used = np.unique(self.indices)
+        starts = np.where(used == 0, 0, self.ends[used - 1])
+        return bool((self.ends[used] > starts).any())
+
     def tolist(self) -> list[str]:
         """Return the texts."""
         return list(self)

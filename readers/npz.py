@@ -174,6 +174,7 @@ class NpzStore:
         if not any((arrays[key] != "").any() for key in groups):
             arrays = {key: values for key, values in arrays.items() if key not in groups}
         summary = summarize(arrays)
+        arrays = {key: values for key, values in arrays.items() if key.partition("_")[0] != "hashes"}
         arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
         write_atomically(self.path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
         return summary

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -15,17 +15,17 @@ from readers.names import Names, number_names
 log = logging.getLogger("fit_char")
 
 
-def leak_groups(images: Iterable[np.ndarray], writers: np.ndarray | Names) -> np.ndarray:
+def leak_groups(hashes: np.ndarray, writers: np.ndarray | Names) -> np.ndarray:
     """Return the group of each image, int64 (N,): images of one writer, identical ones, and all that these link.
 
     Args:
-        images: N images uint8 (H, W).
+        hashes: of the images (`imaging.ink.hash_images`).
         writers: their names, str (N,) or Names; "" if unknown.
     """
     codes, names = number_names(writers)
     known = np.flatnonzero(np.array([name != "" for name in names], bool)[codes])
     linked = [(known, np.unique(codes, return_index=True)[1][codes[known]])]  # each with the first of its group
-    linked += [(np.array(group), np.full(len(group), group[0])) for group in identical_groups(images)]
+    linked += [(np.array(group), np.full(len(group), group[0])) for group in identical_groups(hashes)]
     edges = tuple(np.concatenate(side) for side in zip(*linked, strict=True))
     graph = coo_array((np.ones(len(edges[0]), np.int8), edges), (len(writers), len(writers)))
     return connected_components(graph, directed=False)[1].astype(np.int64)
@@ -51,12 +51,12 @@ def validation_mask(
     if not 0 < fraction < 1:
         raise InputError(f"val_fraction must be between 0 and 1, not {fraction}")
     order = np.random.default_rng(seed).permutation(len(y))
-    order = order[np.argsort(y[order], kind="stable")]  # class by class, each in the order drawn
-    drawn = np.split(groups[order], np.cumsum(np.bincount(y, minlength=len(classes)))[:-1])
+    order = order[np.argsort(y[order], kind="stable")]  # by class, each in the order drawn
+    per_class = np.split(order, np.bincount(y, minlength=len(classes)).cumsum()[:-1])
     in_val: dict[int, bool] = {}  # by group
     single = []
-    for name, own in zip(classes, drawn, strict=True):
-        count = Counter(own.tolist())
+    for name, own in zip(classes, per_class, strict=True):
+        count = Counter(groups[own].tolist())
         if not count:
             raise InputError(f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps")
         if len(count) < 2:

@@ -250,6 +250,16 @@ def _checked(key: str, values: np.ndarray, limit: int) -> np.ndarray:
     return values
 
 
+def kept_hashes(array: np.ndarray) -> np.ndarray | None:
+    """Return the hashes uint64 (M, 2) of a folder's images, given their memory map; None for any other array."""
+    file = mapped_file(array)
+    path = None if file is None else file.with_name("hashes" + file.name.removeprefix("x"))
+    if path is None or not (path.with_name(ABOUT).exists() and path.exists()):
+        return None
+    hashes = np.load(path, mmap_mode="r", allow_pickle=False)
+    return hashes if len(hashes) == len(array) else None
+
+
 def remember(array: np.ndarray, key: tuple[np.ndarray, ...], compute: Callable[[], str]) -> str:
     """Return a text that depends on an array and a key alone; that of a folder's array is computed once and kept there.
 

@@ -12,7 +12,7 @@ from readers.source import PARTS, Source
 def summarize(source: Source, sizes: Counter[tuple[int, int]], arrays: dict[str, np.ndarray]) -> dict:
     """Return the summary of the training images: counts, what was skipped, and which images are identical."""
     y, files = np.asarray(arrays["y"]), arrays["files"]
-    groups = identical_groups(arrays["x"])
+    groups = identical_groups(np.asarray(arrays["hashes"]))
     across = [group for group in groups if len(set(y[group].tolist())) > 1]
     counts = np.bincount(y, minlength=len(source.classes)).tolist()
     return {

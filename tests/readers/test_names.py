@@ -21,6 +21,11 @@ def test_names_are_read_like_an_array_of_texts():
     np.testing.assert_array_equal(np.asarray(names), np.array(TEXTS))
 
 
+def test_names_may_all_be_empty():
+    names = make(["", "", "a", ""])
+    assert names.any() and not names[[0, 1, 3]].any() and names[[2]].any() and not names[:0].any()
+
+
 def test_names_stay_as_they_are_and_other_texts_become_an_array():
     names = make()
     assert as_names(names) is names

@@ -11,6 +11,7 @@ from classifier import CNNClassifier
 from common.errors import InputError, StorageError
 from common.files import try_lock
 from dataset import correct, leak_groups, load, load_parts, split
+from imaging.ink import hash_images
 from init import preprocess
 from readers import chunks, open_source, store
 from readers.names import Names
@@ -56,6 +57,7 @@ def test_both_forms_hold_the_same(both):
             other.classes, other.source, other.cropped, other.photos,
         )  # fmt: skip
         assert one.fingerprint() == other.fingerprint()
+        np.testing.assert_array_equal(one.hashes(), other.hashes())
     train = load(large)
     assert not train.array.flags.writeable and isinstance(train.files, Names) and train.shape == (36, 28, 28)
     np.testing.assert_array_equal(leak_groups(load(small)), leak_groups(train))
@@ -164,6 +166,15 @@ def test_a_fingerprint_is_computed_once(both, monkeypatch):
     monkeypatch.undo()
     few = again.subset(range(3))
     assert few.fingerprint() != expected and few.fingerprint() == few.fingerprint()
+
+
+def test_hashes_are_read_rather_than_computed(both, monkeypatch):
+    _, large = both
+    train, val = split(load(large), 0.3)
+    expected = hash_images(val.images())
+    monkeypatch.setattr("dataset.hash_images", lambda images: pytest.fail("a pass over the images"))
+    np.testing.assert_array_equal(val.hashes(), expected)
+    assert len(leak_groups(train)) == len(train)
 
 
 def test_a_fingerprint_that_cannot_be_kept_is_computed(both, monkeypatch):
