@@ -8,6 +8,7 @@ affine distortion per writer and another per image. They are written as .gnt fil
 all processes; what they share counts once, and mapped files, whose pages the system takes back, do not count.
 """
 
+import os
 import statistics
 import struct
 import threading
@@ -113,12 +114,14 @@ def peak_memory(every: float = 0.2) -> Iterator[list[int]]:
 
 
 def measure(name: str, images: int, call: Callable[[], object]) -> dict:
-    """Return the seconds that a stage takes, its images per second and its peak memory, and print them."""
+    """Return the seconds that a stage takes, also those of all cores, and its peak memory, and print them."""
+    before = sum(os.times()[:4])
     with peak_memory() as peak:
         seconds = timed(call)()
-    row = {"stage": name, "images": images, "seconds": seconds, "rate": images / seconds, "memory": peak[0]}
-    print(f"{name:32}{images:10,}{seconds:10.1f} s{row['rate']:12,.0f}/s{peak[0] / 2**20:10,.0f} MiB", flush=True)
-    return row
+    cpu = sum(os.times()[:4]) - before  # also of processes that have ended
+    times = f"{seconds:10.1f} s{images / seconds:12,.0f}/s{cpu:10.1f} s of CPU"
+    print(f"{name:20}{images:10,}{times}{peak[0] / 2**20:10,.0f} MiB", flush=True)
+    return {"stage": name, "images": images, "seconds": seconds, "cpu_seconds": cpu, "memory": peak[0]}
 
 
 def against_resident(images: CharDataset, rounds: int) -> dict:
