@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from common.errors import InputError
-from common.files import fingerprint, update_digest
+from common.files import fingerprint, update_digest, zeros
 from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
@@ -180,7 +180,9 @@ class CharDataset(Dataset):
         if self.shape[1:] == tuple(spec.source_shape) or not len(self):
             return self
         other = copy.copy(self)
-        other.array, other.indices = np.stack([spec.fit(image) for image in self.images()]), np.arange(len(self))
+        other.array, other.indices = zeros((len(self), *spec.source_shape), np.uint8), np.arange(len(self))
+        for fitted, image in zip(other.array, self.images(), strict=True):
+            fitted[:] = spec.fit(image)
         return other
 
 

@@ -28,7 +28,8 @@ from readers.container import is_empty
 from readers.drawn import DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.source import Source
-from readers.store import SUFFIX, FolderStore, find_data, folder_of, read_about
+from readers.store import SUFFIX, find_data, folder_of, read_about
+from readers.store_writer import FolderStore
 from readers.summary import format_summary, summarize
 from runs.paths import check_paths
 

@@ -62,7 +62,8 @@ def read_parts(path: str | Path) -> dict[str, Arrays]:
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # NumPy and zipfile raise nearly anything for a damaged file
-        raise InputError(f"{path} is not a readable npz of plain arrays: {error!s:.200}") from None
+        kind = "folder" if path.is_dir() else "npz"
+        raise InputError(f"{path} is not a readable {kind} of plain arrays: {error!s:.200}") from None
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -139,7 +140,7 @@ def _read_classes(npz: dict[str, np.ndarray]) -> list[str] | None:
 
 
 class NpzStore:
-    """Collect chunks of images in memory and write them to a data.npz; see `readers.store.FolderStore`.
+    """Collect chunks of images in memory and write them to a data.npz; see `readers.store_writer.FolderStore`.
 
     Args:
         path: the file.

@@ -13,7 +13,7 @@ from common.files import try_lock
 from dataset import correct, leak_groups, load, load_parts, split
 from imaging.ink import hash_images
 from init import preprocess
-from readers import chunks, open_source, store
+from readers import chunks, open_source, store, store_writer
 from readers.names import Names
 
 
@@ -98,7 +98,7 @@ def test_a_killed_preparation_continues_where_it_was(both, folder, monkeypatch):
     _, large = both
     expected = load(large)
     shutil.rmtree(large.with_name("data.arrays"))
-    monkeypatch.setattr(store, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(store_writer, "SAVE_SECONDS", 0.0)
     prepare, prepared = chunks._prepare, []
 
     def killed(*args):
@@ -142,9 +142,11 @@ def test_a_folder_of_the_users_is_not_overwritten(folder, tmp_path):
 def test_damaged_folders_are_named(both):
     _, large = both
     path = large.with_name("data.arrays")
-    whole = {file: (path / file).read_bytes() for file in ("x.npy", "files.npy", "group.npy", "about.json")}
+    whole = {file: (path / file).read_bytes() for file in ("x.npy", "y.npy", "files.npy", "group.npy", "about.json")}
     for file, content in (
         ("x.npy", whole["x.npy"][:-5]), ("x.npy", b""), ("about.json", b"{}"), ("about.json", b"[1]"),
+        ("about.json", whole["about.json"].replace(b'"files"', b'"../x"')), ("about.json", b"[" * 10_000),
+        ("group.npy", whole["y.npy"].replace(b"<i8", b"<f8")),
         ("files.npy", whole["files.npy"][:-8] + b"\x7f" * 8), ("group.npy", whole["group.npy"][:-4] + b"\x7f" * 4),
     ):  # fmt: skip
         (path / file).write_bytes(content)
