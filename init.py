@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import logging
-import shutil
 import sys
 from collections import Counter
 from dataclasses import replace
@@ -29,7 +28,7 @@ from readers.drawn import DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.source import Source
 from readers.store import SUFFIX, find_data, folder_of, read_about
-from readers.store_writer import FolderStore
+from readers.store_writer import FolderStore, remove_store
 from readers.summary import format_summary, summarize
 from runs.paths import check_paths
 
@@ -149,7 +148,7 @@ def preprocess(
         npz.unlink(missing_ok=True)
     else:
         summary = _prepare_images(source, NpzStore, npz, stamp, size, photos)
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_store(folder)
     log.info(format_summary(summary))
     return summary
 

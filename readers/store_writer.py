@@ -43,7 +43,7 @@ class FolderStore:
 
     def __init__(self, path: Path, key: str):
         self.path, self._key = path, key
-        self._folder = path.with_name(f".{path.name}.part")
+        self._folder = _beside(path, "part")
         self._open_files, self._files = ExitStack(), dict[str, IO[bytes]]()
         self._kinds: dict[str, tuple[str, list[int]]] = {}  # file → dtype, and shape of a row
         self._groups: dict[str, int] = {}
@@ -154,12 +154,14 @@ class FolderStore:
                 file.write(_header(dtype, (rows, *shape)))
                 file.seek(0, os.SEEK_END)
             self._save()
+            for file in self._files.values():
+                file.close()  # Windows moves no folder whose files are open
             about = about | {"groups": list(self._groups), "keys": list(self._files)}
             write_json(self._folder / ABOUT, about)
             summary = summarize(read_arrays(self._folder, about))
             write_json(self._folder / ABOUT, about | {"summary": summary})
             (self._folder / "state.json").unlink()
-            former = self.path.with_name(f".{self.path.name}.former")
+            former = _beside(self.path, "former")
             shutil.rmtree(former, ignore_errors=True)
             if self.path.exists():
                 os.replace(self.path, former)
@@ -168,6 +170,16 @@ class FolderStore:
         except OSError as error:
             raise storage_error(self.path, error) from error
         return summary
+
+
+def remove_store(path: Path) -> None:
+    """Delete a folder, if there is one, and what an interrupted writer has left of it."""
+    for folder in (path, _beside(path, "part"), _beside(path, "former")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(path: Path, suffix: str) -> Path:
+    return path.with_name(f".{path.name}.{suffix}")
 
 
 def _header(dtype: str, shape: tuple[int, ...]) -> bytes:
