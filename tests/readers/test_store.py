@@ -121,7 +121,7 @@ def test_a_killed_preparation_continues_where_it_was(both, folder, monkeypatch):
     np.testing.assert_array_equal(found.x, expected.x)
     assert found.files.tolist() == expected.files.tolist() and found.group.tolist() == expected.group.tolist()
     large.with_name(".data.arrays.part").mkdir()
-    preprocess(open_source(folder), large)
+    preprocess(open_source(folder), large, size=20)
     assert not large.with_name(".data.arrays.part").exists() and large.exists()
     assert [name for name, _ in summary["skipped"]] == ["train/学1/w01/broken.png", "train/学0/w00/note.txt"]
 
