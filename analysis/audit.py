@@ -10,6 +10,7 @@ from analysis.near_duplicates import collect, near_duplicates, thumbnails
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
 
+DRAWN = 12  # issues that a figure draws at most, and images of each
 BLANK = 32  # grey levels of 255: ink with less contrast is none
 
 
@@ -69,6 +70,20 @@ def audit(images: CharDataset, test: CharDataset | None = None) -> list[Issue]:
     issues.sort(key=lambda one: (not one.across_classes, not one.across_parts))  # otherwise in the order found
     issues += [issue("blank", [i]) for i in torch.cat(contrast).less(BLANK).nonzero()[:, 0].tolist()]
     return issues + _small_classes(images)
+
+
+def images_of(issues: list[Issue], images: CharDataset, test: CharDataset | None = None) -> dict[int, np.ndarray]:
+    """Return index → image uint8 (H, W) of the images that a figure of these issues draws, rather than of all.
+
+    Args:
+        issues: what `audit` gave for `images` and `test`.
+    """
+    found = {}
+    for issue in [issue for issue in issues if issue.indices][:DRAWN]:
+        for i in issue.indices[:DRAWN]:
+            part, k = (images, i) if i < len(images) or test is None else (test, i - len(images))
+            found[i] = part.array[part.indices[k]]
+    return found
 
 
 def _small_classes(images: CharDataset) -> list[Issue]:

@@ -1,7 +1,7 @@
 """Figures of the data: samples, augmentation, issues of the audit."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -110,11 +110,11 @@ def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
 
 
 @styled
-def issues(x: np.ndarray, found: Sequence) -> Figure | None:
+def issues(x: np.ndarray | Mapping[int, np.ndarray], found: Sequence) -> Figure | None:
     """Draw the images of an audit's first 12 issues, one row per issue; None if no image is concerned.
 
     Args:
-        x: uint8 (N, H, W), the images that were audited.
+        x: uint8 (N, H, W), the images that were audited, or index → image of those that `found` names first.
         found: what `analysis.audit.audit` returns: title, indices and files of each.
     """
     shown = [issue for issue in found if issue.indices][:MOST_ROWS]

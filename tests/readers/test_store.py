@@ -120,6 +120,7 @@ def test_a_killed_preparation_continues_where_it_was(both, folder, monkeypatch):
     found = load(large)
     np.testing.assert_array_equal(found.x, expected.x)
     assert found.files.tolist() == expected.files.tolist() and found.group.tolist() == expected.group.tolist()
+    monkeypatch.setattr(chunks, "_prepare", prepare)
     large.with_name(".data.arrays.part").mkdir()
     preprocess(open_source(folder), large, size=20)
     assert not large.with_name(".data.arrays.part").exists() and large.exists()
