@@ -1,23 +1,26 @@
 """Each benchmark runs for a moment, so that it keeps working. What it measures is not asserted."""
 
+import importlib
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib
 import pytest
-from conftest import ROOT
+import torch
 
 
-def run(name: str, *options: object) -> str:
-    """Return what a benchmark printed."""
-    words = [sys.executable, "-m", f"benchmarks.{name}", *map(str, options)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs a benchmark in this process, which has torch already, and returns what it printed."""
+
+    def run(name: str, *options: object) -> str:
+        monkeypatch.setattr("sys.argv", [name, *map(str, options)])
+        importlib.import_module(f"benchmarks.{name}").main()
+        return capsys.readouterr().out
+
+    threads = torch.get_num_threads()
+    yield run
+    torch.set_num_threads(threads)
 
 
 def read_json(path) -> dict:
@@ -29,7 +32,7 @@ def images(raw, drawn):
     return raw({f"{k:02}": drawn.x[drawn.y == k][:12] for k in range(12)})
 
 
-def test_speed(tmp_path):
+def test_speed(run, tmp_path):
     output = tmp_path / "speed.json"
     chosen = ["ours", "ours, augmented", "plain loop", "report"]
     text = run("speed", "--images", 128, "--rounds", 1, "--device", "cpu", "--output", output, "--only", *chosen)
@@ -38,7 +41,7 @@ def test_speed(tmp_path):
     assert text.count("images/s") == 4
 
 
-def test_time_to_accuracy(tmp_path, images):
+def test_time_to_accuracy(run, tmp_path, images):
     output = tmp_path / "time.json"
     few = ["--seeds", 2, "--report-epochs", 1, "--device", "cpu", "--output", output]
     text = run("time_to_accuracy", images, "--target", 0.05, *few)
@@ -47,7 +50,7 @@ def test_time_to_accuracy(tmp_path, images):
     assert "times ours" in text
 
 
-def test_costs(tmp_path):
+def test_costs(run, tmp_path):
     output = tmp_path / "costs.json"
     few = ["--images", 240, "--base", 60, "--epochs", 2, "--rounds", 1, "--records", 5]
     text = run("costs", *few, "--output", output)
@@ -56,7 +59,7 @@ def test_costs(tmp_path):
     assert min(figures["single"].values()) > 0 and "the bare model" in text
 
 
-def test_large(tmp_path):
+def test_large(run, tmp_path):
     output, font = tmp_path / "large.json", Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
     few = ["--classes", 4, "--per-class", 20, "--resident", 40, "--rounds", 1, "--fonts", font]
     text = run("large", "--folder", tmp_path / "scratch", *few, "--output", output)
@@ -67,7 +70,7 @@ def test_large(tmp_path):
     assert (tmp_path / "scratch/data.arrays/x.npy").stat().st_size == 128 + 80 * 64 * 64
 
 
-def test_recipe(tmp_path, images):
+def test_recipe(run, tmp_path, images):
     output = tmp_path / "recipe.json"
     words = ["--folds", 2, "--set", "samples_seen=200", "--output", output, "--only", "recipe", "no averaged weights"]
     text = run("recipe", images, *words)
@@ -77,7 +80,7 @@ def test_recipe(tmp_path, images):
     assert "fold 1 of 2" not in run("recipe", images, *words), "what is there is not run again"
 
 
-def test_recipe_of_drawn_characters(tmp_path, images):
+def test_recipe_of_drawn_characters(run, tmp_path, images):
     output = tmp_path / "drawn.json"
     words = ["--drawn", "--folds", 2, "--set", "epochs=1", "--output", output, "--only", "recipe", "no shift"]
     assert "no shift" in run("recipe", images, *words)
@@ -85,7 +88,7 @@ def test_recipe_of_drawn_characters(tmp_path, images):
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
-def test_held_out(tmp_path, raw, drawn):
+def test_held_out(run, tmp_path, raw, drawn):
     output, few = tmp_path / "held_out.json", [drawn.y == k for k in range(3)]
     for part, kept in ("train", slice(12)), ("test", slice(12, 16)):
         raw({str(k): drawn.x[one][kept] for k, one in enumerate(few)}, f"images/{part}")
@@ -94,13 +97,13 @@ def test_held_out(tmp_path, raw, drawn):
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
 
 
-def test_photos(tmp_path):
+def test_photos(run, tmp_path):
     output = tmp_path / "photos.json"
     text = run("photos", "--epochs", 1, "--count", 1, "--output", output)
     assert read_json(output)["accuracy"]["clean images"]["n"] == 12 and "photos as they are" in text
 
 
-def test_gpu(tmp_path, images):
+def test_gpu(run, tmp_path, images):
     run("gpu", images, "--device", "cpu", "--quick", "--output", tmp_path / "gpu")
     summary = read_json(tmp_path / "gpu" / "summary.json")
     assert summary["matrix_rate"] > 0 and summary["LeNet, data streamed or resident"]["streamed"] > 0
