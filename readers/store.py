@@ -53,7 +53,9 @@ def read_store(folder: Path) -> dict[str, Any]:
         InputError: damaged, or no folder of ours.
         ValueError, OSError: an array that is damaged or missing.
     """
-    return read_arrays(folder, read_about(folder))
+    about = read_about(folder)
+    arrays = read_arrays(folder, about)
+    return arrays if read_about(folder) == about else read_store(folder)  # it was replaced at that moment
 
 
 def read_arrays(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
