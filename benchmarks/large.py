@@ -8,6 +8,7 @@ affine distortion per writer and another per image. They are written as .gnt fil
 all processes; what they share counts once, and mapped files, whose pages the system takes back, do not count.
 """
 
+import math
 import os
 import statistics
 import struct
@@ -15,18 +16,22 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import psutil
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from tqdm import tqdm
 
 import init
+from analysis import near_duplicates
 from analysis.audit import audit
 from benchmarks.common import NOTHING_SAVED, make_parser, timed, write_figures
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset, load_parts, split
+from imaging.ink import backgrounds, ink
 from readers import open_source
 
 SIDE, FINE = 64, 96  # pixels per side of an image, and of the glyph that it is made of
@@ -154,6 +159,30 @@ def stages(images: CharDataset, most_trained: int) -> list[dict]:
     return rows
 
 
+def recall(images: CharDataset, whole: int) -> dict:
+    """Return the fraction of near-duplicates that the bounded search finds, halving as often as for `whole` images.
+
+    Half of 20,000 images are slightly distorted copies of the other half; the exact search says which are duplicates.
+    """
+    half, rng = min(near_duplicates.EXACT, len(images)) // 2, np.random.default_rng(0)
+    x = np.concatenate([images.subset(range(half)).x] * 2)
+    for i in range(half, len(x)):
+        a, b, c, d, e, f = rng.normal([1, 0, 0, 0, 1, 0], [0.02, 0.02, 0.7] * 2)
+        rows = Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR
+        x[i] = np.asarray(Image.fromarray(x[i]).transform((SIDE, SIDE), *rows, fillcolor=255))
+    pixels = torch.from_numpy(x)
+    vectors, y = near_duplicates.thumbnails(ink(pixels, backgrounds(pixels))), np.tile(images.y[:half], 2)
+    levels = math.ceil(math.log2(max(whole, 2 * near_duplicates.BLOCK) / near_duplicates.BLOCK))
+    found = []
+    for exact, block in ((len(x), near_duplicates.BLOCK), (0, len(x) / 2**levels)):
+        settings = {"EXACT": exact, "BLOCK": block, "MAX_PAIRS": len(x) ** 2}
+        with patch.multiple(near_duplicates, **settings):
+            found.append(set(map(tuple, near_duplicates.near_duplicates(vectors, y, np.arange(len(x))))))
+    share = len(found[1]) / max(1, len(found[0]))
+    print(f"the bounded search finds {share:.2%} of {len(found[0]):,} near-duplicates, halving {levels} times")
+    return {"pairs": len(found[0]), "recall": share, "levels": levels}
+
+
 def main():
     installed = [str(path) for name in FONTS if (path := Path("/usr/share/fonts") / name).exists()]
     parser = make_parser(__doc__, "large.json")
@@ -179,7 +208,8 @@ def main():
     images = load_parts(data)["train"]
     rows += stages(images, options.trained)
     few = images.subset(range(min(options.resident, count)))
-    write_figures(options, "auto", stages=rows, resident=against_resident(few, options.rounds))
+    found = recall(images, count)
+    write_figures(options, "auto", stages=rows, recall=found, resident=against_resident(few, options.rounds))
 
 
 if __name__ == "__main__":
