@@ -21,7 +21,7 @@ from readers.arrays import Arrays
 from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
-from readers.source import PARTS, check_arrays
+from readers.source import PARTS, as_array, check_arrays
 from readers.store import kept_hashes, remember
 
 log = logging.getLogger("fit_char")
@@ -68,7 +68,7 @@ class CharDataset(Dataset):
         files: Sequence | np.ndarray | Names | None = None,
         group: Sequence | np.ndarray | Names | None = None,
     ):
-        self.array, y = np.asarray(x), np.asarray(y)
+        self.array, y = as_array(x), np.asarray(y)
         check_arrays(self.array, y, None if classes is None else len(classes))
         self.y = y.astype(np.int64)
         self.classes = [str(name) for name in (range(int(self.y.max(initial=-1)) + 1) if classes is None else classes)]
@@ -295,5 +295,7 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     Raises:
         InputError: a class without images, or a fraction out of range.
     """
+    if not dataset.group.any():
+        log.info("The writers are unknown, so that they are mixed: the same ones may have written both sides.")
     is_val = splits.validation_mask(dataset.y, dataset.classes, leak_groups(dataset), val_fraction, seed)
     return dataset.subset(~is_val), dataset.subset(is_val)

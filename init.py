@@ -16,6 +16,7 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
+from common.files import check_file
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
@@ -30,9 +31,15 @@ from readers.source import Source
 from readers.store import SUFFIX, find_data, folder_of, read_about
 from readers.store_writer import FolderStore, remove_store
 from readers.summary import format_summary, summarize
+from runs import checkpoint
 from runs.paths import check_paths
+from runs.state import unfinished_identities
+from training import pace
+from training.backend import default_input_size
 
-__all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
+__all__ = [
+    "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
+]  # fmt: skip
 log = logging.getLogger("fit_char")
 NPZ_LIMIT = 1024  # MiB of images at most in a data.npz, unless the config says otherwise
 
@@ -76,6 +83,35 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def suit_cpu(config: Config) -> Config:
+    """Return the config, on a slow CPU with an input size and a budget with which it trains for about ten minutes.
+
+    Only the models of `pace.REDUCTIONS` are reduced, and only if the user has set neither input_size nor epochs nor
+    samples_seen. A few training steps are timed, unless there is an interrupted run, which keeps what was chosen for
+    it. What is chosen becomes part of the config, and so of its hash_id.
+
+    Raises:
+        InputError: a device that this machine does not have, or an `init_from` that cannot be read.
+    """
+    device = pick_device(config.device)
+    reduced = pace.reductions(config, device) if config.mode != "test" else []
+    if not reduced:
+        return config
+    configs = [config, *reduced]
+    if config.init_from:  # whose weights are those of a model of one input size
+        size = checkpoint.read(config.init_from, tensors=False)["input_spec"]["input_size"]
+        configs = [one for one in configs if default_input_size(one, device) == size] or [config]
+    if config.resume and config.save_path:
+        for identity in unfinished_identities(Path(config.save_path), config.model):
+            for one in configs:
+                parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
+                if parameters.items() <= identity.items():
+                    size = default_input_size(one, device)
+                    log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
+                    return one
+    return pace.first_quick(configs, device)
+
+
 def prepare(config: Config) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
@@ -92,7 +128,7 @@ def prepare(config: Config) -> Path:
     path = find_data(config.data_path)
     source: Source
     if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
-        source = open_source(config.raw_data_path)
+        source = open_source(config.raw_data_path, config.labels_from)
     elif not path.exists() or read_npz(path).source == DrawnSource.name:
         source = DrawnSource(config.stored_size)
     else:
@@ -162,6 +198,7 @@ def _stamp(source: Source, size: int, photos: bool | None) -> str:
 
 
 def _read_summary(path: Path) -> dict:
+    check_file(path)
     try:
         if path.is_dir():
             summary = read_about(path)["summary"]
@@ -214,8 +251,11 @@ def _read_images(source: Source, spec: InputSpec, store: NpzStore | FolderStore)
 
 
 def _summarize(arrays: dict, source: Source, sizes: Counter[tuple[int, int]], stamp: str) -> dict:
-    """Return the summary; raise InputError for a class without training images."""
-    for label, count in enumerate(np.bincount(arrays.get("y", []), minlength=len(source.classes)).tolist()):
+    """Return the summary; raise InputError for a class without training images, or if there is none at all."""
+    y = arrays.get("y", np.zeros(0, np.int64))
+    if not len(y):
+        raise InputError(f"{source.name} has no image to train on that can be read, and has a label: add some")
+    for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
         if not count:
             raise InputError(
                 f"{source.describe_class(label)} has no image to train on that can be read: add some, two or more, or "

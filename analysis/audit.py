@@ -7,8 +7,10 @@ import numpy as np
 import torch
 
 from analysis.near_duplicates import collect, near_duplicates, thumbnails
+from common.text import plural
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
+from readers.names import number_names
 
 DRAWN = 12  # issues that a figure draws at most, and images of each
 BLANK = 32  # grey levels of 255: ink with less contrast is none
@@ -19,9 +21,9 @@ class Issue:
     """One issue of a data set.
 
     Attributes:
-        kind: "identical", "near-duplicate", "blank" or "few images".
+        kind: "identical", "near-duplicate", "blank", "writer" or "few images".
         indices: of the images concerned; those of the test set count on after those of the training set.
-        files, classes: of these images, or the class with few images.
+        files, classes: of these images, or the class with few images, or the name of the writer.
         across_classes, across_parts: whether the images are in different classes, or in both train and test.
         note: figures, for a person.
     """
@@ -69,7 +71,14 @@ def audit(images: CharDataset, test: CharDataset | None = None) -> list[Issue]:
     issues += [issue("near-duplicate", pair) for pair in near_duplicates(vectors, y, others)]
     issues.sort(key=lambda one: (not one.across_classes, not one.across_parts))  # otherwise in the order found
     issues += [issue("blank", [i]) for i in torch.cat(contrast).less(BLANK).nonzero()[:, 0].tolist()]
-    return issues + _small_classes(images)
+    return issues + _shared_writers(parts) + _small_classes(images)
+
+
+def _shared_writers(parts: list[CharDataset]) -> list[Issue]:
+    """Return the writers of whom there are images in every part, if there are several parts."""
+    names = [set(number_names(part.group)[1]) - {""} for part in parts]
+    shared = sorted(set.intersection(*names)) if len(parts) > 1 else []
+    return [Issue("writer", [], [], [name], across_parts=True) for name in shared]
 
 
 def images_of(issues: list[Issue], images: CharDataset, test: CharDataset | None = None) -> dict[int, np.ndarray]:
@@ -104,7 +113,8 @@ def format_issues(issues: list[Issue], most: int = 5) -> str:
     lines = []
     for title, ones in by_title.items():
         count = len({i for issue in ones for i in issue.indices})
-        lines.append(f"{title}: {len(ones)} ({count} images)" if count else title)
+        number = f": {len(ones)}" if len(ones) > 1 or count else ""
+        lines.append(title + number + (f" ({plural(count, 'image')})" if count else ""))
         lines += ["  " + (" = ".join(issue.files) or issue.classes[0]) for issue in ones[:most]]
     return "\n".join(lines)
 

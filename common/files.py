@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from common.errors import StorageError
+from common.errors import InputError, StorageError
 
 ON_DISK = 2**28  # bytes; see `zeros`
 LOCK_SECONDS = 60.0  # that a process waits for another one to write a file
@@ -86,6 +86,20 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     )
 
 
+def check_file(path: str | Path, most: int | None = None) -> None:
+    """Raise InputError for what cannot be read: a pipe or device, a file that is too long or may not be read."""
+    if not os.path.exists(path) or os.path.isdir(path):
+        return  # opening it will say so
+    if not os.path.isfile(path):
+        raise InputError(f"{path} is neither a file nor a folder")
+    try:
+        open(path, "rb").close()
+    except PermissionError:
+        raise InputError(f"{path} cannot be read (Permission denied): allow reading it") from None
+    if most is not None and os.path.getsize(path) > most:
+        raise InputError(f"{path} has {os.path.getsize(path) / 2**20:,.0f} MiB: at most {most // 2**20} MiB are read")
+
+
 def check_writable(folder: Path) -> None:
     """Raise StorageError if files cannot be made in a folder, or the folder itself cannot; nothing is left behind."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
@@ -111,6 +125,9 @@ def try_lock(path: Path, seconds: float = 0.0) -> FileLock | None:
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
         lock.acquire(timeout=seconds)
     except Timeout:
         return None
@@ -135,9 +152,14 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, completely or not at all. Raises StorageError."""
+    write_atomically(path, lambda file: file.write(content))
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write text as UTF-8, completely or not at all. Raises StorageError."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, values: object) -> None:

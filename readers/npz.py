@@ -11,7 +11,7 @@ from typing import IO, Any
 import numpy as np
 
 from common.errors import InputError
-from common.files import write_atomically
+from common.files import check_file, locked, remove_unfinished, write_atomically
 from readers.arrays import Arrays, ArraySource, make_parts
 from readers.chunks import Columns, Found, divide
 from readers.container import check_archive
@@ -55,6 +55,7 @@ def one_part(parts: dict[str, Arrays], part: str) -> Arrays:
 def read_parts(path: str | Path) -> dict[str, Arrays]:
     """Return part → Arrays of an .npz or folder, all from one. Raises InputError as `read_npz` does."""
     path = find_data(path)
+    check_file(path)
     try:
         return _make_parts(read_store(path) if path.is_dir() else read_arrays(path), path.name)
     except FileNotFoundError:
@@ -177,7 +178,9 @@ class NpzStore:
         summary = summarize(arrays)
         arrays = {key: values for key, values in arrays.items() if key.partition("_")[0] != "hashes"}
         arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
-        write_atomically(self.path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+        with locked(self.path):
+            remove_unfinished(self.path)  # what a process that was killed has left may be large
+            write_atomically(self.path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
         return summary
 
 

@@ -55,10 +55,13 @@ def validation_mask(
     per_class = np.split(order, np.bincount(y, minlength=len(classes)).cumsum()[:-1])
     in_val: dict[int, bool] = {}  # by group
     single = []
-    for name, own in zip(classes, per_class, strict=True):
+    for k, (name, own) in enumerate(zip(classes, per_class, strict=True)):
         count = Counter(groups[own].tolist())
         if not count:
-            raise InputError(f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps")
+            remedy = ", so give y - 1" if k == 0 and len(y) and y.min() == 1 else ""
+            raise InputError(
+                f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps{remedy}"
+            )
         if len(count) < 2:
             single.append(name)
         _assign_groups(count, max(1, round(fraction * count.total())), in_val)

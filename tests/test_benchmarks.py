@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 import torch
+from matplotlib import get_data_path
 
 
 @pytest.fixture
@@ -89,6 +90,15 @@ def test_recipe_of_drawn_characters(run, tmp_path, images):
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
+def test_recipe_by_rules_of_which_epoch_is_kept(run, tmp_path, images):
+    output = tmp_path / "rules.json"
+    text = run("recipe", images, "--rules", "--folds", 2, "--set", "epochs=3", "--output", output)
+    figures = read_json(output)["variants"]
+    assert list(figures) == ["best validation epoch", "one standard error", "last epoch"]
+    assert figures["last epoch"]["epochs"] == [3, 3] and len(figures["last epoch"]["predicted"]) == 144
+    assert "p against the best validation epoch" in text and text.count("epochs kept of 3") == 2
+
+
 def test_held_out(run, tmp_path, raw, drawn):
     output, few = tmp_path / "held_out.json", [drawn.y == k for k in range(3)]
     for part, kept in ("train", slice(12)), ("test", slice(12, 16)):
@@ -96,6 +106,15 @@ def test_held_out(run, tmp_path, raw, drawn):
     words = ["--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", output]
     text = run("held_out", tmp_path / "images", *words)
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
+
+
+def test_many_classes(run, tmp_path):
+    output, fonts = tmp_path / "many.json", get_data_path() + "/fonts/ttf"
+    words = ["--fonts", fonts, "--characters", "ABC", "--classes", 3, "--per-class", 4, "--val", 2, "--samples", 12]
+    assert "12 samples, 1 epoch: " in run("many_classes", *words, "--device", "cpu", "--output", output)
+    (one,) = read_json(output)["runs"].values()
+    assert one["n"] == 6 and one["epochs"] == 1
+    assert "12 samples" not in run("many_classes", *words, "--output", output), "what is there is not run again"
 
 
 def test_photos(run, tmp_path):

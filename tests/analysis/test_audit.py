@@ -37,6 +37,17 @@ def test_issues_are_found_the_worst_first(drawn):
     json.dumps([asdict(issue) for issue in issues])
 
 
+def test_writers_in_train_and_test_are_an_issue(drawn):
+    def of_writers(chosen, writers):
+        return CharDataset(drawn.x[chosen], drawn.y[chosen], classes=drawn.classes, group=writers)
+
+    train = of_writers([0, 40, 80], ["w2", "w1", ""])
+    found = [one for one in audit(train, of_writers([1, 41, 81], ["w1", "w2", ""])) if one.kind == "writer"]
+    assert [(one.title, one.classes) for one in found] == [("writer in train and test", [k]) for k in ("w1", "w2")]
+    assert format_issues(found) == "writer in train and test: 2\n  w1\n  w2"
+    assert not [one for one in audit(train) if one.kind == "writer"]
+
+
 def test_issues_are_counted_and_listed_by_title():
     pairs = [Issue("identical", [k, k + 9], [f"{k}.bmp", f"{k + 9}.bmp"], ["a", "a"]) for k in range(6)]
     issues = [Issue("near-duplicate", [0, 1], ["0.bmp", "1.bmp"], ["a", "b"], True, True), *pairs]

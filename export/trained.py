@@ -1,0 +1,110 @@
+"""Trained: what the exported files need of a classifier, and what it gives for images, computed by torch on a CPU."""
+
+import copy
+import json
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from common.errors import ExportError, InputError
+from config import Config
+from dataset import CharDataset
+from imaging.input_spec import InputSpec
+from runs.record import git_revision
+from training.evaluation import predict_logits, score
+from training.loader import make_loader
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a model gives for held-out images.
+
+    Attributes:
+        accuracy: what `training.evaluation.score` gives, with `on`, which is "validation" if they chose the epoch, else
+            "test", their `source`, and their fingerprint as `data`; None if unknown.
+        y: int64 (N,), their labels, or None.
+        predicted: int64 (N,), the predicted classes, or None.
+    """
+
+    accuracy: dict | None
+    y: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What the exported files need of a classifier.
+
+    Attributes:
+        model: given on any device; a copy of it on the CPU, in evaluation mode.
+        config: of its run.
+        spec: what it expects of an image.
+        classes: names of the C classes.
+        temperature: what logits are divided by.
+        metrics: of the validation set at the epoch that is kept (`CNNClassifier.metrics_`), or None.
+        run: its name, and source and fingerprints of its images, or None.
+
+    Raises:
+        ExportError: the training images were made by a transform of the user's own, which no file can hold.
+    """
+
+    model: nn.Module
+    config: Config
+    spec: InputSpec
+    classes: list[str]
+    temperature: float
+    metrics: dict | None
+    run: dict | None
+
+    def __post_init__(self):
+        if self.spec.transformed:
+            raise ExportError(
+                "this model was trained on images that a transform of your own made, which does not go into a file: "
+                "apply it to the raw images first (init.preprocess) and train without it"
+            )
+        model = copy.deepcopy(self.model).to("cpu", memory_format=torch.contiguous_format).eval()
+        object.__setattr__(self, "model", model)
+
+    def logits(self, images: CharDataset) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return calibrated logits float32 (N, C) and labels int64 (N,) of images, prepared as in training."""
+        loader = make_loader(images.fitted(self.spec), self.spec, self.config, torch.device("cpu"))
+        logits, labels = predict_logits(self.model, loader)
+        return logits / self.temperature, labels
+
+    def measure(self, held_out: CharDataset | None) -> "Measured":
+        """Classify held-out images; without any, the accuracy is that of the validation set, if there was one.
+
+        Raises:
+            InputError: these are the training images.
+        """
+        run = self.run or {}
+        if held_out is None:
+            known = {"on": "validation", **self.metrics} if self.metrics else None
+            return Measured(known and {**known, "source": run.get("source"), "data": run.get("val")})
+        data = held_out.fingerprint()
+        if data == run.get("train"):
+            raise InputError("the model was trained on these images: give others to measure the accuracy on")
+        logits, labels = self.logits(held_out)
+        part = "validation" if data == run.get("val") else "test"
+        accuracy = {"on": part, **score(logits, labels), "source": held_out.source, "data": data}
+        return Measured(accuracy, labels.numpy(), logits.argmax(1).numpy())
+
+    def metadata(self, accuracy: dict | None) -> dict[str, str]:
+        """Return what an exported file says of itself: texts, those that are no plain text as JSON.
+
+        Args:
+            accuracy: of held-out images (`Measured`).
+        """
+        run = self.run or {}
+        values = {
+            "model": self.config.model, "classes": self.classes, "input_spec": self.spec.as_dict(),
+            "pipeline": self.config.pipeline, "temperature": self.temperature, "accuracy": accuracy,
+            "run": run.get("name"), "source": run.get("source"), "data": run.get("train"),
+            "fit_char": git_revision(), "torch": str(torch.__version__),
+        }  # fmt: skip
+        return {
+            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            for key, value in values.items() if value is not None
+        }  # fmt: skip
