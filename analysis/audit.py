@@ -64,13 +64,13 @@ def audit(images: CharDataset, test: CharDataset | None = None) -> list[Issue]:
         return Issue(kind, indices, files, labels, len(set(labels)) > 1, len(set(in_test)) > 1)
 
     identical = identical_groups(np.concatenate([part.hashes() for part in parts]))
-    contrast: list[torch.Tensor] = []
+    contrast = torch.empty(len(y), dtype=torch.uint8)
     vectors = collect(_thumbnails(parts, contrast), len(y))
     issues = [issue("identical", group) for group in identical]
     others = np.delete(np.arange(len(y)), [i for group in identical for i in group[1:]])  # one of each group counts
     issues += [issue("near-duplicate", pair) for pair in near_duplicates(vectors, y, others)]
     issues.sort(key=lambda one: (not one.across_classes, not one.across_parts))  # otherwise in the order found
-    issues += [issue("blank", [i]) for i in torch.cat(contrast).less(BLANK).nonzero()[:, 0].tolist()]
+    issues += [issue("blank", [i]) for i in contrast.less(BLANK).nonzero()[:, 0].tolist()]
     return issues + _shared_writers(parts) + _small_classes(images)
 
 
@@ -119,11 +119,18 @@ def format_issues(issues: list[Issue], most: int = 5) -> str:
     return "\n".join(lines)
 
 
-def _thumbnails(parts: list[CharDataset], contrast: list[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Yield the thumbnails of all images chunk by chunk, and list their largest differences from the background."""
+def _thumbnails(parts: list[CharDataset], contrast: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the thumbnails of all images chunk by chunk.
+
+    Args:
+        contrast: uint8 (N,), filled with the images' largest differences from their background. Were it a list, its
+            items would lie between the chunks' freed memory, which could not be used again.
+    """
+    start = 0
     for part in parts:
         for chunk in part.chunks():
             pixels = torch.from_numpy(chunk)
             strokes = ink(pixels, backgrounds(pixels))
-            contrast.append(strokes.flatten(1).amax(1))
+            contrast[start : start + len(chunk)] = strokes.flatten(1).amax(1)
+            start += len(chunk)
             yield thumbnails(strokes)

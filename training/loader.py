@@ -83,14 +83,13 @@ class ResidentLoader:
         self._resident = None
         if self._fits_device():
             self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)  # (N, H, W)
-        found, start = [], 0
+        self._background, start = torch.empty(len(images), dtype=torch.uint8), 0  # (N,)
         for chunk in images.chunks():
             pixels = torch.from_numpy(chunk)
-            found.append(backgrounds(pixels))
+            self._background[start : start + len(chunk)] = backgrounds(pixels)
             if self._resident is not None:
                 self._resident[start : start + len(chunk)] = pixels
             start += len(chunk)
-        self._background = torch.cat(found)  # uint8 (N,)
         if self._resident is not None:
             self._background, self._labels = self._background.to(device), self._labels.to(device)
 
