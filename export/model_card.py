@@ -102,9 +102,9 @@ def _accuracy(trained: Trained, measured: Measured) -> list[str]:
 
 
 def _errors(trained: Trained, measured: Measured) -> list[str]:
-    if measured.y is None or measured.predicted is None:
+    if measured.predictions is None:
         return []
-    y, predicted = measured.y, measured.predicted
+    y, predicted = measured.predictions.y, measured.predictions.predicted
     wrong = Counter(zip(y[y != predicted].tolist(), predicted[y != predicted].tolist(), strict=True))
     if not wrong:
         return [f"None of the {len(y)} held-out images is misclassified."]

@@ -118,7 +118,7 @@ def check(content: bytes, trained: Trained, images: CharDataset | None = None) -
         chosen = np.linspace(0, len(images) - 1, min(len(images), CHECKED)).astype(int)
         sets["held-out images"] = images.subset(chosen).fitted(trained.spec)
     for name, some in sets.items():
-        expected = trained.logits(some)[0].softmax(1).numpy()
+        expected = trained.probabilities(some)
         for count, batch in ((len(some), CHECKED), (8, 7)):  # batches of all, of 7 and of 1
             found = _run(session, some.x[:count], batch)
             difference = float(np.abs(found - expected[:count]).max())

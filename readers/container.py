@@ -115,7 +115,7 @@ def _children(folder: Path) -> list[Path]:
 
 def _open_folder(folder: Path) -> Container:
     found = list(_walk(folder))
-    names, notes = _decode_names([_name_on_disk(path.relative_to(folder)) for path, _ in found], folder)
+    names, notes = _names_on_disk([os.fsencode(path.relative_to(folder).as_posix()) for path, _ in found], folder)
     paths: dict[str, Path] = {}
     stamp, skipped = [], []
     for name, (path, reason) in zip(names, found, strict=True):
@@ -132,13 +132,21 @@ def _open_folder(folder: Path) -> Container:
     return Container(folder, list(paths), sorted(stamp), lambda name: open(paths[name], "rb"), skipped, notes)
 
 
-def _name_on_disk(path: Path) -> str | bytes:
-    """Return a name as text if it is UTF-8, otherwise as bytes."""
-    name = os.fsencode(path.as_posix())
+def _names_on_disk(names: list[bytes], folder: Path) -> tuple[list[str], list[str]]:
+    """Return names as text, and a sentence that says which encoding they have if they are not all UTF-8."""
     try:
-        return name.decode("utf-8")
+        return [name.decode("utf-8") for name in names], []
+    except UnicodeDecodeError:
+        return _decode_names([_certain_text(name) for name in names], folder)
+
+
+def _certain_text(name: bytes) -> str | bytes:
+    """Return a name as text if it can only be UTF-8. Two bytes may also be GB 18030, as those of 学 are."""
+    try:
+        text = name.decode("utf-8")
     except UnicodeDecodeError:
         return name
+    return text if text.isascii() or max(text) >= "\u0800" else name
 
 
 def _open_zip(path: Path) -> Container:

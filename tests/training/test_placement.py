@@ -61,7 +61,7 @@ def tracing(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)  # the engine for CUDA needs a GPU
     monkeypatch.setattr(optimizer, "copy", SimpleNamespace(deepcopy=copy_module))
     monkeypatch.setattr(ResidentLoader, "_pixels", pixels)
-    caches = augmentation._resize_matrix, augmentation._grid_basis
+    caches = augmentation.resize_matrix, augmentation._grid_basis
     for cache in caches:
         cache.cache_clear()
     with FakeTensorMode(allow_non_fake_inputs=True):
