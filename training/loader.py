@@ -1,14 +1,19 @@
 """Loaders: batches of a data set as a model sees them, on the device."""
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler, default_collate
 from torchvision import transforms
 
 from common.errors import InputError
+from common.files import mapped_file
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
@@ -16,6 +21,8 @@ from training import distributed
 from training.augmentation import ALL, resample
 
 EVALUATION_BATCH = 512  # images
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def make_loader(
@@ -58,7 +65,8 @@ def has_singleton_batch(count: int, batch_size: int) -> bool:
 class ResidentLoader:
     """Batches from images that are kept as uint8 on the device, resized and augmented per batch.
 
-    Images that the device has no room for stay in host memory, or on disk if they are a memory map.
+    Images that the device has no room for stay in host memory, or on disk if they are a memory map. Their next batch is
+    then read while the model is busy with this one.
 
     Args:
         images: a CharDataset of N images without a transform.
@@ -76,14 +84,13 @@ class ResidentLoader:
         self._resident = None
         if self._fits_device():
             self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)  # (N, H, W)
-        found, start = [], 0
+        self._background, start = torch.empty(len(images), dtype=torch.uint8), 0  # (N,)
         for chunk in images.chunks():
             pixels = torch.from_numpy(chunk)
-            found.append(backgrounds(pixels))
+            self._background[start : start + len(chunk)] = backgrounds(pixels)
             if self._resident is not None:
                 self._resident[start : start + len(chunk)] = pixels
             start += len(chunk)
-        self._background = torch.cat(found)  # uint8 (N,)
         if self._resident is not None:
             self._background, self._labels = self._background.to(device), self._labels.to(device)
 
@@ -111,19 +118,47 @@ class ResidentLoader:
         count = len(self.images)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)  # on the CPU: the same on any device
         order = order[: len(self) * self.batch_size]
-        for whole in order.to(self._labels.device).split(self.batch_size):
-            part = distributed.share(len(whole)) if self.shuffle else ALL
-            chosen = whole[part]
+        whole = order.to(self._labels.device).split(self.batch_size)
+        parts = [distributed.share(len(batch)) if self.shuffle else ALL for batch in whole]
+        mine = [batch[part] for batch, part in zip(whole, parts, strict=True)]
+        on_disk = self._resident is None and mapped_file(self.images.array) is not None
+        pixels = ahead(self._pixels, mine) if on_disk else map(self._pixels, mine)
+        for batch, part, chosen, images in zip(whole, parts, mine, pixels, strict=True):
             background, labels = self._background[chosen], self._labels[chosen]
-            batch = ink(self._pixels(chosen), background).to(self.device)
-            images = resample(batch, self.spec.input_size, self.augmentation, len(whole), part)
-            yield images, labels.to(self.device)
+            strokes = self._to_device(ink(images, background))
+            inputs = resample(strokes, self.spec.input_size, self.augmentation, len(batch), part)
+            yield inputs, self._to_device(labels)
 
     def _pixels(self, chosen: torch.Tensor) -> torch.Tensor:
-        """Return images uint8 (B, H, W), on the device if they are resident."""
+        """Return images uint8 (B, H, W), on the device if they are resident; others are read in their order on disk."""
         if self._resident is not None:
             return self._resident[chosen]
-        return torch.from_numpy(self.images.array[self.images.indices[chosen.numpy()]])
+        places = self.images.indices[chosen.numpy()]
+        pixels, order = np.empty((len(places), *self.images.shape[1:]), np.uint8), np.argsort(places)
+        pixels[order] = self.images.array[places[order]]
+        return torch.from_numpy(pixels)
+
+    def _to_device(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values on the device; CUDA fetches them from pinned memory while it is busy with earlier batches."""
+        if self.device.type == "cuda" and self._resident is None:
+            return values.pin_memory().to(self.device, non_blocking=True)
+        return values.to(self.device)
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield the function's result for each item; a thread computes the next ones meanwhile, at most two."""
+    with ThreadPoolExecutor(1) as thread:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(thread.submit(function, item))
+                if len(pending) > 2:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 class PerImageLoader:
