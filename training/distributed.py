@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from common.errors import InputError, LostProcessError
 
@@ -69,8 +70,14 @@ def process_group(device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index)
     elif device.type != "cpu":
         raise InputError(f"processes cannot train together on {device}: set device='cpu'")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     with _connected():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun's store outlives a restart, and so do the addresses of processes that are gone. On several machines
+        # the count may differ between them: see TORCH_DISABLE_SHARE_RDZV_TCP_STORE.
+        if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
+            store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     yield
     dist.destroy_process_group()  # not after an error, when others may wait: the end of this process tells them
 
