@@ -71,7 +71,7 @@ class Config:
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
-    data_path: str = "./data/data.npz"
+    data_path: str = "./data/data.npz"  # a folder in its place, data.arrays, if the set is too large for an npz
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch
@@ -80,6 +80,7 @@ class Config:
     # the data
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
+    npz_limit: float | None = _setting(None, 0.0, 1e9)  # MiB of images in data.npz; None: by the memory, 1024 at most
     photos: bool | None = None  # whether characters are looked for in photos of them; None: if these seem to be photos
     labels_from: str | None = None  # "{label}_*": a pattern of the image files' names, if they name the classes
     val_fraction: float = _setting(0.1, 0.001, 0.9)  # fraction of the images held out for validation
@@ -136,7 +137,7 @@ class Config:
 
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id", "resume", "photos", "labels_from"}
+        other = {"mode", "device", "init_from", "hash_id", "resume", "photos", "labels_from", "npz_limit"}
         other |= {one.name for one in fields(self) if one.name in ADDED and getattr(self, one.name) == one.default}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 

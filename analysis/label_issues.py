@@ -62,7 +62,7 @@ def can_judge(y: np.ndarray, predicted: np.ndarray) -> bool:
 def _conflicts(images: CharDataset) -> dict[int, list[int]]:
     """Return index → indices of the identical images in other classes, of each image that has some."""
     found = {}
-    for group in identical_groups(images.images()):
+    for group in identical_groups(images.hashes()):
         for i in group:
             if others := [j for j in group if images.y[j] != images.y[i]]:
                 found[i] = others

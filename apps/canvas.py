@@ -48,7 +48,8 @@ class DrawingPad:
         self.classifier, self.folder = classifier, Path(folder)
         self.strokes: list[list[tuple[float, float]]] = []
         self._pressed = False
-        self.exemplars = plots.exemplars(train.x, train.y, len(train.classes))
+        few = train.sample()
+        self.exemplars = plots.exemplars(few.x, few.y, len(train.classes))
         self.canvas = self._make_canvas()
         self.answer, self.figure = ipywidgets.HTML("Draw a character."), ipywidgets.Image(format="png")
         self.figure.layout.display = "none"

@@ -11,7 +11,7 @@ from dataset import CharDataset
 from export.onnx_file import INPUT, Session, require
 from export.trained import Trained
 from metrics import mcnemar
-from training.evaluation import score
+from training.evaluation import Predictions, score
 
 CALIBRATION = 512  # training images on which the range of every layer is measured
 BATCHES = (1, 256)  # images at once, of which the latency is measured
@@ -60,15 +60,26 @@ def compare(original: bytes, quantized: bytes, trained: Trained, test: CharDatas
     """
     images = test.fitted(trained.spec)
     sessions = {"original": Session(original), "int8": Session(quantized)}
-    found = {name: session(images.x) for name, session in sessions.items()}
-    predicted, milliseconds = {name: p.argmax(1) for name, p in found.items()}, latency(sessions, images.x)
+    found = {name: _predictions(session, images) for name, session in sessions.items()}
+    milliseconds = latency(sessions, images.subset(range(min(len(images), max(BATCHES)))).x)
+    predicted = found["original"].predicted, found["int8"].predicted
     return {
         "bytes": {"original": len(original), "int8": len(quantized)},
         "milliseconds": milliseconds,
-        "accuracy": score(torch.from_numpy(found["int8"]).clamp_min(1e-30).log(), torch.from_numpy(images.y)),
-        "mcnemar": mcnemar(images.y, predicted["original"], predicted["int8"], ("float32", "int8")),
+        "accuracy": score(found["int8"]),
+        "mcnemar": mcnemar(images.y, *predicted, names=("float32", "int8")),
         "faster": all(milliseconds["int8"][n] < milliseconds["original"][n] for n in BATCHES),
     }
+
+
+def _predictions(session: Session, images: CharDataset) -> Predictions:
+    """Return what an ONNX file says of images of its size."""
+    parts, start = [], 0
+    for chunk in images.chunks():
+        logits = torch.from_numpy(session(chunk)).clamp_min(1e-30).log()  # (n, C), up to a constant
+        parts.append(Predictions.from_logits(logits, torch.from_numpy(images.y[start : start + len(chunk)])))
+        start += len(chunk)
+    return Predictions.join(parts)
 
 
 def latency(sessions: dict[str, Session], images: np.ndarray) -> dict[str, dict[int, float]]:

@@ -98,13 +98,16 @@ def _accuracy(trained: Trained, measured: Measured) -> list[str]:
             f"- Calibration: logits are divided by {trained.temperature:.3f}; expected calibration error "
             f"{accuracy['calibration_error']:.2%}."
         )
+    further = {"top5_accuracy": "The label is among the five most probable classes",
+               "balanced_accuracy": "Mean of the classes' accuracies"}  # fmt: skip
+    lines += [f"- {text}: {accuracy[key]:.2%}." for key, text in further.items() if key in accuracy]
     return lines
 
 
 def _errors(trained: Trained, measured: Measured) -> list[str]:
-    if measured.y is None or measured.predicted is None:
+    if measured.predictions is None:
         return []
-    y, predicted = measured.y, measured.predicted
+    y, predicted = measured.predictions.y, measured.predictions.predicted
     wrong = Counter(zip(y[y != predicted].tolist(), predicted[y != predicted].tolist(), strict=True))
     if not wrong:
         return [f"None of the {len(y)} held-out images is misclassified."]

@@ -96,14 +96,7 @@ class Session:
     def metadata(self) -> dict[str, Any]:
         """What the file says of itself (`Trained.metadata`)."""
         texts = self._session.get_modelmeta().custom_metadata_map
-        return {key: _from_json(text) for key, text in texts.items()}
-
-
-def _from_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return {key: json.loads(text) for key, text in texts.items()}
 
 
 def check(content: bytes, trained: Trained, images: CharDataset | None = None) -> float:
@@ -118,7 +111,7 @@ def check(content: bytes, trained: Trained, images: CharDataset | None = None) -
         chosen = np.linspace(0, len(images) - 1, min(len(images), CHECKED)).astype(int)
         sets["held-out images"] = images.subset(chosen).fitted(trained.spec)
     for name, some in sets.items():
-        expected = trained.logits(some)[0].softmax(1).numpy()
+        expected = trained.probabilities(some)
         for count, batch in ((len(some), CHECKED), (8, 7)):  # batches of all, of 7 and of 1
             found = _run(session, some.x[:count], batch)
             difference = float(np.abs(found - expected[:count]).max())

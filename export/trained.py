@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from config import Config
 from dataset import CharDataset
 from imaging.input_spec import InputSpec
 from runs.record import git_revision
-from training.evaluation import predict_logits, score
+from training.evaluation import Predictions, predict, predict_logits, score
 from training.loader import make_loader
 
 
@@ -24,13 +25,11 @@ class Measured:
     Attributes:
         accuracy: what `training.evaluation.score` gives, with `on`, which is "validation" if they chose the epoch, else
             "test", their `source`, and their fingerprint as `data`; None if unknown.
-        y: int64 (N,), their labels, or None.
-        predicted: int64 (N,), the predicted classes, or None.
+        predictions: of these images, or None.
     """
 
     accuracy: dict | None
-    y: np.ndarray | None = None
-    predicted: np.ndarray | None = None
+    predictions: Predictions | None = None
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,14 @@ class Trained:
         model = copy.deepcopy(self.model).to("cpu", memory_format=torch.contiguous_format).eval()
         object.__setattr__(self, "model", model)
 
-    def logits(self, images: CharDataset) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return calibrated logits float32 (N, C) and labels int64 (N,) of images, prepared as in training."""
-        loader = make_loader(images.fitted(self.spec), self.spec, self.config, torch.device("cpu"))
-        logits, labels = predict_logits(self.model, loader)
-        return logits / self.temperature, labels
+    def _loader(self, images: CharDataset) -> Iterable:
+        """Return a loader of images, prepared as in training."""
+        return make_loader(images.fitted(self.spec), self.spec, self.config, torch.device("cpu"))
+
+    def probabilities(self, images: CharDataset) -> np.ndarray:
+        """Return the probability of each class, float32 (N, C)."""
+        logits, _ = predict_logits(self.model, self._loader(images))
+        return (logits / self.temperature).softmax(1).numpy()
 
     def measure(self, held_out: CharDataset | None) -> "Measured":
         """Classify held-out images; without any, the accuracy is that of the validation set, if there was one.
@@ -81,18 +83,18 @@ class Trained:
         """
         run = self.run or {}
         if held_out is None:
-            known = {"on": "validation", **self.metrics} if self.metrics else None
-            return Measured(known and {**known, "source": run.get("source"), "data": run.get("val")})
+            if self.metrics is None:
+                return Measured(None)
+            return Measured({"on": "validation", **self.metrics, "source": run.get("source"), "data": run.get("val")})
         data = held_out.fingerprint()
         if data == run.get("train"):
             raise InputError("the model was trained on these images: give others to measure the accuracy on")
-        logits, labels = self.logits(held_out)
+        predictions = predict(self.model, self._loader(held_out), self.temperature)
         part = "validation" if data == run.get("val") else "test"
-        accuracy = {"on": part, **score(logits, labels), "source": held_out.source, "data": data}
-        return Measured(accuracy, labels.numpy(), logits.argmax(1).numpy())
+        return Measured({"on": part, **score(predictions), "source": held_out.source, "data": data}, predictions)
 
     def metadata(self, accuracy: dict | None) -> dict[str, str]:
-        """Return what an exported file says of itself: texts, those that are no plain text as JSON.
+        """Return what an exported file says of itself, each value as JSON.
 
         Args:
             accuracy: of held-out images (`Measured`).
@@ -104,7 +106,4 @@ class Trained:
             "run": run.get("name"), "source": run.get("source"), "data": run.get("train"),
             "fit_char": git_revision(), "torch": str(torch.__version__),
         }  # fmt: skip
-        return {
-            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for key, value in values.items() if value is not None
-        }  # fmt: skip
+        return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items() if value is not None}

@@ -1,5 +1,6 @@
 """Files by name, in a folder or in a .zip alike."""
 
+import copy
 import errno
 import os
 import re
@@ -8,6 +9,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -167,7 +169,23 @@ def _open_zip(path: Path) -> Container:
             skipped.append((name, "another file of this name follows in the archive"))
         infos[name] = info
     stamp = sorted((name, info.file_size, info.CRC) for name, info in infos.items())
-    return Container(path, list(infos), stamp, lambda name: archive.open(infos[name]), skipped, notes)
+    reopened = _reopen(archive, path)
+    return Container(path, list(infos), stamp, lambda name: reopened(os.getpid()).open(infos[name]), skipped, notes)
+
+
+def _reopen(archive: zipfile.ZipFile, path: Path) -> Callable[[int], zipfile.ZipFile]:
+    """Return a function that gives the archive of a process: forked ones would share one position in the file."""
+    here = os.getpid()
+
+    @cache
+    def reopened(process: int) -> zipfile.ZipFile:
+        if process == here:
+            return archive
+        other = copy.copy(archive)  # rather than read the names of perhaps a million files again
+        other.fp = path.open("rb")
+        return other
+
+    return reopened
 
 
 def _name_in_zip(info: zipfile.ZipInfo) -> str | bytes:

@@ -56,7 +56,7 @@ class FolderSource(Source):
         strays += [*layout.skipped, *unnamed, *too_long.items(), *self.container.skipped]
         self._strays = sorted(strays, key=lambda stray: natural_key(stray[0]))
         self._decided = [*self.container.notes, *layout.notes]
-        self.notes = self._decided
+        self.notes, self.skipped = self._decided, self._strays
         self._images = ImageFiles(path.name, [named[place.name] for place in self._places], self.container.read)
         self.modes = self._images.modes
 
@@ -69,6 +69,16 @@ class FolderSource(Source):
         above = self.folders[0].split("/")[:-1]
         candidates = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
         return next((name for name in candidates if name in self.container.names), None)
+
+    @property
+    def where(self) -> Path:
+        return self.container.path
+
+    def share(self, start: int, stop: int) -> Source:
+        images = self._images.share(start, stop)
+        return self._share(
+            _images=images, modes=images.modes, _places=self._places[start:stop], _strays=[], _decided=[]
+        )
 
     def describe_class(self, label: int) -> str:
         return f"{super().describe_class(label)}, in {self.container.path / self.folders[label]},"
@@ -93,8 +103,8 @@ class FolderSource(Source):
             place = self._places[i]
             yield Sample(image, place.label, place.file, place.part, place.writer)
         self.skipped = self._images.damaged + self._strays
-        self.notes = self._decided + self._images.notes
-        self._check_damaged(self._images.damaged, self.container.path)
+        self.notes, self.counts = self._decided + self._images.notes, self._images.counts
+        self.check_damaged(self._images.damaged)
 
 
 def _open_with_images(path: Path) -> Container:

@@ -1,5 +1,6 @@
 """The image files of one set, decoded to grey, with the levels of all of them scaled alike."""
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from imaging.decoding import Picture, decode_picture, to_uint8, white_level
 
+SEVERAL_PAGES = "files have several pages or frames, of which the first is read"
 FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
 
 
@@ -22,7 +24,8 @@ class ImageFiles:
     Attributes:
         damaged: (file, reason) of what the last iteration skipped.
         modes: how many images had which Pillow mode in the last iteration.
-        notes: sentences on how the levels were scaled and on what was not read, from the last iteration.
+        notes: sentences on how the levels were scaled in the last iteration.
+        counts: of how many files a sentence on what was not read is true, from the last iteration.
     """
 
     def __init__(self, name: str, files: Sequence[str], read: Callable[[str], bytes]):
@@ -30,13 +33,22 @@ class ImageFiles:
         self.damaged: list[tuple[str, str]] = []
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self._all, self._is_share = files, False
         self._white: dict[np.dtype, float] = {}
+
+    def share(self, start: int, stop: int) -> "ImageFiles":
+        """Return the files from `start` to `stop` alone, scaled like all; see `Source.share`."""
+        other = copy.copy(self)
+        other.files, other._is_share = self.files[start:stop], True
+        other.damaged, other.modes, other.notes, other.counts = [], Counter(), [], Counter()
+        return other
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (index of the file, grey uint8 (H, W)) per file that can be read."""
         self.damaged, self.notes = [], []
         self.modes.clear()
-        several_pages = 0
+        self.counts.clear()
         for i, file in enumerate(self.progress("reading")):
             try:
                 picture = decode_picture(self._read(file))
@@ -44,15 +56,15 @@ class ImageFiles:
                 self.damaged.append((file, f"{type(error).__name__}: {error}"))
                 continue
             self.modes[picture.mode] += 1
-            several_pages += picture.has_more_pages
+            if picture.has_more_pages:
+                self.counts[SEVERAL_PAGES] += 1
             yield i, to_uint8(picture.pixels, self._white_level(picture))
         self.notes = self._scaling_notes()
-        if several_pages:
-            self.notes.append(f"{several_pages} files have several pages or frames, of which the first is read")
 
-    def progress(self, doing: str) -> Iterable[str]:
-        """Return the files behind a progress bar."""
-        return tqdm(self.files, desc=f"{doing} {self.name}", unit="file", delay=1)
+    def progress(self, doing: str, files: Sequence[str] | None = None) -> Iterable[str]:
+        """Return the files, or others, behind a progress bar, which a share does not show."""
+        files = self.files if files is None else files
+        return files if self._is_share else tqdm(files, desc=f"{doing} {self.name}", unit="file", delay=1)
 
     def _white_level(self, picture: Picture) -> float:
         """Return which level is white in all images with as many bits as this one; this takes a pass over them.
@@ -69,7 +81,7 @@ class ImageFiles:
     def _highest(self, kind: np.dtype) -> float:
         """Return the highest level in the images whose pixels are of that dtype."""
         highest = 0.0
-        for file in self.progress("levels in"):
+        for file in self.progress("levels in", self._all):
             try:
                 picture = decode_picture(self._read(file))
             except Exception:  # iteration will say why it cannot be read

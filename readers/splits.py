@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -10,22 +10,24 @@ from scipy.sparse.csgraph import connected_components
 
 from common.errors import InputError
 from imaging.ink import identical_groups
+from readers.names import Names, number_names
 
 log = logging.getLogger("fit_char")
 
 
-def leak_groups(images: Iterable[np.ndarray], writers: np.ndarray) -> np.ndarray:
+def leak_groups(hashes: np.ndarray, writers: np.ndarray | Names) -> np.ndarray:
     """Return the group of each image, int64 (N,): images of one writer, identical ones, and all that these link.
 
     Args:
-        images: N images uint8 (H, W).
-        writers: their names, str (N,); "" if unknown.
+        hashes: of the images (`imaging.ink.hash_images`).
+        writers: their names, str (N,) or Names; "" if unknown.
     """
-    groups = [np.flatnonzero(writers == name).tolist() for name in np.unique(writers) if name]
-    groups += identical_groups(images)
-    first = np.repeat([group[0] for group in groups], [len(group) for group in groups]).astype(int)
-    other = np.array([i for group in groups for i in group], int)
-    graph = coo_array((np.ones(len(first)), (first, other)), (len(writers), len(writers)))
+    codes, names = number_names(writers)
+    known = np.flatnonzero(np.array([name != "" for name in names], bool)[codes])
+    linked = [(known, np.unique(codes, return_index=True)[1][codes[known]])]  # each with the first of its group
+    linked += [(np.array(group), np.full(len(group), group[0])) for group in identical_groups(hashes)]
+    edges = tuple(np.concatenate(side) for side in zip(*linked, strict=True))
+    graph = coo_array((np.ones(len(edges[0]), np.int8), edges), (len(writers), len(writers)))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
@@ -66,7 +68,7 @@ def validation_mask(
     if single:
         names = ", ".join(single[:20])
         log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
-    return np.array([in_val[group] for group in groups.tolist()])
+    return np.fromiter((in_val[group] for group in groups.tolist()), bool, len(y))
 
 
 def _assign_groups(count: Counter[int], target: int, in_val: dict[int, bool]) -> None:

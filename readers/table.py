@@ -70,6 +70,7 @@ class TableSource(Source):
         self.modes = self._images.modes
         labels = sorted({row.label for row in self._rows})  # 01 and 1 have the same natural key
         self.classes = sorted(labels, key=natural_key)
+        self._parts = assign_parts([row.part for row in self._rows])
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -106,6 +107,15 @@ class TableSource(Source):
             columns["label"] = free[0]
         return columns
 
+    @property
+    def where(self) -> Path:
+        return self.path
+
+    def share(self, start: int, stop: int) -> Source:
+        images, rows = self._images.share(start, stop), self._rows[start:stop]
+        parts = self._parts[start:stop]
+        return self._share(_images=images, modes=images.modes, _rows=rows, _parts=parts, _strays=[], _decided=[])
+
     def stamp(self) -> object:
         paths = [str(self.path), *(_join(self._root, row.file) for row in self._rows)]
         found = [os.stat(path) for path in paths if os.path.isfile(path)]
@@ -119,13 +129,12 @@ class TableSource(Source):
 
     def __iter__(self) -> Iterator[Sample]:
         labels = {name: label for label, name in enumerate(self.classes)}
-        parts = assign_parts([row.part for row in self._rows])
         for i, image in self._images:
             row = self._rows[i]
-            yield Sample(image, labels[row.label], row.file, parts[i], row.group)
+            yield Sample(image, labels[row.label], row.file, self._parts[i], row.group)
         self.skipped = self._images.damaged + self._strays
-        self.notes = self._decided + self._images.notes
-        self._check_damaged(self._images.damaged, self.path)
+        self.notes, self.counts = self._decided + self._images.notes, self._images.counts
+        self.check_damaged(self._images.damaged)
 
 
 def _find_tables(folder: Path) -> list[Path]:

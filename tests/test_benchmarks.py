@@ -2,7 +2,9 @@
 
 import importlib
 import json
+from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
 from matplotlib import get_data_path
@@ -56,6 +58,18 @@ def test_costs(run, tmp_path):
     figures = read_json(output)
     assert [row["images"] for row in figures["growth"].values()] == [60, 240, 960]
     assert min(figures["single"].values()) > 0 and "the bare model" in text
+
+
+def test_large(run, tmp_path):
+    output, font = tmp_path / "large.json", Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    few = ["--classes", 4, "--per-class", 20, "--resident", 40, "--rounds", 1, "--fonts", font]
+    text = run("large", "--folder", tmp_path / "scratch", *few, "--output", output)
+    figures = read_json(output)
+    assert {row["images"] for row in figures["stages"]} == {80} and figures["resident"]["ratio"] > 0
+    assert {"preparation", "split", "audit", "an epoch", "evaluate"} <= {row["stage"] for row in figures["stages"]}
+    assert figures["recall"]["levels"] == 1 and "near-duplicates" in text
+    assert "of the rate of the same 40 images in memory" in text
+    assert (tmp_path / "scratch/data.arrays/x.npy").stat().st_size == 128 + 80 * 64 * 64
 
 
 def test_recipe(run, tmp_path, images):

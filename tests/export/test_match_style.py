@@ -73,7 +73,7 @@ def pictures() -> list[np.ndarray]:
         components = skeletons[CHARACTERS[i % 12]]
         strokes = [stroke for ways in components for stroke in ways[rng.integers(len(ways))][1]]
         drawings.append(drawing(strokes, rng))
-    fine = draw(9, 224, 7)[0][:100]
+    fine = draw(9, 160, 7)[0][:100]
     return drawings + [photographed(one, rng) for one in fine]
 
 

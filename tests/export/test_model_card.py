@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from export.model_card import model_card
 from export.trained import Measured
 from readers.drawn import DrawnSource
+from training.evaluation import Predictions
 
 
 def section(card: str, title: str) -> str:
@@ -17,7 +19,9 @@ def test_a_run_with_all_that_belongs_to_it(lenet, drawn):
     y = np.repeat(np.arange(12), 10)
     predicted = y.copy()
     predicted[:3], predicted[10] = 5, 0
-    measured = Measured(lenet.trained.measure(drawn.subset(range(60))).accuracy, y, predicted)
+    logits = torch.nn.functional.one_hot(torch.from_numpy(predicted)).float()
+    predictions = Predictions.from_logits(logits, torch.from_numpy(y))
+    measured = Measured(lenet.trained.measure(drawn.subset(range(60))).accuracy, predictions)
     int8 = {
         "bytes": {"original": 44_000_000, "int8": 11_000_000},
         "milliseconds": {"original": {1: 2.0, 256: 300.0}, "int8": {1: 1.0, 256: 100.0}},

@@ -296,7 +296,7 @@ def test_of_several_pages_the_first_is_read_and_this_is_said(raw, paper):
     pages[0].save(folder / "b/3.tif", save_all=True, append_images=pages[1:])
     source = open_source(folder)
     np.testing.assert_array_equal(list(source)[-1].image, paper(3, 5)[0])
-    assert source.notes == ["1 files have several pages or frames, of which the first is read"]
+    assert source.counts == {"files have several pages or frames, of which the first is read": 1}
 
 
 def test_classes_are_described_with_their_folders(raw, paper):
