@@ -40,7 +40,8 @@ def export(
         written |= _replace(path.with_suffix(".int8.onnx"), smaller)
     write_text(written["card"], model_card(trained, measured, train, compared))
     if page:
-        web_page.write(path.with_name("page"), trained, measured, smaller or content, runtime, train or held_out)
+        images = held_out if train is None else train
+        web_page.write(path.with_name("page"), trained, measured, smaller or content, runtime, images)
         written["page"] = path.with_name("page") / "index.html"
     for part, file in written.items():
         log.info("%-8s %s (%.2f MB)", part, file, file.stat().st_size / 1e6)

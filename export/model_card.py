@@ -98,6 +98,9 @@ def _accuracy(trained: Trained, measured: Measured) -> list[str]:
             f"- Calibration: logits are divided by {trained.temperature:.3f}; expected calibration error "
             f"{accuracy['calibration_error']:.2%}."
         )
+    further = {"top5_accuracy": "The label is among the five most probable classes",
+               "balanced_accuracy": "Mean of the classes' accuracies"}  # fmt: skip
+    lines += [f"- {text}: {accuracy[key]:.2%}." for key, text in further.items() if key in accuracy]
     return lines
 
 

@@ -96,14 +96,7 @@ class Session:
     def metadata(self) -> dict[str, Any]:
         """What the file says of itself (`Trained.metadata`)."""
         texts = self._session.get_modelmeta().custom_metadata_map
-        return {key: _from_json(text) for key, text in texts.items()}
-
-
-def _from_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+        return {key: json.loads(text) for key, text in texts.items()}
 
 
 def check(content: bytes, trained: Trained, images: CharDataset | None = None) -> float:

@@ -83,8 +83,9 @@ class Trained:
         """
         run = self.run or {}
         if held_out is None:
-            known = {"on": "validation", **self.metrics} if self.metrics else None
-            return Measured(known and {**known, "source": run.get("source"), "data": run.get("val")})
+            if self.metrics is None:
+                return Measured(None)
+            return Measured({"on": "validation", **self.metrics, "source": run.get("source"), "data": run.get("val")})
         data = held_out.fingerprint()
         if data == run.get("train"):
             raise InputError("the model was trained on these images: give others to measure the accuracy on")
@@ -93,7 +94,7 @@ class Trained:
         return Measured({"on": part, **score(predictions), "source": held_out.source, "data": data}, predictions)
 
     def metadata(self, accuracy: dict | None) -> dict[str, str]:
-        """Return what an exported file says of itself: texts, those that are no plain text as JSON.
+        """Return what an exported file says of itself, each value as JSON.
 
         Args:
             accuracy: of held-out images (`Measured`).
@@ -105,7 +106,4 @@ class Trained:
             "run": run.get("name"), "source": run.get("source"), "data": run.get("train"),
             "fit_char": git_revision(), "torch": str(torch.__version__),
         }  # fmt: skip
-        return {
-            key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            for key, value in values.items() if value is not None
-        }  # fmt: skip
+        return {key: json.dumps(value, ensure_ascii=False) for key, value in values.items() if value is not None}

@@ -13,6 +13,12 @@ from metrics import accuracy, calibration_error, macro_averages
 BLOCK = 2**22  # logits that are held at once: 17 MB
 CALIBRATION = 2**22  # logits to which a temperature is fitted: of 570 images of 7,356 classes, 349,525 of 12
 TOP = 5
+# What is kept of an image, see `Predictions`. In arrays of their own, the results of each block would lie between its
+# logits in memory, which malloc could then not use again: three times the memory of all logits.
+ROW = np.dtype([
+    ("y", np.int64), ("predicted", np.int64), ("confidence", np.float32), ("label_probability", np.float32),
+    ("other_probability", np.float32), ("in_top", np.bool_), ("loss", np.float32),
+])  # fmt: skip
 MANY = 20  # classes, beyond which it is also of interest whether the label is among the TOP most probable classes
 
 
@@ -106,8 +112,15 @@ def sample_logits(model: nn.Module, loader: Iterable) -> tuple[torch.Tensor, tor
 
 def predict(model: nn.Module, loader: Iterable, temperature: float = 1.0) -> Predictions:
     """Return the Predictions of a loader's images, from logits divided by a temperature."""
-    blocks = logit_blocks(model, loader)
-    return Predictions.join(Predictions.from_logits(logits / temperature, labels) for logits, labels in blocks)
+    rows, count, classes = np.empty(2**16, ROW), 0, 0
+    for logits, labels in logit_blocks(model, loader):
+        part = Predictions.from_logits(logits / temperature, labels)
+        start, count, classes = count, count + len(labels), part.classes
+        if count > len(rows):
+            rows = np.concatenate([rows, np.empty(count, ROW)])
+        for name in ROW.names or ():
+            rows[name][start:count] = getattr(part, name)
+    return Predictions(classes, *(rows[name][:count].copy() for name in ROW.names or ()))
 
 
 def score(predictions: Predictions) -> dict:
