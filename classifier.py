@@ -18,7 +18,7 @@ from imaging.input_spec import InputSpec
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
 from models import build, input_size
-from runs import checkpoint
+from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
@@ -245,14 +245,14 @@ class CNNClassifier:
         """
         return self.input_spec_.match_style(picture)
 
-    def save(self, path: str | Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    def save(self, path: str | Path, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         """Write a checkpoint: the weights, the model's or others, and all that `load` needs, as plain values."""
         content = {key: getattr(self, name) for key, name in CHECKPOINT_FIELDS.items()}
         content |= {"model": self.config.model, "in_channels": 1, "config": asdict(self.config)}
         content["input_spec"] = self.input_spec_.as_dict()
         content["state_dict"] = {
             key: tensor.cpu().clone(memory_format=torch.contiguous_format)
-            for key, tensor in (weights or self.model.state_dict()).items()
+            for key, tensor in (state_dict or self.model.state_dict()).items()
         }
         checkpoint.write(path, content)
 
@@ -270,7 +270,7 @@ class CNNClassifier:
             setattr(classifier, name, content[key])
         classifier.input_spec_ = InputSpec.from_dict(content["input_spec"])
         classifier.checkpoint_ = Path(path)
-        classifier._load_weights(path, content["state_dict"])
+        weights.load(path, content["state_dict"], classifier.model, classifier.input_spec_.input_size)
         return classifier
 
     def trained_on(self, images: CharDataset) -> bool:
@@ -286,31 +286,9 @@ class CNNClassifier:
             "model": self.config.model, "classes": self.classes_, "input_size": self.input_spec_.input_size,
             "pipeline": self.config.pipeline,
         }  # fmt: skip
-        theirs = content | content["input_spec"] | {"pipeline": content["config"].get("pipeline")}
-        for key, value in ours.items():
-            if theirs[key] != value:
-                raise InputError(f"init_from {path} has {key} {theirs[key]}, this run {value}: they must be the same")
-        self._load_weights(path, content["state_dict"])
+        weights.check_same(path, content, ours)
+        weights.load(path, content["state_dict"], self.model, self.input_spec_.input_size)
         self._run = content["run"]
-
-    def _load_weights(self, path: str | Path, weights: dict[str, torch.Tensor]) -> None:
-        try:
-            self.model.load_state_dict(weights)
-        except (RuntimeError, AttributeError, TypeError) as error:
-            raise InputError(f"{path} does not hold the weights of a {self.config.model}: {error}") from None
-        self._check_output(path)
-
-    @torch.inference_mode()
-    def _check_output(self, path: str | Path) -> None:
-        """Raise InputError if the model of a file cannot classify an image of its own input size."""
-        size = self.input_spec_.input_size
-        try:
-            logits = self.model.eval()(next(self.model.parameters()).new_zeros(1, 1, size, size))  # (1, C)
-        except RuntimeError as error:
-            raise InputError(f"{path}: its model takes no images of {size}×{size} pixels: {error}") from None
-        weights = [tensor for tensor in self.model.state_dict().values() if tensor.is_floating_point()]
-        if not all(tensor.isfinite().all() for tensor in (*weights, logits)):
-            raise InputError(f"{path} holds weights that are not finite: train again, with a lower learning_rate")
 
     def _open_run(self, train: CharDataset, val: CharDataset | None, epochs: int) -> Run:
         """Open the run on these images: a new one, or an interrupted one that had the same of all it depends on."""

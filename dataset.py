@@ -3,29 +3,24 @@
 import copy
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from torch.utils.data import Dataset
 
 from common.errors import InputError
 from common.files import fingerprint, update_digest
-from imaging.ink import identical_groups
 from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
-from readers import corrections
+from readers import corrections, splits
 from readers.arrays import Arrays
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, check_arrays
 
-log = logging.getLogger("fit_char")
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
 
@@ -250,12 +245,7 @@ def leak_groups(images: CharDataset) -> np.ndarray:
 
     Images of one writer share a group, and so do identical images and all that these link.
     """
-    groups = [np.flatnonzero(images.group == name).tolist() for name in np.unique(images.group) if name]
-    groups += identical_groups(images.images())
-    first = np.repeat([group[0] for group in groups], [len(group) for group in groups]).astype(int)
-    other = np.array([i for group in groups for i in group], int)
-    graph = coo_array((np.ones(len(first)), (first, other)), (len(images), len(images)))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return splits.leak_groups(images.images(), images.group)
 
 
 def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tuple[CharDataset, CharDataset]:
@@ -272,39 +262,5 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     Raises:
         InputError: a class without images, or a fraction out of range.
     """
-    if not 0 < val_fraction < 1:
-        raise InputError(f"val_fraction must be between 0 and 1, not {val_fraction}")
-    group = leak_groups(dataset)
-    order = np.random.default_rng(seed).permutation(len(dataset))
-    in_val: dict[int, bool] = {}  # by group
-    single = []
-    for k, name in enumerate(dataset.classes):
-        count = Counter(group[order[dataset.y[order] == k]].tolist())  # in the order drawn
-        if not count:
-            raise InputError(
-                f"class {name!r} has no image: labels must be 0 to {len(dataset.classes) - 1} without gaps"
-            )
-        if len(count) < 2:
-            single.append(name)
-        _assign_groups(count, max(1, round(val_fraction * count.total())), in_val)
-    if single:
-        names = ", ".join(single[:20])
-        log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
-    val = np.array([in_val[g] for g in group.tolist()])
-    return dataset.subset(~val), dataset.subset(val)
-
-
-def _assign_groups(count: Counter[int], target: int, in_val: dict[int, bool]) -> None:
-    """Assign the groups of one class, group → its images of this class, to validation up to a target of images."""
-    assigned = sum(count[g] for g in count if in_val.get(g))
-    free = [g for g in count if g not in in_val]
-    in_val |= dict.fromkeys(free, False)
-    candidates = free if len(free) < len(count) else free[:-1]  # at least one is for training
-    for g in candidates:
-        if assigned + count[g] <= target:
-            in_val[g] = True
-            assigned += count[g]
-    if not assigned and candidates:
-        in_val[min(candidates, key=lambda g: count[g])] = True
-    if all(in_val[g] for g in count):  # other classes have put them there
-        in_val[max(count, key=lambda g: count[g])] = False
+    is_val = splits.validation_mask(dataset.y, dataset.classes, leak_groups(dataset), val_fraction, seed)
+    return dataset.subset(~is_val), dataset.subset(is_val)

@@ -1,0 +1,80 @@
+"""Which images are held out for validation: no leak between the two sides, every class on both."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from common.errors import InputError
+from imaging.ink import identical_groups
+
+log = logging.getLogger("fit_char")
+
+
+def leak_groups(images: Iterable[np.ndarray], writers: np.ndarray) -> np.ndarray:
+    """Return the group of each image, int64 (N,): images of one writer, identical ones, and all that these link.
+
+    Args:
+        images: N images uint8 (H, W).
+        writers: their names, str (N,); "" if unknown.
+    """
+    groups = [np.flatnonzero(writers == name).tolist() for name in np.unique(writers) if name]
+    groups += identical_groups(images)
+    first = np.repeat([group[0] for group in groups], [len(group) for group in groups]).astype(int)
+    other = np.array([i for group in groups for i in group], int)
+    graph = coo_array((np.ones(len(first)), (first, other)), (len(writers), len(writers)))
+    return connected_components(graph, directed=False)[1].astype(np.int64)
+
+
+def validation_mask(
+    y: np.ndarray, classes: Sequence[str], groups: np.ndarray, fraction: float, seed: int
+) -> np.ndarray:
+    """Return which images are for validation, bool (N,): a fraction of each class, at random, groups kept together.
+
+    A class of a single group is not validated, which is logged.
+
+    Args:
+        y: labels int64 (N,).
+        classes: names of the C classes.
+        groups: int64 (N,), see `leak_groups`.
+        fraction: of each class, 0 < fraction < 1.
+        seed: the same seed gives the same mask on every machine.
+
+    Raises:
+        InputError: a class without images, or a fraction out of range.
+    """
+    if not 0 < fraction < 1:
+        raise InputError(f"val_fraction must be between 0 and 1, not {fraction}")
+    order = np.random.default_rng(seed).permutation(len(y))
+    in_val: dict[int, bool] = {}  # by group
+    single = []
+    for k, name in enumerate(classes):
+        count = Counter(groups[order[y[order] == k]].tolist())  # in the order drawn
+        if not count:
+            raise InputError(f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps")
+        if len(count) < 2:
+            single.append(name)
+        _assign_groups(count, max(1, round(fraction * count.total())), in_val)
+    if single:
+        names = ", ".join(single[:20])
+        log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
+    return np.array([in_val[group] for group in groups.tolist()])
+
+
+def _assign_groups(count: Counter[int], target: int, in_val: dict[int, bool]) -> None:
+    """Assign the groups of one class, group → its images of this class, to validation up to a target of images."""
+    assigned = sum(count[g] for g in count if in_val.get(g))
+    free = [g for g in count if g not in in_val]
+    in_val |= dict.fromkeys(free, False)
+    candidates = free if len(free) < len(count) else free[:-1]  # at least one is for training
+    for g in candidates:
+        if assigned + count[g] <= target:
+            in_val[g] = True
+            assigned += count[g]
+    if not assigned and candidates:
+        in_val[min(candidates, key=lambda g: count[g])] = True
+    if all(in_val[g] for g in count):  # other classes have put them there
+        in_val[max(count, key=lambda g: count[g])] = False
