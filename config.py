@@ -35,6 +35,8 @@ ALIASES = {
 
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
+# Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
+ADDED = ("characters", "drawn_per_class")
 
 
 def _setting(default: object, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
@@ -64,6 +66,9 @@ class Config:
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
+    characters: str | None = None  # drawn instead of images: a text, a .txt file, digits, latin, hiragana, gb2312-1 …
+    drawn_per_class: int | None = _setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
+    hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
     data_path: str = "./data/data.npz"
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
@@ -128,6 +133,7 @@ class Config:
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
         other = {"mode", "device", "init_from", "hash_id", "resume", "photos"}
+        other |= {one.name for one in fields(self) if one.name in ADDED and getattr(self, one.name) == one.default}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 
     @property

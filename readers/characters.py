@@ -60,7 +60,8 @@ class CharactersSource(Source):
         habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class)
         for label, character in enumerate(tqdm(self.classes, "drawing characters", unit="character", delay=1)):
             # Seeded by itself, so that a character does not depend on which others are drawn.
-            images = draw(np.random.RandomState([self.seed, ord(character)]), self.data.ways(character), habits, pens, self.size)
+            rng = np.random.RandomState([self.seed, ord(character)])
+            images = draw(rng, self.data.ways(character), habits, pens, self.size)
             for i, image in enumerate(images):
                 yield Sample(image, label, f"{character}/{i}", group=f"drawn writer {i}")
 

@@ -46,8 +46,8 @@ def read_characters(text: str) -> list[str]:
     found = [one for one in dict.fromkeys(text) if not one.isspace() and one.isprintable()]
     if not 2 <= len(found) <= MOST_CHARACTERS:
         raise InputError(
-            f"{where} has {len(found)} different characters: give from 2 to {MOST_CHARACTERS}, as a text, as the path of "
-            f"a UTF-8 file that ends in .txt, or as one of {', '.join(SETS)}"
+            f"{where} has {len(found)} different characters: give from 2 to {MOST_CHARACTERS}, as a text, as the path "
+            f"of a UTF-8 file that ends in .txt, or as one of {', '.join(SETS)}"
         )
     return found
 

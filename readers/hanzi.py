@@ -1,4 +1,4 @@
-"""Read the medians of Make Me a Hanzi, strokes of Chinese characters (npm's hanzi-writer-data, Arphic Public License)."""
+"""Read the medians of Make Me a Hanzi, Chinese characters (npm's hanzi-writer-data, Arphic Public License)."""
 
 import gzip
 import json
@@ -7,7 +7,6 @@ import tarfile
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from readers.skeleton import GRID, Skeleton, make_skeleton
 
 LICENCE = "Make Me a Hanzi (hanzi-writer-data, Arphic Public License)"
 VARIABLE = "FIT_CHAR_HANZI"  # the environment variable that names the tarball or the folder
+REMEDY = "make it with npm pack hanzi-writer-data"
 SIDE, TOP = 1024.0, 900.0  # units per side of its drawings, and the height of the upper edge; y is upwards
 MOST_BYTES = 2**18  # of a character's file; the largest has 9 kB
 MOST_IN_ALL = 2**28  # of the tarball, unpacked; it has 60 MB
@@ -31,7 +31,7 @@ def find_path(path: str | Path | None = None) -> Path | None:
     if not chosen:
         return None
     if not Path(chosen).exists():
-        raise InputError(f"{chosen} does not exist: make it with npm pack hanzi-writer-data, and set {VARIABLE} to it")
+        raise InputError(f"{chosen} does not exist: {REMEDY}, and set {VARIABLE} to it")
     return Path(chosen)
 
 
@@ -52,21 +52,21 @@ def read_files(path: Path, characters: Iterable[str]) -> dict[str, bytes]:
     files = {}
     try:
         # A stream, so that what unpacks without end is noticed before it fills the memory.
-        with gzip.open(path) as file, tarfile.open(fileobj=_Limited(file), mode="r|") as archive:  # type: ignore[arg-type]
+        with gzip.open(path) as file, tarfile.open(fileobj=_Limited(file), mode="r|") as archive:  # type: ignore[call-overload]
             for member in archive:
                 character = wanted.get(Path(member.name).name)
                 if character and member.isfile() and member.size <= MOST_BYTES:
                     content = archive.extractfile(member)
                     files[character] = content.read() if content else b""
     except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
-        raise InputError(f"{path} is not a tarball of hanzi-writer-data ({error!s:.100}): make it with npm pack") from None
+        raise InputError(f"{path} is not a tarball of hanzi-writer-data ({error!s:.100}): {REMEDY}") from None
     return files
 
 
 class _Limited:
     """A file of at most MOST_IN_ALL bytes."""
 
-    def __init__(self, file: IO[bytes]):
+    def __init__(self, file: gzip.GzipFile):
         self.file, self.left = file, MOST_IN_ALL
 
     def read(self, size: int) -> bytes:
@@ -97,7 +97,8 @@ def parse(data: bytes, share: float = 1.0) -> Skeleton:
 
 def _components(strokes: list[np.ndarray], radical: set) -> list[tuple[int, ...]]:
     """Return the components of strokes: the radical and the rest, and in each what stands apart."""
-    components, cluster = [], 0
+    components: list[tuple[int, ...]] = []
+    cluster = 0
     for k, stroke in enumerate(strokes):
         begins = k and ((k in radical) != (k - 1 in radical) or not _touches(stroke, strokes[k - 1]))
         cluster += bool(begins)

@@ -1,5 +1,6 @@
 """Read KanjiVG, strokes of Japanese characters, kana, letters and digits as SVG paths (Ulrich Apel, CC BY-SA 3.0)."""
 
+import io
 import re
 from importlib import metadata
 from pathlib import Path
@@ -53,11 +54,9 @@ def parse(data: bytes, share: float = 1.0) -> Skeleton:
         text = data.decode()
         if len(data) > MOST_BYTES or "<!ENTITY" in text:
             raise InputError("it is too large, or declares entities")
-        strokes, components, inside = [], [], []
-        parser = ElementTree.XMLPullParser(("start", "end"))
-        parser.feed(text)
-        parser.close()
-        for number, (event, element) in enumerate(parser.read_events()):
+        strokes, components = [], []
+        inside: list[int] = []
+        for number, (event, element) in enumerate(ElementTree.iterparse(io.StringIO(text), ("start", "end"))):
             name = element.tag.rpartition("}")[2]
             if event == "start" and name == "g":
                 inside.append(number)
@@ -108,7 +107,8 @@ def flatten(path: str, parts: int = 8) -> np.ndarray:
 def _commands(path: str) -> list[tuple[str, list[float]]]:
     """Return the commands of an SVG path, each with the numbers that it takes."""
     commands: list[tuple[str, list[float]]] = []
-    command, numbers = "", []
+    command = ""
+    numbers: list[float] = []
     for letter, number, other in TOKEN.findall(path[: 20 * MOST_POINTS]):
         if other or (letter and numbers) or (number and TAKES.get(command.lower(), 0) == 0):
             raise InputError(f"a path cannot be read: {path!r:.60}")

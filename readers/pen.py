@@ -69,7 +69,7 @@ def _place(rng, track: Track, pens: Pens, size: int) -> np.ndarray:
     touched[:, 1:] |= track.down
     low = np.where(touched[..., None], track.path, np.inf).min(1)
     high = np.where(touched[..., None], track.path, -np.inf).max(1)
-    drawn = touched.any(1)[:, None]
+    drawn = touched.any(1, keepdims=True)
     low, high = np.where(drawn, low, 0), np.where(drawn, high, GRID)
     side = np.maximum((high - low).max(1, keepdims=True), 0.3 * GRID)  # a dot stays small
     fill = 0.92 - 0.35 * rng.random_sample((n, 1)) * rng.random_sample((n, 1))  # of the frame

@@ -46,7 +46,7 @@ def make_skeleton(strokes: list, components: list[tuple[int, ...]], share: float
 
 
 def simplify(points: np.ndarray, tolerance: float = 1.2) -> np.ndarray:
-    """Return those of the points float64 (P, 2) that describe a polyline up to a tolerance (Douglas and Peucker 1973)."""
+    """Return those of the points float64 (P, 2) that shape a polyline up to a tolerance (Douglas and Peucker, 1973)."""
     kept, spans = {0, len(points) - 1}, [(0, len(points) - 1)]
     while spans:
         first, last = spans.pop()

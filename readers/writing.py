@@ -79,6 +79,7 @@ def write(rng: np.random.RandomState, skeleton: Skeleton, habits: Habits) -> Tra
     joined = _join(rng, strokes, habits)
     dots = [(stroke.max(0) - stroke.min(0)).max() < 20 for stroke in strokes]
     kept = rng.random_sample((n, len(strokes))) >= np.where(dots, 0.015, 0.003)
+    kept[:, 0] |= ~kept.any(1)
     index, fraction, starts, ends = _layout(strokes)
     path = points[:, index] * (1 - fraction) + points[:, index + 1] * fraction  # (n, T, 2)
     down, free = (np.ones((n, length), bool) for length in (len(index) - 1, len(index)))
