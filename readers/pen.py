@@ -1,6 +1,6 @@
 """Draw the paths of pens into images: with a mouse one pixel wide, or with a pen or a brush of any width."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -42,7 +42,7 @@ def make_pens(rng: np.random.RandomState, n: int) -> Pens:
     return Pens(
         mouse=u[0] < 0.35,
         stride=np.array([1, 1, 1, 2, 4])[(5 * u[1]).astype(np.int64)],
-        width=0.025 + 0.10 * u[2] * u[2],
+        width=0.02 + 0.09 * u[2] * np.sqrt(u[2]),
         swell=0.7 * u[3],
         dark=1 - 0.5 * u[4] * u[4],
         grain=np.maximum(0, 0.9 * u[5] - 0.3),
@@ -51,7 +51,10 @@ def make_pens(rng: np.random.RandomState, n: int) -> Pens:
 
 def draw_track(rng: np.random.RandomState, track: Track, pens: Pens, size: int) -> np.ndarray:
     """Draw each writer's path with the writer's pen: uint8 (n, size, size), ink dark on paper 255."""
-    path = _place(rng, track, pens, size)
+    fill = 0.95 - 0.4 * rng.random_sample(len(track.path))  # of the frame
+    # Many strokes, or a small character, are not written with a thick pen: they would run together.
+    pens = replace(pens, width=pens.width * fill * 2 / (1 + len(track.starts) / 8))
+    path = _place(rng, track, pens, fill[:, None], size)
     images = np.empty((len(path), size, size), np.uint8)
     for chosen, trace in ((pens.mouse, _trace_mouse), (~pens.mouse, _trace_pen)):
         which = np.flatnonzero(chosen)
@@ -61,7 +64,7 @@ def draw_track(rng: np.random.RandomState, track: Track, pens: Pens, size: int) 
     return images
 
 
-def _place(rng, track: Track, pens: Pens, size: int) -> np.ndarray:
+def _place(rng, track: Track, pens: Pens, fill: np.ndarray, size: int) -> np.ndarray:
     """Return the paths in pixels, each of a size and at a place in the frame, float64 (n, T, 2)."""
     n = len(track.path)
     touched = np.zeros(track.path.shape[:2], bool)
@@ -72,10 +75,10 @@ def _place(rng, track: Track, pens: Pens, size: int) -> np.ndarray:
     drawn = touched.any(1, keepdims=True)
     low, high = np.where(drawn, low, 0), np.where(drawn, high, GRID)
     side = np.maximum((high - low).max(1, keepdims=True), 0.3 * GRID)  # a dot stays small
-    fill = 0.92 - 0.35 * rng.random_sample((n, 1)) * rng.random_sample((n, 1))  # of the frame
     scale = fill * size / side
-    room = np.maximum(size - (high - low) * scale - 2 * np.where(pens.mouse, 0.5, pens.width * size / 2)[:, None], 0)
-    corner = (size - (high - low) * scale) / 2 + room * 0.25 * bell(rng, n, 2)
+    blank = size - (high - low) * scale
+    room = np.maximum(blank - np.where(pens.mouse, 1, pens.width * size)[:, None], 0)
+    corner = blank / 2 + room * np.minimum(0.5, np.maximum(-0.5, 0.25 * bell(rng, n, 2)))
     path = track.path * scale[:, None] + (corner - low * scale)[:, None]
     # Machines may round the last bit differently: it is removed before it can move a pixel.
     return np.round(path * 1024) / 1024

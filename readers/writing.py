@@ -50,7 +50,7 @@ def make_habits(rng: np.random.RandomState, n: int) -> Habits:
         slips=0.5 + rng.random_sample((n, 1)) + 0.4 * speed,
         hooks=1.4 * rng.random_sample((n, 1)),
         turn=0.05 * bell(rng, n, 1),
-        shear=0.09 * bell(rng, n, 1),
+        shear=0.05 + 0.12 * bell(rng, n, 1),
         rise=0.07 * (0.5 + bell(rng, n, 1)),
         width=1 + 0.12 * bell(rng, n, 1),
     )
@@ -100,7 +100,8 @@ def _misplace(rng, skeleton: Skeleton, habits: Habits) -> np.ndarray:
     Components lose their proportion and place, then strokes, then points.
     """
     n, slips = len(habits.speed), habits.slips[..., None]
-    points = np.repeat(np.concatenate(skeleton.strokes)[None], n, 0)
+    skeleton_points = np.concatenate(skeleton.strokes)
+    points = np.repeat(skeleton_points[None], n, 0)
     owner = np.repeat(np.arange(len(skeleton.strokes)), [len(stroke) for stroke in skeleton.strokes])
     _change_hooks(rng, points, owner, habits)
     for name in sorted({name for names in skeleton.components for name in names}):
@@ -109,7 +110,11 @@ def _misplace(rng, skeleton: Skeleton, habits: Habits) -> np.ndarray:
             _move(rng, points, held, 0.08 * slips, 2.0 * slips)
     for k in range(len(skeleton.strokes)):
         _move(rng, points, np.flatnonzero(owner == k), 0.08 * slips, 1.5 * slips)
-    return points + 1.4 * slips * bell(rng, *points.shape)
+    # Points that are near to each other are moved less, otherwise a curve would become a zigzag.
+    step = skeleton_points[1:] - skeleton_points[:-1]
+    near = np.sqrt(step[:, 0] * step[:, 0] + step[:, 1] * step[:, 1])
+    near = np.minimum(np.concatenate([near, [99.0]]), np.concatenate([[99.0], near]))
+    return points + 1.8 * slips * np.minimum(1, near / 12)[:, None] * bell(rng, *points.shape)
 
 
 def _move(rng, points: np.ndarray, held: np.ndarray, stretch: np.ndarray, shift: np.ndarray) -> None:
