@@ -30,12 +30,17 @@ import torch
 
 from benchmarks.common import make_parser, processes, write_figures
 from benchmarks.fuzz_seeds import checkpoints, configs, gnts, image_files, npzs, pack, pair_files, pairs, tables, zips
+from benchmarks.fuzz_strokes import medians, svgs
 from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import load
 from init import preprocess, start_logging
-from readers import open_source
+from readers import hanzi, kanjivg, open_source
+from readers.characters import draw
+from readers.pen import make_pens
+from readers.skeleton import Skeleton
+from readers.writing import make_habits
 
 SECONDS, MEGABYTES, SILENCE = 5, 1024, 60  # after so many seconds of silence, a reader hangs
 NUMBERS = [0, 1, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF]
@@ -140,9 +145,28 @@ def read_checkpoint(path: Path) -> None:
     CNNClassifier.load(path, device="cpu").predict(np.zeros((1, 28, 28), np.uint8))
 
 
+def draw_skeleton(skeleton: Skeleton) -> None:
+    """Draw a skeleton by two writers."""
+    rng = np.random.RandomState(0)
+    draw(rng, [skeleton], make_habits(rng, 2), make_pens(rng, 2), 28)
+
+
+def read_kanjivg(path: Path) -> None:
+    """Draw a character of KanjiVG."""
+    draw_skeleton(kanjivg.parse(path.read_bytes()))
+
+
+def read_hanzi(path: Path) -> None:
+    """Draw the characters of a tarball of hanzi-writer-data, or of one of its files."""
+    is_packed = path.read_bytes()[:2] == b"\x1f\x8b"
+    for data in hanzi.read_files(path, "一二").values() if is_packed else [path.read_bytes()]:
+        draw_skeleton(hanzi.parse(data))
+
+
 READERS: dict[str, tuple[Callable, Callable]] = {
     "folder": (image_files, read_folder), "zip": (zips, read_raw), "npz": (npzs, read_npz),
     "pair": (pairs, read_pair), "gnt": (gnts, read_gnt), "table": (tables, read_table),
+    "kanjivg": (svgs, read_kanjivg), "hanzi": (medians, read_hanzi),
     "checkpoint": (checkpoints, read_checkpoint), "config": (configs, Config.load),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ VARIABLE = "FIT_CHAR_HANZI"  # the environment variable that names the tarball o
 REMEDY = "make it with npm pack hanzi-writer-data"
 SIDE, TOP = 1024.0, 900.0  # units per side of its drawings, and the height of the upper edge; y is upwards
 MOST_BYTES = 2**18  # of a character's file; the largest has 9 kB
-MOST_IN_ALL = 2**28  # of the tarball, unpacked; it has 60 MB
+MOST_IN_ALL = 2**27  # of the tarball, unpacked; it has 60 MB
 
 
 def find_path(path: str | Path | None = None) -> Path | None:
@@ -54,6 +54,8 @@ def read_files(path: Path, characters: Iterable[str]) -> dict[str, bytes]:
         # A stream, so that what unpacks without end is noticed before it fills the memory.
         with gzip.open(path) as file, tarfile.open(fileobj=_Limited(file), mode="r|") as archive:  # type: ignore[call-overload]
             for member in archive:
+                if not 0 <= member.size <= MOST_IN_ALL:  # would be skipped block by block
+                    raise tarfile.ReadError(f"{member.name!r:.60} claims {member.size} bytes")
                 character = wanted.get(Path(member.name).name)
                 if character and member.isfile() and member.size <= MOST_BYTES:
                     content = archive.extractfile(member)

@@ -7,8 +7,8 @@ import numpy as np
 from common.errors import InputError
 
 GRID = 100.0  # units per side of the square that a character is written in, y downwards
-MOST_STROKES, MOST_POINTS = 100, 20_000  # per character; the largest known has 64 strokes
-FARTHEST = 10 * GRID  # coordinates beyond are damage
+MOST_STROKES, MOST_POINTS = 100, 5000  # per character; the largest known has 64 strokes
+FARTHEST, LONGEST = 2 * GRID, 100 * GRID  # coordinates and strokes, all together, beyond are damage
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,16 @@ def make_skeleton(strokes: list, components: list[tuple[int, ...]], share: float
     """
     if not 0 < len(strokes) <= MOST_STROKES or sum(map(len, strokes)) > MOST_POINTS:
         raise InputError(f"it has {len(strokes)} strokes of {sum(map(len, strokes))} points")
-    simple = []
+    simple, length = [], 0.0
     for stroke in strokes:
         points = np.array(stroke, dtype=np.float64)
         if points.ndim != 2 or points.shape[1] != 2 or not (abs(points) < FARTHEST).all():
             raise InputError("a stroke is not a list of points x, y near the grid")
         if len(points) == 1:  # a dot
             points = np.concatenate([points, points + 1.0])
+        length += float(abs(points[1:] - points[:-1]).sum())
+        if length > LONGEST:
+            raise InputError("its strokes are too long")
         simple.append(simplify(points))
     return Skeleton(tuple(simple), tuple(components), share)
 

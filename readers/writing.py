@@ -52,7 +52,7 @@ def make_habits(rng: np.random.RandomState, n: int) -> Habits:
         turn=0.05 * bell(rng, n, 1),
         shear=0.05 + 0.12 * bell(rng, n, 1),
         rise=0.07 * (0.5 + bell(rng, n, 1)),
-        width=1 + 0.12 * bell(rng, n, 1),
+        width=1 + 0.15 * bell(rng, n, 1),
     )
 
 
