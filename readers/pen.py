@@ -75,10 +75,10 @@ def _place(rng, track: Track, pens: Pens, fill: np.ndarray, size: int) -> np.nda
     drawn = touched.any(1, keepdims=True)
     low, high = np.where(drawn, low, 0), np.where(drawn, high, GRID)
     side = np.maximum((high - low).max(1, keepdims=True), 0.3 * GRID)  # a dot stays small
-    scale = fill * size / side
-    blank = size - (high - low) * scale
-    room = np.maximum(blank - np.where(pens.mouse, 1, pens.width * size)[:, None], 0)
-    corner = blank / 2 + room * np.minimum(0.5, np.maximum(-0.5, 0.25 * bell(rng, n, 2)))
+    line = np.where(pens.mouse, 1, pens.width * size)[:, None]
+    scale = (fill * size - line) / side
+    blank = size - line - (high - low) * scale
+    corner = (line + blank) / 2 + blank * np.minimum(0.5, np.maximum(-0.5, 0.25 * bell(rng, n, 2)))
     path = track.path * scale[:, None] + (corner - low * scale)[:, None]
     # Machines may round the last bit differently: it is removed before it can move a pixel.
     return np.round(path * 1024) / 1024

@@ -34,7 +34,7 @@ class StrokeData:
     def __init__(self, characters: Sequence[str], hanzi_path: str | Path | None = None):
         self.ours = read_skeletons(VARIANTS)
         self.characters = list(characters)
-        characters = {part for one in characters for part in (one, *ABOVE.get(one, ""))}
+        characters = list(dict.fromkeys(part for one in characters for part in (one, *ABOVE.get(one, ""))))
         self.folder, self.path = kanjivg.find_folder(), hanzi.find_path(hanzi_path)
         self.kanjivg = {one: kanjivg.read_files(self.folder, one) if self.folder else {} for one in characters}
         self.hanzi = hanzi.read_files(self.path, characters) if self.path else {}
