@@ -148,7 +148,7 @@ def read_checkpoint(path: Path) -> None:
 def draw_skeleton(skeleton: Skeleton) -> None:
     """Draw a skeleton by two writers."""
     rng = np.random.RandomState(0)
-    draw(rng, [skeleton], make_habits(rng, 2), make_pens(rng, 2), 28)
+    draw(rng, [skeleton], make_habits(rng, 2), make_pens(rng, 2, 28), 28)
 
 
 def read_kanjivg(path: Path) -> None:

@@ -57,7 +57,7 @@ class CharactersSource(Source):
     def __iter__(self) -> Iterator[Sample]:
         self.modes = Counter({"L": len(self)})
         rng = np.random.RandomState(self.seed)
-        habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class)
+        habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class, self.size)
         for label, character in enumerate(tqdm(self.classes, "drawing characters", unit="character", delay=1)):
             # Seeded by itself, so that a character does not depend on which others are drawn.
             rng = np.random.RandomState([self.seed, ord(character)])

@@ -22,6 +22,7 @@ class Pens:
         swell: float64, how much the width changes along a stroke, 0 to 1.
         dark: float64, 0 to 1, of the ink.
         grain: float64, 0 to 1, how much paper shows through.
+        soft: float64, of the edge of a line from ink to paper, as a fraction of the side.
     """
 
     mouse: np.ndarray
@@ -30,28 +31,30 @@ class Pens:
     swell: np.ndarray
     dark: np.ndarray
     grain: np.ndarray
+    soft: np.ndarray
 
     def of(self, chosen: np.ndarray) -> "Pens":
         """Return the pens of some of the writers."""
         return Pens(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
-def make_pens(rng: np.random.RandomState, n: int) -> Pens:
-    """Return the pens of n writers, drawn at random."""
-    u = rng.random_sample((6, n))
+def make_pens(rng: np.random.RandomState, n: int, size: int) -> Pens:
+    """Return the pens of n writers for images of `size` pixels per side, drawn at random."""
+    u = rng.random_sample((7, n))
     return Pens(
-        mouse=u[0] < 0.35,
+        mouse=u[0] < 10 / size,  # large images are seldom drawn with a mouse
         stride=np.array([1, 1, 1, 2, 4])[(5 * u[1]).astype(np.int64)],
-        width=0.02 + 0.09 * u[2] * np.sqrt(u[2]),
+        width=0.025 + 0.085 * u[2] * np.sqrt(u[2]),
         swell=0.7 * u[3],
         dark=1 - 0.5 * u[4] * u[4],
         grain=np.maximum(0, 0.9 * u[5] - 0.3),
+        soft=0.06 * u[6] * u[6],
     )
 
 
 def draw_track(rng: np.random.RandomState, track: Track, pens: Pens, size: int) -> np.ndarray:
     """Draw each writer's path with the writer's pen: uint8 (n, size, size), ink dark on paper 255."""
-    fill = 0.95 - 0.4 * rng.random_sample(len(track.path))  # of the frame
+    fill = 0.95 - 0.35 * rng.random_sample(len(track.path))  # of the frame
     # Many strokes, or a small character, are not written with a thick pen: they would run together.
     pens = replace(pens, width=pens.width * fill * 2 / (1 + len(track.starts) / 8))
     path = _place(rng, track, pens, fill[:, None], size)
@@ -112,7 +115,8 @@ def _trace_pen(rng, track: Track, pens: Pens, size: int) -> np.ndarray:
     n = len(track.path)
     radius = np.repeat((pens.width * size / 2)[:, None], track.path.shape[1], 1) * _pressure(rng, track, pens)
     radius = np.maximum(radius, 0.5)
-    margin = int(radius.max()) + 2
+    soft = np.maximum(1.0, np.round(pens.soft * size, 3))
+    margin = int(radius.max() + soft.max() / 2) + 2
     canvas = np.zeros((n, size + 2 * margin, size + 2 * margin), np.uint8)
     images, at = np.nonzero(track.down)
     start, end = track.path[images, at], track.path[images, at + 1]
@@ -124,7 +128,7 @@ def _trace_pen(rng, track: Track, pens: Pens, size: int) -> np.ndarray:
     part = np.repeat(np.arange(len(parts)), parts)
     number = np.arange(len(part)) - np.repeat(np.cumsum(parts) - parts, parts)
     points = start[part] + step[part] * (number / parts[part])[:, None] + margin
-    _stamp(canvas, images[part], points, r[part])
+    _stamp(canvas, images[part], points, r[part], soft[images[part]])
     ink = canvas[:, margin : margin + size, margin : margin + size] / 255.0
     grain = 1 - pens.grain[:, None, None] * rng.random_sample(ink.shape)
     return (255 - np.floor(255 * ink * pens.dark[:, None, None] * grain)).astype(np.uint8)
@@ -146,23 +150,27 @@ def _pressure(rng, track: Track, pens: Pens) -> np.ndarray:
     return np.maximum(pressure, 0.25)
 
 
-def _stamp(canvas: np.ndarray, images: np.ndarray, points: np.ndarray, radius: np.ndarray) -> None:
-    """Put discs, anti-aliased, at points float64 (m, 2), x and y in pixels, on a canvas uint8 (n, H, W)."""
+def _stamp(canvas: np.ndarray, images: np.ndarray, points: np.ndarray, radius: np.ndarray, soft: np.ndarray) -> None:
+    """Put discs at points float64 (m, 2), x and y in pixels, on a canvas uint8 (n, H, W).
+
+    Ink fades to paper over `soft` ≥ 1 pixels, half of them within the radius, each float64 (m,).
+    """
     height, width = canvas.shape[1:]
     flat = canvas.reshape(-1)
-    order = np.argsort(radius, kind="stable")
-    images, points, radius = images[order], points[order], radius[order]
+    outside = radius + soft / 2
+    order = np.argsort(outside, kind="stable")
+    images, points, outside, soft = images[order], points[order], outside[order], soft[order]
     pixel = np.floor(points).astype(np.int64)
     base = (images * height + pixel[:, 1]) * width + pixel[:, 0]
     inside = (pixel >= 0).all(1) & (pixel[:, 0] < width) & (pixel[:, 1] < height)
     away = points - pixel - 0.5
-    reach = int(radius.max(initial=0)) + 1
+    reach = int(outside.max(initial=0)) + 1
     for dy in range(-reach, reach + 1):
         for dx in range(-reach, reach + 1):
             nearest = np.sqrt(float(dx * dx + dy * dy)) - 0.71
-            first = int(np.searchsorted(radius, nearest - 0.5))  # smaller discs do not reach this pixel
+            first = int(np.searchsorted(outside, nearest))  # smaller discs do not reach this pixel
             x, y = away[first:, 0] - dx, away[first:, 1] - dy
-            cover = np.minimum(1, radius[first:] + 0.5 - np.sqrt(x * x + y * y))
+            cover = np.minimum(1, (outside[first:] - np.sqrt(x * x + y * y)) / soft[first:])
             px, py = pixel[first:, 0] + dx, pixel[first:, 1] + dy
             hit = inside[first:] & (cover > 0) & (px >= 0) & (px < width) & (py >= 0) & (py < height)
             place = base[first:][hit] + dy * width + dx

@@ -43,7 +43,7 @@ class Habits:
 def make_habits(rng: np.random.RandomState, n: int) -> Habits:
     """Return the habits of n writers, drawn at random."""
     speed = rng.random_sample((n, 1))
-    speed = speed * speed
+    speed = speed * np.sqrt(speed)
     return Habits(
         speed=speed,
         roundness=rng.random_sample((n, 1)) * (0.4 + 0.6 * speed),
@@ -51,8 +51,8 @@ def make_habits(rng: np.random.RandomState, n: int) -> Habits:
         hooks=1.4 * rng.random_sample((n, 1)),
         turn=0.05 * bell(rng, n, 1),
         shear=0.05 + 0.12 * bell(rng, n, 1),
-        rise=0.07 * (0.5 + bell(rng, n, 1)),
-        width=1 + 0.15 * bell(rng, n, 1),
+        rise=0.07 * (1 + bell(rng, n, 1)),
+        width=0.95 + 0.15 * bell(rng, n, 1),
     )
 
 

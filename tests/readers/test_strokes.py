@@ -29,7 +29,7 @@ def test_our_own_ways_need_no_data(stroke_data, monkeypatch):
     for digit in "0123456789":
         for way in data.ways(digit):
             points = np.concatenate(way.strokes)
-            assert points.min() >= 0 and points.max() <= GRID and np.ptp(points[:, 1]) > 80
+            assert points.min() >= 0 and points.max() <= GRID and np.ptp(points[:, 1]) > 75
 
 
 def test_what_no_data_holds_is_one_part_above_the_other(stroke_data):
