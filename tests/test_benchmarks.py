@@ -114,4 +114,5 @@ def test_few(tmp_path, raw, paper):
 
 def test_scripts(tmp_path):
     run("scripts", tmp_path / "grid.png", "--size", 20, "--rows", "01", "Ab")
-    assert Image.open(tmp_path / "grid.png").size == (40, 40)
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (40, 40)
