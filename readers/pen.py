@@ -47,14 +47,15 @@ def make_pens(rng: np.random.RandomState, n: int, size: int) -> Pens:
         width=0.025 + 0.085 * u[2] * np.sqrt(u[2]),
         swell=0.7 * u[3],
         dark=1 - 0.5 * u[4] * u[4],
-        grain=np.maximum(0, 0.9 * u[5] - 0.3),
+        grain=np.maximum(0, 0.8 * u[5] - 0.2),
         soft=0.06 * u[6] * u[6],
     )
 
 
 def draw_track(rng: np.random.RandomState, track: Track, pens: Pens, size: int) -> np.ndarray:
     """Draw each writer's path with the writer's pen: uint8 (n, size, size), ink dark on paper 255."""
-    fill = 0.95 - 0.35 * rng.random_sample(len(track.path))  # of the frame
+    small = rng.random_sample(len(track.path))
+    fill = 0.95 - 0.4 * small * small  # of the frame
     # Many strokes, or a small character, are not written with a thick pen: they would run together.
     pens = replace(pens, width=pens.width * fill * 2 / (1 + len(track.starts) / 8))
     path = _place(rng, track, pens, fill[:, None], size)

@@ -47,7 +47,7 @@ def make_habits(rng: np.random.RandomState, n: int) -> Habits:
     return Habits(
         speed=speed,
         roundness=rng.random_sample((n, 1)) * (0.4 + 0.6 * speed),
-        slips=0.5 + rng.random_sample((n, 1)) + 0.4 * speed,
+        slips=0.4 + 0.9 * rng.random_sample((n, 1)) + 0.3 * speed,
         hooks=1.4 * rng.random_sample((n, 1)),
         turn=0.05 * bell(rng, n, 1),
         shear=0.05 + 0.12 * bell(rng, n, 1),
