@@ -76,8 +76,6 @@ def _place(rng, track: Track, pens: Pens, fill: np.ndarray, size: int) -> np.nda
     touched[:, 1:] |= track.down
     low = np.where(touched[..., None], track.path, np.inf).min(1)
     high = np.where(touched[..., None], track.path, -np.inf).max(1)
-    drawn = touched.any(1, keepdims=True)
-    low, high = np.where(drawn, low, 0), np.where(drawn, high, GRID)
     side = np.maximum((high - low).max(1, keepdims=True), 0.3 * GRID)  # a dot stays small
     line = np.where(pens.mouse, 1, pens.width * size)[:, None]
     scale = (fill * size - line) / side
@@ -93,13 +91,9 @@ def _trace_mouse(rng, track: Track, pens: Pens, size: int) -> np.ndarray:
     n, length = track.path.shape[:2]
     canvas = np.full((n, size, size), 255, np.uint8)
     pixels = np.floor(track.path).astype(np.int64)
-    # Every stride-th point of a stroke, and its ends.
-    number, last = np.arange(length), np.zeros(length, np.int64)
-    for start, end in zip(track.starts, track.ends, strict=True):
-        number[start : end + 1] -= start
-        last[start:end] = end
-    number[np.concatenate([[True], last[1:] == 0]) & (last == 0)] = 0
-    seen = np.where(last == 0, np.arange(length), np.arange(length) - number % pens.stride[:, None])
+    seen = np.repeat(np.arange(length)[None], n, 0)
+    for begin, stop in zip(track.starts, track.ends, strict=True):  # every stride-th point of a stroke, and its end
+        seen[:, begin:stop] -= np.arange(stop - begin) % pens.stride[:, None]
     pixels = np.take_along_axis(pixels, seen[..., None], 1)
     images, at = np.nonzero(track.down & (rng.random_sample(track.down.shape) >= 0.002))
     start, end = pixels[images, at], pixels[images, at + 1]
