@@ -19,7 +19,7 @@ from benchmarks.characters import draw_characters, real_images
 from benchmarks.common import NOTHING_SAVED, make_parser, write_figures
 from classifier import CNNClassifier
 from config import Config
-from dataset import CharDataset
+from dataset import CharDataset, together
 from init import start_logging
 
 
@@ -27,13 +27,6 @@ def choose(images: CharDataset, count: int, seed: int) -> np.ndarray:
     """Return the indices of `count` images of each class, chosen at random."""
     order = np.random.default_rng(seed).permutation(len(images))
     return np.concatenate([order[images.y[order] == k][:count] for k in range(len(images.classes))])
-
-
-def together(drawn: CharDataset, few: CharDataset, share: float) -> CharDataset:
-    """Return drawn and real images as one set, the real ones repeated until they are `share` of it."""
-    times = max(1, round(share / (1 - share) * len(drawn) / len(few)))
-    x = np.concatenate([drawn.x, np.tile(few.x, (times, 1, 1))])
-    return CharDataset(x, np.concatenate([drawn.y, np.tile(few.y, times)]), None, drawn.classes)
 
 
 class Curve:
@@ -67,7 +60,7 @@ class Curve:
         return {
             "real alone": self.score(self.fit(few, seed), test),
             "drawn, then real": self.score(self.fit(few, seed, **second), test),
-            "both together": self.score(self.fit(together(self.drawn, few, self.options.share), seed), test),
+            "both together": self.score(self.fit(together(few, self.drawn, self.options.share), seed), test),
         }
 
     @staticmethod
