@@ -12,6 +12,7 @@ from torch import nn
 from common.errors import InputError
 from common.files import fingerprint
 from common.seeds import preserve_random_state
+from common.text import plural
 from config import Config
 from dataset import CharDataset, as_dataset
 from imaging.input_spec import InputSpec
@@ -22,9 +23,10 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training.backend import request_deterministic_cublas, select_backend
+from training import pace
+from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.evaluation import predict_logits, score
-from training.loader import make_loader
+from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
 
@@ -36,8 +38,8 @@ CHECKPOINT_FIELDS = {
 }  # fmt: skip
 
 TOO_FEW = (
-    "%d validation images are too few to choose an epoch or to calibrate probabilities, which takes %d: the last epoch "
-    "is kept, uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
+    "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
+    "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
 
 
@@ -74,9 +76,8 @@ class CNNClassifier:
         self.device = pick_device(self.config.device)
         if self.config.deterministic == "on":
             request_deterministic_cublas()
-        limit = 64 if self.device.type == "cpu" and self.config.pipeline == "resident" else None
         try:
-            size = input_size(self.config.model, self.config.input_size, limit)
+            size = default_input_size(self.config, self.device)
         except ValueError as error:
             raise InputError(str(error)) from None
         self._reset()
@@ -125,12 +126,16 @@ class CNNClassifier:
             self._check(val)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
+        for images in (train, val):
+            if images and images.transform:
+                with preserve_random_state(self.device):
+                    check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from:
             self._start_from(self.config.init_from, train, val)
         epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
         loaders = self._loader(train, True), self._loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
-            log.warning(TOO_FEW, len(val), MIN_VALIDATION)
+            log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
         try:
             with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
@@ -299,6 +304,7 @@ class CNNClassifier:
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
+        about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
         start = self._run["name"] if self._run else None
         run = Run(self.config, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError, did_you_mean
+from common.files import check_file
 
 # "report" is the lab report's recipe; a model without a recipe of its own takes "default".
 RECIPES: dict[str, dict] = {
@@ -37,6 +38,7 @@ AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
 # Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
 ADDED = ("characters", "drawn_per_class")
+MAX_FILE = 2**24  # bytes of a JSON file
 
 
 def _setting(default: object, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
@@ -145,9 +147,11 @@ class Config:
         """Return the number of epochs of a run on that many training images.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch
-        takes one step per epoch.
+        takes one step per epoch. A large set gets 20 epochs, or fewer if `samples_seen` is less than the recipe's.
         """
-        return self.epochs or max(20, math.ceil(self.samples_seen / max(images, self.batch_size)))
+        usual = RECIPES.get(self.model, RECIPES["default"])["samples_seen"]
+        fewest = math.ceil(20 * min(1, self.samples_seen / usual))
+        return self.epochs or max(1, fewest, math.ceil(self.samples_seen / max(images, self.batch_size)))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
@@ -164,6 +168,7 @@ class Config:
 
         The hash_id of the file goes if what it stands for is changed. Raises InputError, which names file and key.
         """
+        check_file(path, MAX_FILE)
         try:
             values = _renamed(json.loads(Path(path).read_text(encoding="utf-8")))
             config = cls(**values)

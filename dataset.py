@@ -19,7 +19,7 @@ from readers import corrections, splits
 from readers.arrays import Arrays
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
-from readers.source import PARTS, check_arrays
+from readers.source import PARTS, as_array, check_arrays
 
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
@@ -64,7 +64,7 @@ class CharDataset(Dataset):
         files: Sequence | np.ndarray | None = None,
         group: Sequence | np.ndarray | None = None,
     ):
-        self.array, y = np.asarray(x), np.asarray(y)
+        self.array, y = as_array(x), np.asarray(y)
         check_arrays(self.array, y, None if classes is None else len(classes))
         self.y = y.astype(np.int64)
         self.classes = [str(name) for name in (range(int(self.y.max(initial=-1)) + 1) if classes is None else classes)]

@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import fingerprint, write_atomically
+from common.files import check_file, fingerprint, locked, remove_unfinished, write_atomically
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from imaging.input_spec import InputSpec
@@ -27,9 +27,15 @@ from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import read_npz
 from readers.source import PARTS, Source
 from readers.summary import format_summary, summarize
+from runs import checkpoint
 from runs.paths import check_paths
+from runs.state import unfinished_identities
+from training import pace
+from training.backend import default_input_size
 
-__all__ = ["pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging"]
+__all__ = [
+    "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
+]  # fmt: skip
 log = logging.getLogger("fit_char")
 
 
@@ -70,6 +76,35 @@ def pick_device(name: str = "auto") -> torch.device:
     if not available[kind] or (kind == "cuda" and int(index or 0) >= torch.cuda.device_count()):
         raise InputError(f"device {name!r} is not on this machine: use device='auto'")
     return torch.device(name)
+
+
+def suit_cpu(config: Config) -> Config:
+    """Return the config, on a slow CPU with an input size and a budget with which it trains for about ten minutes.
+
+    Only the models of `pace.REDUCTIONS` are reduced, and only if the user has set neither input_size nor epochs nor
+    samples_seen. A few training steps are timed, unless there is an interrupted run, which keeps what was chosen for
+    it. What is chosen becomes part of the config, and so of its hash_id.
+
+    Raises:
+        InputError: a device that this machine does not have, or an `init_from` that cannot be read.
+    """
+    device = pick_device(config.device)
+    reduced = pace.reductions(config, device) if config.mode != "test" else []
+    if not reduced:
+        return config
+    configs = [config, *reduced]
+    if config.init_from:  # whose weights are those of a model of one input size
+        size = checkpoint.read(config.init_from, tensors=False)["input_spec"]["input_size"]
+        configs = [one for one in configs if default_input_size(one, device) == size] or [config]
+    if config.resume and config.save_path:
+        for identity in unfinished_identities(Path(config.save_path), config.model):
+            for one in configs:
+                parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
+                if parameters.items() <= identity.items():
+                    size = default_input_size(one, device)
+                    log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
+                    return one
+    return pace.first_quick(configs, device)
 
 
 def prepare(config: Config) -> Path:
@@ -139,12 +174,15 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bo
     arrays, summary = _read_source(source, size, photos)
     summary["fingerprint"] = stamp
     arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
-    write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+    with locked(path):
+        remove_unfinished(path)  # what a process that was killed has left may be large
+        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
     log.info(format_summary(summary))
     return summary
 
 
 def _read_summary(path: Path) -> dict:
+    check_file(path)
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
             summary = json.loads(str(npz["summary"]))
@@ -213,7 +251,9 @@ def _read_images(source: Source, spec: InputSpec) -> tuple[dict[str, np.ndarray]
 
 
 def _check_classes(source: Source, y: np.ndarray) -> None:
-    """Raise InputError for a class without training images."""
+    """Raise InputError for a class without training images, or if there is none at all."""
+    if not len(y):
+        raise InputError(f"{source.name} has no image to train on that can be read, and has a label: add some")
     for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
         if not count:
             raise InputError(

@@ -36,21 +36,26 @@ def format_epoch(row: dict) -> str:
     return "  ".join(parts)
 
 
+def best_epoch(history: Sequence[dict]) -> dict:
+    """Return the row of the epoch with the highest validation accuracy, then the lowest validation loss."""
+    return max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+
+
 def kept_epoch(history: Sequence[dict]) -> tuple[dict, str]:
     """Return the row of the epoch whose weights are kept, and the reason as text.
 
-    Under a constant learning rate it is the epoch with the highest validation accuracy, then the lowest loss. Under a
-    learning rate that is annealed, later weights are better, and the highest accuracy is mostly chance: it is the
-    latest epoch whose accuracy is within one standard error of the highest, the rule of Breiman et al., "Classification
-    and regression trees", 1984. With fewer than MIN_VALIDATION validation images it is the last epoch.
+    Under a constant learning rate it is `best_epoch`. Under a learning rate that is annealed, later weights are better,
+    and the highest accuracy is mostly chance: it is the latest epoch whose accuracy is within one standard error of the
+    highest, the rule of Breiman et al., "Classification and regression trees", 1984. With fewer than MIN_VALIDATION
+    validation images it is the last epoch.
 
     Args:
         history: a dict per epoch, as `fit` returns it, at least one.
     """
     last, n = history[-1], history[-1]["val_n"]
     if n < MIN_VALIDATION:
-        return last, f"the last, since {n:.0f} validation images are too few to choose"
-    best = max(history, key=lambda row: (row["val_accuracy"], -row["val_loss"]))
+        return last, f"the last, since there are too few validation images to choose ({n:.0f})"
+    best = best_epoch(history)
     if last["learning_rate"] != history[0]["learning_rate"]:
         smoothed = (best["val_accuracy"] * n + 2) / (n + 4)  # Agresti and Coull: also 0 or n errors leave some doubt
         threshold = best["val_accuracy"] - math.sqrt(smoothed * (1 - smoothed) / (n + 4))

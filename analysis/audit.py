@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 from tqdm import tqdm
 
+from common.text import plural
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
 
@@ -88,7 +89,7 @@ def format_issues(issues: list[Issue], most: int = 5) -> str:
     lines = []
     for title, ones in by_title.items():
         count = len({i for issue in ones for i in issue.indices})
-        lines.append(f"{title}: {len(ones)} ({count} images)" if count else title)
+        lines.append(f"{title}: {len(ones)} ({plural(count, 'image')})" if count else title)
         lines += ["  " + (" = ".join(issue.files) or issue.classes[0]) for issue in ones[:most]]
     return "\n".join(lines)
 

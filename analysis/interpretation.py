@@ -99,8 +99,10 @@ def tsne(vectors: np.ndarray, seed: int = 0) -> np.ndarray:
     van der Maaten and Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
 
     Args:
-        vectors: float32 (N, F), at least 4; a few thousand take seconds.
+        vectors: float32 (N, F); a few thousand take seconds. Fewer than 4 have no neighbours: they stand in a row.
     """
+    if len(vectors) < 4:
+        return np.stack([np.arange(len(vectors)), np.zeros(len(vectors))], 1).astype(np.float32)
     from sklearn.manifold import TSNE  # imported here because it takes a second
 
     return TSNE(perplexity=min(30, (len(vectors) - 1) / 3), init="pca", random_state=seed).fit_transform(vectors)

@@ -9,6 +9,7 @@ import numpy as np
 
 from classifier import CNNClassifier
 from common.errors import InputError
+from common.text import plural
 from config import Config
 from dataset import CharDataset, leak_groups
 from metrics import accuracy, format_accuracy
@@ -56,19 +57,40 @@ def repeat(
     return {"seeds": seeds, "accuracies": accuracies, "mean": mean, "std": std, "runs": runs, "median": median}
 
 
+def split_folds(images: CharDataset, folds: int | None = 5, seed: int = 42) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the indices to train on and the indices held out, int64, per fold.
+
+    The folds are stratified (nearly so before scikit-learn 1.8). Identical images are in one fold, and so are the
+    images of one writer.
+
+    Args:
+        images: at least `folds` different ones per class.
+        folds: 2 or more; None: five, or as many as the smallest class allows.
+        seed: the same seed gives the same folds.
+
+    Raises:
+        InputError: a class with fewer different images than folds, or fewer than two of either.
+    """
+    from sklearn.model_selection import StratifiedGroupKFold  # imported here because it takes a second
+
+    groups = leak_groups(images)
+    splitter = StratifiedGroupKFold(_checked_folds(images, groups, folds), shuffle=True, random_state=seed)
+    return list(splitter.split(images.y, images.y, groups))
+
+
 def cross_validate(
     config: Config, images: CharDataset, folds: int | None = 5,
     predict: Callable[[CNNClassifier, CharDataset], np.ndarray] = CNNClassifier.predict_proba,
 ) -> dict:  # fmt: skip
     """Predict every image with a model that was not trained on it, nor on an identical image.
 
-    The folds are stratified (nearly so before scikit-learn 1.8). No image chooses the epoch: each fold is evaluated
+    See `split_folds`. No image chooses the epoch: each fold is evaluated
     with the weights of the last. Fold k is trained from scratch, whatever `init_from` says, from the seed `random_seed`
     + k, and leaves neither record nor checkpoint.
 
     Args:
-        images: N images, at least `folds` different ones per class.
-        folds: 2 or more; None: five, or as many as the smallest class allows.
+        images: N images.
+        folds: see `split_folds`.
         predict: gives the probabilities of each class, float32 (n, C), from a trained classifier.
 
     Returns:
@@ -76,17 +98,13 @@ def cross_validate(
         (N, C) and fold int64 (N,), by which model each image was predicted.
 
     Raises:
-        InputError: a class with fewer different images than folds, or fewer than two of either.
+        InputError: see `split_folds`.
         KeyboardInterrupt: a run was interrupted.
     """
-    from sklearn.model_selection import StratifiedGroupKFold  # imported here because it takes a second
-
-    groups = leak_groups(images)
-    folds = _checked_folds(images, groups, folds)
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=config.split_seed)
+    pairs = split_folds(images, folds, config.split_seed)
     probabilities = np.zeros((len(images), len(images.classes)), np.float32)
     fold, runs = np.zeros(len(images), np.int64), []
-    for k, (train, held_out) in enumerate(splitter.split(images.y, images.y, groups)):
+    for k, (train, held_out) in enumerate(pairs):
         changed = replace(
             config, random_seed=config.random_seed + k, init_from=None, hash_id=None, record_path=None, save_path=None
         )
@@ -94,7 +112,7 @@ def cross_validate(
         probabilities[held_out], fold[held_out] = predict(classifier, images.subset(held_out)), k
         correct = probabilities[held_out].argmax(1) == images.y[held_out]
         runs.append(accuracy(correct.sum(), len(held_out)))
-        log.info("fold %d of %d: %s", k + 1, folds, format_accuracy(runs[-1]))
+        log.info("fold %d of %d: %s", k + 1, len(pairs), format_accuracy(runs[-1]))
     accuracies = [run["accuracy"] for run in runs]
     pooled = accuracy((probabilities.argmax(1) == images.y).sum(), len(images))
     log.info("all folds: %s", format_accuracy(pooled))
@@ -115,6 +133,6 @@ def _checked_folds(images: CharDataset, groups: np.ndarray, folds: int | None) -
     if counts[smallest] < folds:
         remedy = "take fewer folds" if counts[smallest] > 1 else "add some, or leave the class out"
         raise InputError(
-            f"class {smallest!r} has {counts[smallest]} different images, too few for {folds} folds: {remedy}"
+            f"class {smallest!r} has {plural(counts[smallest], 'different image')}, too few for {folds} folds: {remedy}"
         )
     return folds

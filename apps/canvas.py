@@ -3,19 +3,19 @@
 import html
 import io
 import logging
-import time
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 import plots
+from apps.drawings import add_drawing
 from classifier import CNNClassifier
 from common.errors import InputError
-from common.files import write_atomically, write_text
 from dataset import CharDataset
 
 SIDE, PEN = 280, 12  # pixels
+MARGIN = 0.75 * PEN  # pixels from the edge, where ink would be taken for what reaches into a photo
 log = logging.getLogger("fit_char")
 
 
@@ -34,8 +34,8 @@ class DrawingPad:
 
     Args:
         classifier: trained or loaded.
-        train: the images that it was trained on, which illustrate the predictions and give the classes their folders.
-        folder: where drawings are added: a raw folder, with one sub-folder per class as that of the training images.
+        train: the images that it was trained on, which illustrate the predictions.
+        folder: where drawings are added: a raw folder with one sub-folder per class (`drawings.add_drawing`).
 
     Attributes:
         widget: to be displayed.
@@ -49,7 +49,6 @@ class DrawingPad:
         self.strokes: list[list[tuple[float, float]]] = []
         self._pressed = False
         self.exemplars = plots.exemplars(train.x, train.y, len(train.classes))
-        self.folders = [_class_folder(train, k) for k in range(len(train.classes))]
         self.canvas = self._make_canvas()
         self.answer, self.figure = ipywidgets.HTML("Draw a character."), ipywidgets.Image(format="png")
         self.figure.layout.display = "none"
@@ -82,14 +81,15 @@ class DrawingPad:
     def press(self, x: float, y: float) -> None:
         """Begin a stroke."""
         self._pressed = True
-        self.strokes.append([(x, y)])
+        self.strokes.append([_inside(x, y)])
         self.move(x, y)
 
     def move(self, x: float, y: float) -> None:
         """Continue the stroke, if the pen is down."""
         if self._pressed:
-            self.canvas.stroke_line(*self.strokes[-1][-1], x, y)
-            self.strokes[-1].append((x, y))
+            point = _inside(x, y)
+            self.canvas.stroke_line(*self.strokes[-1][-1], *point)
+            self.strokes[-1].append(point)
 
     def lift(self, *place) -> None:
         """End a stroke and predict the character so far."""
@@ -128,12 +128,16 @@ class DrawingPad:
 
     def _predict(self) -> None:
         self.message.value = ""
-        self.figure.layout.display = "" if self.strokes else "none"
+        self.figure.layout.display = "none"
         if not self.strokes:
             self.answer.value = "Draw a character."
             return
-        image = self.classifier.match_style(self.picture())
-        probabilities = self.classifier.predict_proba(image)[0]
+        try:
+            image = self.classifier.match_style(self.picture())
+            probabilities = self.classifier.predict_proba(image)[0]
+        except InputError as error:
+            self.answer.value = html.escape(str(error))
+            return
         k = int(probabilities.argmax())
         name = html.escape(self.classifier.classes_[k])
         self.answer.value = f"Prediction: <b>{name}</b> (class {k}), probability {probabilities[k]:.1%}"
@@ -141,7 +145,7 @@ class DrawingPad:
         png = io.BytesIO()
         model_input = self.classifier.model_input(image)[0]
         plots.prediction(image, model_input, probabilities, self.exemplars, self.classifier.classes_).savefig(png)
-        self.figure.value = png.getvalue()
+        self.figure.value, self.figure.layout.display = png.getvalue(), ""
 
     def add(self) -> Path | None:
         """Save the drawing, in the style of the training images, under the class that is chosen; return its path."""
@@ -149,10 +153,8 @@ class DrawingPad:
             self.message.value = "Nothing is drawn yet."
             return None
         try:
-            path = self.folder / self.folders[self.label.value] / f"drawn-{time.time_ns()}.png"
-            image = Image.fromarray(self.classifier.match_style(self.picture()))
-            write_atomically(path, lambda file: image.save(file, "PNG"))
-            self._write_class_names()
+            image = self.classifier.match_style(self.picture())
+            path = add_drawing(self.folder, self.classifier.classes_, self.label.value, image)
         except (InputError, OSError) as error:
             self.message.value = html.escape(str(error))
             return None
@@ -160,16 +162,8 @@ class DrawingPad:
         self.message.value = f"{added}: to train on your drawings, set raw_data_path, with at least two per class"
         return path
 
-    def _write_class_names(self) -> None:
-        """Write the classes that have drawings to classes.txt, unless it names others than ours."""
-        path, names = self.folder / "classes.txt", self.classifier.classes_
-        present = [name for name, folder in zip(names, self.folders, strict=True) if (self.folder / folder).is_dir()]
-        ours = not path.exists() or set(path.read_text(encoding="utf-8").split("\n")) <= {*names, ""}
-        if ours and self.folders != names:
-            write_text(path, "\n".join([*present, ""]))
 
-
-def _class_folder(train: CharDataset, k: int) -> str:
-    """Return the raw folder of a class from the file of its first image; its index if images have no files."""
-    files = train.files[train.y == k]
-    return files[0].split("/")[0] if len(files) and "/" in files[0] else str(k)
+def _inside(x: float, y: float) -> tuple[float, float]:
+    """Return a point of the canvas, MARGIN pixels from its edge if it is nearer or beyond."""
+    x, y = (min(max(place, MARGIN), SIDE - MARGIN) for place in (x, y))
+    return x, y

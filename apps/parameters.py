@@ -7,6 +7,7 @@ from dataclasses import fields
 
 from common.errors import InputError, did_you_mean
 from config import ALIASES, Config
+from init import suit_cpu
 
 PAPERMILL = "# Parameters"  # the first line of the cell in which papermill sets what it was given
 log = logging.getLogger("fit_char")
@@ -15,8 +16,9 @@ log = logging.getLogger("fit_char")
 def read_config(namespace: Mapping, own: Sequence[str] = ()) -> Config:
     """Return the Config of the parameters that the notebook's cells have set; any field of Config may be one.
 
-    If `config_path` is set, the parameters are those of that file, but for what was given to papermill or differs from
-    the default in the notebook.
+    Without `config_path`, a model that is slow on this CPU may get a smaller input size and budget (`init.suit_cpu`).
+    With it, the parameters are those of that file, but for what was given to papermill or differs from the default in
+    the notebook.
 
     Args:
         namespace: the notebook's globals().
@@ -34,7 +36,9 @@ def read_config(namespace: Mapping, own: Sequence[str] = ()) -> Config:
     names = [name for name in dict.fromkeys([*written, *given]) if name in defaults or name in ALIASES]
     values = {name: namespace[name] for name in names}
     if not namespace.get("config_path"):
-        return Config.from_dict(values)
+        config = Config.from_dict(values)
+        has_budget = any(values.get(name) for name in ("samples_seen", "images_shown"))
+        return config if has_budget else suit_cpu(config)
     explicit = {
         ALIASES.get(name, name): value for name, value in values.items()
         if name in given or value != defaults[ALIASES.get(name, name)]

@@ -9,17 +9,20 @@ import struct
 import tempfile
 import zipfile
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from benchmarks.fuzz_hostile import foreign_files, giant_images, giant_zip
 from classifier import CNNClassifier
 from common import ROOT
 from config import Config
 
 
+@cache
 def image_files() -> list[bytes]:
     """Return an image file of each format and mode."""
     grey = Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 16), np.uint8))
@@ -34,6 +37,11 @@ def image_files() -> list[bytes]:
     thin = io.BytesIO()
     Image.new("L", (120_000, 1)).save(thin, "PNG")  # as a square, 13 GB
     return [*files, thin.getvalue()]
+
+
+def single_images() -> list[bytes]:
+    """Return all of these, files of other formats, and images of very many pixels."""
+    return [*image_files(), *foreign_files(), *giant_images()]
 
 
 def pack(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -53,6 +61,9 @@ def zips() -> list[bytes]:
         pack(whole), pack({f"train/{n}": d for n, d in whole.items()} | {f"test/{n}": d for n, d in whole.items()}),
         pack(whole | {"../evil.png": images[0]}), pack({"/" + n: d for n, d in whole.items()}),
         pack(whole | {"1/bomb.png": bytes(2**27)}), pack({"1/" + "9" * 5000 + ".png": images[0]} | whole),
+        giant_zip("1/giant.png", whole), giant_zip("classes.txt", whole),
+        pack({f"{k}/" * 99 + "a.png": b"" for k in "ab"}),
+        pack(whole | {f"1/{k}.png": data for k, data in enumerate([*foreign_files()[:6], *giant_images()], 100)}),
     ]  # fmt: skip
 
 
@@ -71,7 +82,7 @@ def npzs() -> list[bytes]:
         files.append(buffer.getvalue())
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**13,)})
-    return [*files, pack({"x.npy": header.getvalue(), "y.npy": header.getvalue()})]
+    return [*files, pack({"x.npy": header.getvalue(), "y.npy": header.getvalue()}), giant_zip("x.npy", {"y.npy": b""})]
 
 
 def _idx(array: np.ndarray) -> bytes:
@@ -111,7 +122,7 @@ def gnts() -> list[bytes]:
 
     whole = b"".join(record(character, 9, 11) for character in "啊阿A" * 2)
     huge = struct.pack("<I2sHH", 10 + 65_535**2, b"A\0", 65_535, 65_535)
-    return [whole, pack({"1.gnt": whole, "2.gnt": whole}), whole + huge, b""]
+    return [whole, pack({"1.gnt": whole, "2.gnt": whole}), whole + huge, b"", giant_zip("1.gnt", {"2.gnt": whole})]
 
 
 def tables() -> list[bytes]:

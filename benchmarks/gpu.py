@@ -10,13 +10,14 @@ rate ResNet18 reaches.
 """
 
 import json
-import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from unittest import mock
 
 import torch
 
+from benchmarks import speed, time_to_accuracy
 from benchmarks.common import NOTHING_SAVED, alternate, drawn, make_parser, medians, timed
 from classifier import CNNClassifier
 from common.files import write_json
@@ -40,11 +41,11 @@ def streaming(device: torch.device, count: int) -> dict[str, float]:
     images = drawn(count)
     config = Config(epochs=4, device=str(device), **NOTHING_SAVED)
 
-    def speed(resident: bool) -> float:
+    def rate(resident: bool) -> float:
         with mock.patch.object(ResidentLoader, "_fits_device", return_value=resident):
             return len(images) / CNNClassifier(config, images.classes).fit(images)[-1]["seconds"]
 
-    return medians(alternate(5, {"resident": lambda: speed(True), "streamed": lambda: speed(False)}, warm_up=0))
+    return medians(alternate(5, {"resident": lambda: rate(True), "streamed": lambda: rate(False)}, warm_up=0))
 
 
 def main():
@@ -56,9 +57,10 @@ def main():
     folder, device, quick = Path(options.output), pick_device(options.device), options.quick
     folder.mkdir(parents=True, exist_ok=True)
 
-    def run(benchmark: str, name: str, *words) -> dict:
-        words = [*words, "--device", options.device, "--output", folder / f"{name}.json"]
-        subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark}", *map(str, words)], check=True)
+    def run(benchmark: ModuleType, name: str, *words) -> dict:
+        words = [name, *words, "--device", options.device, "--output", folder / f"{name}.json"]
+        with mock.patch.object(sys, "argv", list(map(str, words))):
+            benchmark.main()
         return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
 
     few = ["--images", 48, "--rounds", 1] if quick else ["--images", 4096]
@@ -67,14 +69,14 @@ def main():
     rate = matrix_rate(device, 256 if quick else 8192)
     summary = {"environment": environment(device), "matrix_rate": rate}
     for batch in (64, options.large):
-        result = run("speed", f"resnet18-{batch}", "--model", "ResNet18", "--batch-size", batch, *few, *size, *ours)
-        speed = result["images_per_second"]
-        part = max(speed["ours"], speed.get("ours, compiled", 0)) * OPERATIONS / rate
-        summary[f"ResNet18, batches of {batch}"] = speed | {"part of the matrix rate": part}
-    summary["LeNet"] = run("speed", "lenet", *(few if quick else []), *ours)["images_per_second"]
+        result = run(speed, f"resnet18-{batch}", "--model", "ResNet18", "--batch-size", batch, *few, *size, *ours)
+        rates = result["images_per_second"]
+        part = max(rates["ours"], rates.get("ours, compiled", 0)) * OPERATIONS / rate
+        summary[f"ResNet18, batches of {batch}"] = rates | {"part of the matrix rate": part}
+    summary["LeNet"] = run(speed, "lenet", *(few if quick else []), *ours)["images_per_second"]
     summary["LeNet, data streamed or resident"] = streaming(device, 240 if quick else 100_000)
     for model in () if quick else ("LeNet", "ResNet18"):
-        result = run("time_to_accuracy", f"time-{model}", options.images, "--model", model)
+        result = run(time_to_accuracy, f"time-{model}", options.images, "--model", model)
         summary[f"{model}, seconds to the report's accuracy"] = result["ours_seconds"]
     write_json(folder / "summary.json", summary)
     print(json.dumps(summary, indent=2))

@@ -3,12 +3,14 @@
     python -m benchmarks.kill                  100 runs, each killed at least once
     python -m benchmarks.kill --runs 2
 
-Each run has two stages: the second starts from the weights of the first, on other images, and puts its own in their
-place. A third of the kills come at a random time; the others while a file is written: with half of it written, before
-it is flushed, before it is moved into place, or just after. Every run must end with the same weights, histories and
-checkpoints, bit for bit, and leave no state and no temporary file, neither beside the checkpoints nor in its records.
-(A run that is killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What
-was tried is printed and written to a JSON file.
+Each run has two stages. A stage makes data.npz from its folder of images, corrects some of their labels and trains. The
+second starts from the weights of the first and puts its own in their place; its images are others under the same names,
+in a folder of the same name. A third of the kills come at a random time; the others while a file is written: with half
+of it written, before it is flushed, before it is moved into place, or just after. Every run must end with the same
+weights, histories, checkpoints and corrections, bit for bit, also of the first folder's images when they are prepared
+once more, and leave no state and no temporary file, neither beside data and checkpoints nor in its records. (A run that
+is killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What was tried is
+printed and written to a JSON file.
 """
 
 import csv
@@ -21,18 +23,20 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import torch
+from PIL import Image
 
 from benchmarks.common import CLASSES, drawn, make_parser, processes, timed, write_figures
 from classifier import CNNClassifier
 from common import files
 from config import Config
-from dataset import load, split
-from init import start_logging
+from dataset import CharDataset, correct, load, split
+from init import prepare, start_logging
+from readers.corrections import corrections_path
 
-EPOCHS = 5
+EPOCHS, IMAGES = 5, 180
 RATES = (0.01, 0.005)  # the learning rates of the two stages
+CORRECTED = ({"博/0.png": "学", "无/2.png": None}, {"博/0.png": "用", "近/3.png": "自", "无/2.png": "由"})
 MOMENTS = ("half written", "before flushing", "before moving", "after moving")
 
 
@@ -43,12 +47,32 @@ def train(folder: str, stage: int, moment: str, write: int) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     if moment in MOMENTS:
         die_while_writing(moment, write)
-    train, val = split(load(Path(folder).parent / "data.npz"), 0.3)
-    paths = {"record_path": f"{folder}/record", "save_path": f"{folder}/save/best.ckpt"}
-    if stage:
-        train, paths = train.subset(np.arange(0, len(train), 2)), paths | {"init_from": paths["save_path"]}
-    config = Config(epochs=EPOCHS, batch_size=32, learning_rate=RATES[stage], device="cpu", **paths)
-    CNNClassifier(config, train.classes).fit(train, val)
+    train, val = split(prepared(Path(folder), stage), 0.3)
+    CNNClassifier(config_of(Path(folder), stage), train.classes).fit(train, val)
+
+
+def config_of(folder: Path, stage: int) -> Config:
+    """Return the parameters of a stage of the run below a folder, beside which the raw images are."""
+    best = str(folder / "save/best.ckpt")
+    paths = {"data_path": str(folder / "data.npz"), "raw_data_path": str(folder.parent / str(stage) / "raw")}
+    paths |= {"record_path": str(folder / "record"), "save_path": best, "init_from": best if stage else None}
+    return Config(epochs=EPOCHS, batch_size=32, learning_rate=RATES[stage], device="cpu", **paths)
+
+
+def prepared(folder: Path, stage: int) -> CharDataset:
+    """Return the images of a stage, prepared and corrected."""
+    data = prepare(config_of(folder, stage))
+    correct(data, CORRECTED[stage])
+    return load(data)
+
+
+def write_raw(folder: Path, seed: int) -> None:
+    """Write drawn characters as a raw folder."""
+    images = drawn(IMAGES, seed=seed)
+    for i, (image, label) in enumerate(zip(images.x, images.y.tolist(), strict=True)):
+        path = folder / CLASSES[label] / f"{i % (IMAGES // len(CLASSES))}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
 
 
 def die(*ignored) -> None:
@@ -98,7 +122,9 @@ def ending(folder: Path) -> dict:
         "checkpoints": [{key: one[key] for key in ("state_dict", "epoch", "metrics", "input_spec")} for one in saved],
         "histories": [without_seconds(read_rows(record / "history.csv")) for record in records],
         "validation": [one["validation"] for one in metrics],
-        "unfinished": [path for one in (folder / "save", *records) for path in one.glob(".*.part")],
+        "data": [prepared(folder, stage).fingerprint() for stage in (0, 1)],
+        "corrections": corrections_path(folder / "data.npz").read_text(encoding="utf-8"),
+        "unfinished": [path for one in (folder, folder / "save", *records) for path in one.glob(".*.part")],
     }
 
 
@@ -144,7 +170,7 @@ def run_and_kill(folder: Path, stage: int, seconds: float, rng: random.Random) -
     """
     kills: Counter[str] = Counter()
     while True:
-        moment, write = rng.choice((*MOMENTS, "any time", "any time")), rng.randrange(3 * EPOCHS)
+        moment, write = rng.choice((*MOMENTS, "any time", "any time")), rng.randrange(4 * EPOCHS)
         limit = rng.uniform(0, seconds) if moment == "any time" else None
         killed = run(folder, stage, moment, write, limit) != 0
         if killed:
@@ -160,16 +186,17 @@ def main():
     options = parser.parse_args()
     rng, kills, runs, count = random.Random(options.seed), Counter(), 0, 0
     with tempfile.TemporaryDirectory() as scratch:
-        folder, images = Path(scratch), drawn(240)
-        np.savez(folder / "data.npz", x=images.x, y=images.y, classes=np.array(CLASSES))
+        folder = Path(scratch)
+        for stage in (0, 1):
+            write_raw(folder / str(stage) / "raw", seed=stage)
         run(folder / "warm up", 0)
         seconds = timed(lambda: run(folder / "alone", 0))()
         run(folder / "alone", 1)
         expected = ending(folder / "alone")
         while runs < options.runs:
             count += 1
-            own = sum((run_and_kill(folder / str(count), stage, seconds, rng) for stage in (0, 1)), Counter())
-            found = ending(folder / str(count))
+            own = sum((run_and_kill(folder / f"run{count}", stage, seconds, rng) for stage in (0, 1)), Counter())
+            found = ending(folder / f"run{count}")
             if different := [key for key in expected if not same(found[key], expected[key])]:
                 sys.exit(f"run {count} did not end as the run that was left alone: {', '.join(different)} differ")
             kills += own

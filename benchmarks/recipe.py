@@ -4,10 +4,12 @@
     python -m benchmarks.recipe IMAGES --model ResNet18 --size 64 --only recipe
     python -m benchmarks.recipe IMAGES --drawn                 trained on drawn characters alone, from five seeds
     python -m benchmarks.recipe IMAGES --set rotation=22       of another recipe than the default one
+    python -m benchmarks.recipe IMAGES --rules                 which epoch's weights to keep: three rules, one run
 
 IMAGES is a folder or a .zip with one sub-folder per class. Every image is predicted once, by a model that was trained
 neither on it nor on an identical one; each of the five folds has a seed of its own, and is evaluated after its last
-epoch. With --drawn every one of five models predicts all images, which must be of the twelve characters. The figures go
+epoch. With --drawn every one of five models predicts all images, which must be of the twelve characters. With --rules a
+tenth of each fold's training images validates, and every rule chooses one of the epochs of the same run. The figures go
 to a JSON file as soon as a variant is done; a variant that is there already is not run again.
 """
 
@@ -23,16 +25,27 @@ import torch
 from scipy.stats import ttest_ind
 from torch import nn
 
-from analysis.validation import cross_validate
+from analysis.validation import cross_validate, split_folds
 from benchmarks.common import NOTHING_SAVED, drawn, load_images, make_parser
 from classifier import CNNClassifier
 from common.files import write_json
 from config import AUGMENTATION, RECIPES, Config
-from dataset import CharDataset
+from dataset import CharDataset, split
+from imaging.input_spec import InputSpec
 from init import pick_device, start_logging
-from metrics import accuracy, format_accuracy, mcnemar
+from metrics import accuracy, best_epoch, format_accuracy, kept_epoch, mcnemar
 from models import MODELS, LeNet, ResNet18
 from runs.record import environment
+from training.evaluation import predict_logits
+from training.loader import make_loader
+from training.trainer import Trainer
+
+# which row of a run's history has the weights that are kept
+RULES = {
+    "best validation epoch": best_epoch,
+    "one standard error": lambda history: kept_epoch(history)[0],
+    "last epoch": lambda history: history[-1],
+}
 
 
 class OtherLeNet(LeNet):
@@ -93,7 +106,7 @@ def misclassified(images: CharDataset, predicted: np.ndarray) -> dict[str, str]:
 
 
 def validated(config: Config, images: CharDataset, folds: int, with_shifts: bool) -> dict:
-    """Return accuracies of the folds, their mean and std, all folds' accuracy and mistakes, and what was predicted."""
+    """Return `figures_of_folds`, and, `with_shifts`, the accuracy of `predict_shifted`."""
     shifted_correct = []
 
     def predict(classifier, held_out):
@@ -102,10 +115,19 @@ def validated(config: Config, images: CharDataset, folds: int, with_shifts: bool
         return classifier.predict_proba(held_out)
 
     result = cross_validate(config, images, folds, predict)
-    predicted = result["probabilities"].argmax(1)
-    figures = {key: result[key] for key in ("accuracies", "mean", "std", "pooled")}
-    figures |= {"mistakes": misclassified(images, predicted), "predicted": predicted.tolist()}
+    figures = figures_of_folds(images, result["probabilities"].argmax(1), result["fold"])
     return figures | ({"shifted": accuracy(sum(shifted_correct), len(images))} if with_shifts else {})
+
+
+def figures_of_folds(images: CharDataset, predicted: np.ndarray, fold: np.ndarray) -> dict:
+    """Return accuracies of the folds, their mean and std, all folds' accuracy and mistakes, and what was predicted."""
+    correct = predicted == images.y
+    accuracies = [float(correct[fold == k].mean()) for k in range(fold.max() + 1)]
+    return {
+        "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
+        "pooled": accuracy(correct.sum(), len(images)), "mistakes": misclassified(images, predicted),
+        "predicted": predicted.tolist(),
+    }  # fmt: skip
 
 
 def transferred(config: Config, images: CharDataset, seeds: int) -> dict:
@@ -121,6 +143,38 @@ def transferred(config: Config, images: CharDataset, seeds: int) -> dict:
     return {"accuracies": accuracies, "mean": mean, "std": std, "mistakes": mistakes}
 
 
+def predicted_per_epoch(
+    config: Config, train: CharDataset, val: CharDataset, held_out: CharDataset
+) -> tuple[list[dict], np.ndarray]:
+    """Train once; return the history, and what each epoch's averaged weights predict, int64 (epochs, n)."""
+    classifier = CNNClassifier(config, train.classes)
+    spec = InputSpec.from_images(train, classifier.input_spec_.input_size)
+    loaders = [make_loader(one, spec, config, classifier.device, one is train) for one in (train, val, held_out)]
+    epochs, predicted = config.epochs_for(len(train)), []
+    trainer = Trainer(config, classifier.model, classifier.backend, *loaders[:2], epochs)
+    trainer.on_epoch_end.append(
+        lambda trainer: predicted.append(predict_logits(trainer.ema_model, loaders[2])[0].argmax(1).numpy())
+    )
+    return trainer.run(), np.stack(predicted)
+
+
+def kept_by_rules(config: Config, images: CharDataset, folds: int) -> dict[str, dict]:
+    """Return `figures_of_folds` of each of RULES, and the epochs that it kept."""
+    fold = np.zeros(len(images), np.int64)
+    predicted = {name: np.zeros(len(images), np.int64) for name in RULES}
+    epochs: dict[str, list[int]] = {name: [] for name in RULES}
+    for k, (rest, held_out) in enumerate(split_folds(images, folds, config.split_seed)):
+        changed, fold[held_out] = replace(config, random_seed=config.random_seed + k, hash_id=None), k
+        parts = split(images.subset(rest), config.val_fraction, config.split_seed)
+        history, answers = predicted_per_epoch(changed, *parts, images.subset(held_out))
+        for name, rule in RULES.items():
+            epochs[name].append(rule(history)["epoch"])
+            predicted[name][held_out] = answers[epochs[name][-1] - 1]
+        kept = ", ".join(f"{name} {numbers[-1]}" for name, numbers in epochs.items())
+        print(f"fold {k + 1} of {folds}, epochs kept of {len(history)}: {kept}", flush=True)
+    return {name: figures_of_folds(images, given, fold) | {"epochs": epochs[name]} for name, given in predicted.items()}
+
+
 def run_variants(images: CharDataset, base: dict, changes: dict[str, dict], done: dict, options) -> None:
     """Run each variant that is not done, and write the figures of all after each."""
     about = environment(pick_device(options.device))
@@ -129,24 +183,29 @@ def run_variants(images: CharDataset, base: dict, changes: dict[str, dict], done
             continue
         print(f"--- {name}")
         config, start = Config.from_dict(base | changes[name]), time.perf_counter()
-        if options.drawn:
-            figures = transferred(config, images, options.folds)
+        if options.rules:
+            found = kept_by_rules(config, images, options.folds)
+        elif options.drawn:
+            found = {name: transferred(config, images, options.folds)}
         else:
-            figures = validated(config, images, options.folds, with_shifts=name == "recipe")
+            found = {name: validated(config, images, options.folds, with_shifts=name == "recipe")}
         seconds = (time.perf_counter() - start) / options.folds  # per fit
-        done["variants"][name] = figures | {"seconds": seconds, "environment": about}
+        done["variants"] |= {
+            one: figures | {"seconds": seconds, "environment": about} for one, figures in found.items()
+        }
         write_json(options.output, done)
 
 
 def table(figures: dict[str, dict], images: CharDataset) -> Iterator[str]:
     """Yield the lines of a table; p is of McNemar's test over all images, or else of Welch's over the seeds."""
-    yield f"{'variant':30}{'mistakes':>9}{'mean ± std':>18}{'s per fit':>11}   p against the recipe"
-    recipe = figures.get("recipe")
+    first = next(iter(RULES)) if "last epoch" in figures else "recipe"
+    yield f"{'variant':30}{'mistakes':>9}{'mean ± std':>18}{'s per fit':>11}   p against the {first}"
+    recipe = figures.get(first)
     for name, one in figures.items():
         of_seeds = isinstance(one["mistakes"], list)
         count = statistics.mean(map(len, one["mistakes"])) if of_seeds else len(one["mistakes"])
         line = f"{name:30}{count:9.4g}{one['mean']:10.2%} ± {one['std']:.2%}{one['seconds']:11.0f}"
-        if recipe and name != "recipe":
+        if recipe and name != first:
             if of_seeds:
                 p = ttest_ind(recipe["accuracies"], one["accuracies"], equal_var=False).pvalue
             else:
@@ -162,15 +221,17 @@ def main():
     parser.add_argument("--model", default="LeNet", choices=["LeNet", "ResNet18"])
     parser.add_argument("--only", nargs="+", help="variants to run, by name")
     parser.add_argument("--folds", type=int, default=5, help="or, with --drawn, seeds")
-    parser.add_argument("--drawn", action="store_true", help="train on drawn characters, evaluate on all images")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--drawn", action="store_true", help="train on drawn characters, evaluate on all images")
+    how.add_argument("--rules", action="store_true", help="compare rules of which epoch's weights are kept")
     options = parser.parse_args()
     recipe = RECIPES.get(options.model, RECIPES["default"]) | dict(options.set)
-    changes = variants(options.model, recipe)
+    changes = {next(iter(RULES)): {}} if options.rules else variants(options.model, recipe)  # one run, all rules
     if options.only and (unknown := set(options.only) - set(changes)):
         parser.error(f"no variant {', '.join(unknown)}: there are {', '.join(changes)}")
     start_logging()
     images, _ = load_images(options.images, options.size)
-    what = {key: vars(options)[key] for key in ("model", "size", "folds", "drawn")}
+    what = {key: vars(options)[key] for key in ("model", "size", "folds", "drawn", "rules")}
     what |= {"source": images.source, "images": images.fingerprint(), "recipe": recipe}
     path, done = Path(options.output), {"options": what, "variants": {}}
     if path.exists():

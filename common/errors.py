@@ -17,6 +17,15 @@ class TrainingError(ArithmeticError):
 
 
 def did_you_mean(name: object, valid: Iterable[str]) -> str:
-    """Return "did you mean '…'?" with the valid name closest to `name`."""
-    close = get_close_matches(str(name)[:100], list(valid), n=1, cutoff=0.0)
+    """Return "did you mean '…'?" with the valid name closest to `name`.
+
+    A name of which it is a word or the initials is the closest: seed and lr mean random_seed and learning_rate.
+    """
+    text, names = str(name)[:100], list(valid)
+    words = [one.lower().split("_") for one in names]
+    known = [
+        one for one, parts in zip(names, words, strict=True)
+        if len(parts) > 1 and text.lower() in (*parts, "".join(part[:1] for part in parts))
+    ]  # fmt: skip
+    close = known or get_close_matches(text, names, n=1, cutoff=0.0)
     return f"did you mean {close[0]!r}?" if close else "there are none"

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from common.errors import StorageError
+from common.errors import InputError, StorageError
 
 LOCK_SECONDS = 60.0  # that a process waits for another one to write a file
 NO_SPACE, NOT_A_FOLDER = "free some space", "rename the file that stands where a folder should be"
@@ -84,6 +84,20 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     )
 
 
+def check_file(path: str | Path, most: int | None = None) -> None:
+    """Raise InputError for what cannot be read: a pipe or device, a file that is too long or may not be read."""
+    if not os.path.exists(path) or os.path.isdir(path):
+        return  # opening it will say so
+    if not os.path.isfile(path):
+        raise InputError(f"{path} is neither a file nor a folder")
+    try:
+        open(path, "rb").close()
+    except PermissionError:
+        raise InputError(f"{path} cannot be read (Permission denied): allow reading it") from None
+    if most is not None and os.path.getsize(path) > most:
+        raise InputError(f"{path} has {os.path.getsize(path) / 2**20:,.0f} MiB: at most {most // 2**20} MiB are read")
+
+
 def check_writable(folder: Path) -> None:
     """Raise StorageError if files cannot be made in a folder, or the folder itself cannot; nothing is left behind."""
     existing = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
@@ -109,6 +123,9 @@ def try_lock(path: Path, seconds: float = 0.0) -> FileLock | None:
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    try:
         lock.acquire(timeout=seconds)
     except Timeout:
         return None

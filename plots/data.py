@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from common.text import plural
 from plots.labels import class_labels, file_title, text_width
 from plots.style import MANY, new_sheet, show, styled
 
@@ -78,8 +79,10 @@ def _class_mosaic(x: np.ndarray, y: np.ndarray, classes: Sequence[str]) -> Figur
         show(axis, typical[k], cell * column + (cell - 0.5) / 2 + 0.05, 0.75 * row + 0.6, 0.5, labels[k])
     per_class = np.bincount(y, minlength=count)
     which = f"{count} classes" if len(shown) == count else f"{len(shown)} of {count:,} classes, evenly spaced"
-    numbers = " to ".join(f"{n:,}" for n in sorted({per_class.min(), per_class.max()}))
-    title = f"{which}: a typical image of each ({numbers} images per class)"
+    numbers = plural(per_class.max(), "image")
+    if per_class.min() < per_class.max():
+        numbers = f"{per_class.min():,} to {numbers}"
+    title = f"{which}: a typical image of each ({numbers} per class)"
     axis.text(0.1, 0.2, title, va="center", fontsize=10)
     return figure
 

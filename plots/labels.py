@@ -119,8 +119,3 @@ def file_title(name: str) -> str:
 def text_width(text: str, size: float = 9) -> float:
     """Return about how many inches a line of text takes at a font size in points."""
     return sum(1 if unicodedata.east_asian_width(letter) in "WF" else 0.6 for letter in text) * size / 72
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun: 1 error, 2 errors."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

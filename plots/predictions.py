@@ -10,8 +10,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from common.text import plural
 from metrics import accuracy, calibration_bins, format_accuracy
-from plots.labels import class_labels, file_title, plural, text_width
+from plots.labels import class_labels, file_title, text_width
 from plots.style import MANY, NOTE, VALIDATION, new_figure, new_sheet, show, styled, thumbnail
 
 WORST = 20  # classes whose accuracy is drawn if there are many
@@ -41,7 +42,7 @@ def errors(
     predicted, confidence, labels = probabilities.argmax(1), probabilities.max(1), class_labels(classes)
     chosen = (most_confident_errors(y, probabilities) if chosen is None else chosen)[:most]
     if not len(chosen):
-        return _sentence(f"no errors in {plural(len(y), 'image')}")
+        return _sentence("none is shown" if (predicted != y).any() else f"no errors in {plural(len(y), 'image')}")
     cell, wide = 1.35, 3 if nearest is None else 4
     figure, axis = new_sheet(2 * cell * wide + 0.5, 1.35 * -(-len(chosen) // 2) + 0.1)
     for place, i in enumerate(chosen):

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from common.errors import InputError
+from common.files import check_file
 from readers.folder import FolderSource
 from readers.gnt import GntSource
 from readers.npz import NpzSource
@@ -25,8 +26,13 @@ def open_source(path: str | Path) -> Source:
         InputError: no such path, or nothing that a reader can read.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputError(f"{path} does not exist: give {KINDS}")
+    try:
+        path.stat()
+    except PermissionError:
+        raise InputError(f"{path} cannot be read (Permission denied): allow reading it, or move it elsewhere") from None
+    except OSError:  # also a link to nothing or to itself
+        raise InputError(f"{path} does not exist: give {KINDS}") from None
+    check_file(path)
     for reader in READERS:
         if reader.accepts(path):
             return reader(path)

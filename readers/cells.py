@@ -10,6 +10,7 @@ from common.errors import InputError
 
 DELIMITERS = ",;\t"
 MAX_BYTES = 2**28
+MAX_CELLS = 20_000_000  # which take 1.5 GB; a row for each of the four million characters of HWDB has three
 SNIFFED = 20  # lines from which the delimiter is known
 
 
@@ -33,10 +34,12 @@ def read_cells(path: Path) -> list[list[str]]:
 
 
 def _read_csv(data: bytes) -> list[list[str]]:
-    text = _decode(data)
+    text = decode_text(data)
     if told := re.match(r"sep=(.)\r?\n", text):  # as Excel writes it
         return _split(text[told.end() :], told[1])
-    head = "\n".join(text.splitlines()[:SNIFFED])
+    if max(map(text.count, DELIMITERS)) + text.count("\n") > MAX_CELLS:
+        raise InputError(f"it has more than {MAX_CELLS:,} cells: split it, or give a folder per class")
+    head = "\n".join(text[: 2**20].splitlines()[:SNIFFED])
 
     def agreement(delimiter: str) -> tuple[int, int]:
         """Return how many rows have as many cells as the first, if these are two or more, and how many cells."""
@@ -55,7 +58,8 @@ def _split(text: str, delimiter: str) -> list[list[str]]:
     return [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
 
 
-def _decode(data: bytes) -> str:
+def decode_text(data: bytes) -> str:
+    """Return text as spreadsheets save it. Raises InputError."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return data.decode("utf-16")
     if b"\0" in data[:100]:  # ASCII characters in UTF-16 without a mark

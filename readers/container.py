@@ -1,5 +1,6 @@
 """Files by name, in a folder or in a .zip alike."""
 
+import errno
 import os
 import re
 import stat
@@ -15,7 +16,8 @@ from imaging.decoding import MAX_FILE
 
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints, resource forks and the like
 ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last fits any bytes, and reads no two alike
-MAX_EXPANSION = 200  # of an npz of more than 64 MiB: no images compress that well
+FREE_EXPANSION = 2**28  # bytes to which any npz may expand, as a few hundred paintings do
+MAX_EXPANSION = 200  # of a larger npz: no images compress that well
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot limit what others expand to
 
 
@@ -80,18 +82,28 @@ def _walk(folder: Path) -> Iterator[tuple[Path, str]]:
         if here != folder:
             yield here, ""
         for path in _children(here):
-            if path.is_dir():
+            if os.path.isdir(path):
                 (waiting.append if path.is_symlink() else waiting.appendleft)(path)
-            elif path.is_file():
-                yield path, ""
             else:
-                yield path, "a link to nothing" if path.is_symlink() else "neither a file nor a folder"
+                yield path, "" if os.path.isfile(path) else _why_no_file(path)
+
+
+def _why_no_file(path: Path) -> str:
+    try:
+        path.stat()
+    except OSError as error:
+        return (
+            "a link to nothing"
+            if error.errno in (errno.ENOENT, errno.ELOOP)
+            else f"{error.strerror}: move it elsewhere"
+        )
+    return "neither a file nor a folder"
 
 
 def _children(folder: Path) -> list[Path]:
     """Return what is in a folder and not hidden, sorted."""
     try:
-        (folder / ".").stat()  # which needs the permission to read what the names stand for
+        os.stat(os.path.join(folder, "."))  # which needs the permission to read what the names stand for
         return sorted(path for path in folder.iterdir() if not HIDDEN.match(path.name))
     except OSError as error:
         raise InputError(
@@ -184,7 +196,7 @@ def check_archive(path: Path, archive: zipfile.ZipFile) -> None:
     """Raise InputError for an npz that `check_names` refuses, or that expands beyond measure."""
     check_names(path, archive)
     size = sum(info.file_size for info in archive.infolist())
-    if size > 64 * 2**20 and size > MAX_EXPANSION * path.stat().st_size:
+    if size > FREE_EXPANSION and size > MAX_EXPANSION * path.stat().st_size:
         raise InputError(
             f"{path} would expand to {size / 2**20:,.0f} MiB, more than {MAX_EXPANSION} times its size: it is refused"
         )

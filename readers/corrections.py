@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError, did_you_mean
-from common.files import locked, write_text
+from common.files import check_file, locked, remove_unfinished, write_text
+from common.text import plural
+from readers.cells import DELIMITERS, decode_text
 
 COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
+MAX_BYTES = 2**26
 DROPPED = "dropped"  # the correction that stands for no class
 log = logging.getLogger("fit_char")
 
@@ -45,6 +48,7 @@ def add(images, digests: np.ndarray, data_path: str | Path, labels: dict[str, st
             given, pixels = images.classes[images.y[place[file]]], str(digests[place[file]])
             rows.pop((file, ""), None)
             rows[file, pixels] = {"file": file, "given": given, "corrected": name or DROPPED, "pixels": pixels}
+        remove_unfinished(path)
         _write(path, list(rows.values()))
     return path
 
@@ -60,10 +64,14 @@ def _write(path: Path, rows: list[dict[str, str]]) -> None:
 def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
+    check_file(path, MAX_BYTES)
     try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        text = decode_text(path.read_bytes())
+        header = text.partition("\n")[0]
+        delimiter = next((one for one in DELIMITERS if one in header), ",")  # spreadsheets save other ones
+        reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)
         rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeDecodeError, InputError, csv.Error) as error:
         raise InputError(f"{path} is not a readable CSV file: {error}") from None
     if reader.fieldnames not in (COLUMNS, COLUMNS[:3]) or any(None in row or None in row.values() for row in rows):
         raise InputError(f"{path} must have the columns {', '.join(COLUMNS[:3])}, and a value of each in every line")
@@ -107,11 +115,12 @@ def apply(images, digests: np.ndarray, data_path: str | Path) -> tuple[np.ndarra
         elif row["corrected"] in images.classes:
             y[i] = images.classes.index(row["corrected"])
         else:
-            raise InputError(f"{path}: {row['file']}: {did_you_mean(row['corrected'], [*images.classes, DROPPED])}")
+            near = did_you_mean(row["corrected"], [*images.classes, DROPPED])
+            raise InputError(f"{path}: {row['file']}: there is no class {row['corrected']!r}: {near}")
         applied.append(row)
     if applied or missing:
-        here = len(applied)
-        log.info("%s: %d labels corrected or dropped; %d lines are of images that are not here", path, here, missing)
+        here, elsewhere = plural(len(applied), "label"), plural(missing, "line")
+        log.info("%s: %s corrected or dropped; the images of %s are not here", path, here, elsewhere)
     if other:
-        log.info("  %d of these files have other pixels now than when they were corrected", other)
+        log.info("  %s with other pixels now than when they were corrected", plural(other, "file"))
     return y, keep, applied

@@ -26,6 +26,10 @@ class FolderSource(Source):
     Folders of training, validation and test images and of writers may be above or below the classes (see `Layout`). A
     `classes.txt` beside or above the classes, one name per line in natural order, gives the classes their names.
 
+    Attributes:
+        container: the files.
+        folders: a folder of each class, relative to the container's path.
+
     Raises:
         InputError: no image, no sub-folder per class, or a classes.txt that does not fit.
     """
@@ -41,7 +45,7 @@ class FolderSource(Source):
         if not images:
             raise InputError(_no_image(path, [*self.container.skipped, *too_long.items()], others))
         layout = Layout(path, images, others)
-        self._places, self._folders = layout.places, layout.folders
+        self._places, self.folders = layout.places, layout.folders
         names_file = self._find_names_file()
         self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes
         strays = [(name, "not an image's name") for name in others if not name.endswith("/") and name != names_file]
@@ -57,12 +61,12 @@ class FolderSource(Source):
 
     def _find_names_file(self) -> str | None:
         """Return the classes.txt nearest above the first class."""
-        above = self._folders[0].split("/")[:-1]
+        above = self.folders[0].split("/")[:-1]
         candidates = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
         return next((name for name in candidates if name in self.container.names), None)
 
     def describe_class(self, label: int) -> str:
-        return f"{super().describe_class(label)}, in {self.container.path / self._folders[label]},"
+        return f"{super().describe_class(label)}, in {self.container.path / self.folders[label]},"
 
     def stamp(self) -> object:
         return self.container.stamp
@@ -157,15 +161,19 @@ def _no_image(path: Path, skipped: list[tuple[str, str]], others: list[str]) -> 
 def _read_class_names(container: Container, names_file: str, folders: list[str]) -> list[str]:
     """Return the names of the classes from classes.txt."""
     try:
-        lines = container.read(names_file).decode("utf-8-sig").splitlines()
+        classes = parse_class_names(container.read(names_file).decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise InputError(f"{container.path}: classes.txt is not UTF-8: save it again in that encoding") from None
     except Exception as error:  # nearly anything from a damaged archive
         raise InputError(f"{container.path}: classes.txt cannot be read: {error}") from None
-    classes = [unicodedata.normalize("NFC", line.strip()) for line in lines if line.strip()]
     if len(classes) != len(folders) or len(set(classes)) != len(classes):
         raise InputError(
             f"{container.path}: classes.txt names {len(set(classes))} different classes for {len(folders)} folders: "
             f"write one name per line, in the order {', '.join(folders[:20])}"
         )
     return classes
+
+
+def parse_class_names(text: str) -> list[str]:
+    """Return the names in a classes.txt, one per line."""
+    return [unicodedata.normalize("NFC", line.strip()) for line in text.splitlines() if line.strip()]

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from common.errors import InputError
+from common.text import plural
 from readers.source import PARTS_BY_WORD
 
 WRITER = re.compile(
@@ -239,4 +240,4 @@ def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[st
 def _listed(names: Iterable[str]) -> str:
     """Return names in natural order, the first ten of them."""
     ordered = sorted(names, key=natural_key)
-    return ", ".join(ordered[:10]) + (f" and {len(ordered) - 10} others" if len(ordered) > 10 else "")
+    return ", ".join(ordered[:10]) + (f" and {plural(len(ordered) - 10, 'other')}" if len(ordered) > 10 else "")

@@ -9,6 +9,7 @@ from typing import IO
 import numpy as np
 
 from common.errors import InputError
+from common.files import check_file
 from readers.arrays import Arrays, ArraySource, make_parts
 from readers.container import check_archive
 from readers.source import PARTS_BY_WORD
@@ -48,6 +49,7 @@ def one_part(parts: dict[str, Arrays], part: str) -> Arrays:
 
 def read_parts(path: str | Path) -> dict[str, Arrays]:
     """Return part → Arrays of an .npz, all from one file. Raises InputError as `read_npz` does."""
+    check_file(path)
     try:
         return _make_parts(read_arrays(Path(path)), Path(path).name)
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from common.text import plural
 
 PARTS = ("train", "val", "test")
 PARTS_BY_WORD = {
@@ -87,15 +88,26 @@ class Source(ABC):
         """Yield the images that can be read."""
 
 
+def as_array(images) -> np.ndarray:
+    """Return images as one array; raise InputError if they differ in size."""
+    try:
+        return np.asarray(images)
+    except ValueError:
+        raise InputError(
+            "the images differ in size: CharDataset.from_dataset(list(zip(x, y)), size=28) fits them to one"
+        ) from None
+
+
 def check_arrays(x: np.ndarray, y: np.ndarray, classes: int | None = None) -> None:
     """Raise InputError unless x is uint8 (N, H, W) and y integers (N,), 0 ≤ y < classes."""
     if x.dtype != np.uint8 or x.ndim != 3 or 0 in x.shape[1:]:
-        raise InputError(f"x must be uint8 (N, H, W), not {x.dtype} {x.shape}")
+        grey = ": make colour images grey first, imaging.pictures.grey_images(x)" if x.ndim == 4 else ""
+        raise InputError(f"x must be uint8 (N, H, W), not {x.dtype} {x.shape}{grey}")
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise InputError(f"y must be integers (N,), not {y.dtype} {y.shape}")
     if len(x) != len(y):
         raise InputError(f"x holds {len(x)} images and y {len(y)} labels: give one label per image")
     if classes is not None and len(y) and not (y.min() >= 0 and y.max() < classes):
-        raise InputError(
-            f"y has labels from {y.min()} to {y.max()}: with {classes} classes they must be 0 to {classes - 1}"
-        )
+        remedy = ", so give y - 1" if (y.min(), y.max()) == (1, classes) else ""
+        wanted = f"with {plural(classes, 'class', 'classes')} they must be 0 to {classes - 1}"
+        raise InputError(f"y has labels from {y.min()} to {y.max()}: {wanted}{remedy}")

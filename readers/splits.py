@@ -54,7 +54,10 @@ def validation_mask(
     for k, name in enumerate(classes):
         count = Counter(groups[order[y[order] == k]].tolist())  # in the order drawn
         if not count:
-            raise InputError(f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps")
+            remedy = ", so give y - 1" if k == 0 and len(y) and y.min() == 1 else ""
+            raise InputError(
+                f"class {name!r} has no image: labels must be 0 to {len(classes) - 1} without gaps{remedy}"
+            )
         if len(count) < 2:
             single.append(name)
         _assign_groups(count, max(1, round(fraction * count.total())), in_val)

@@ -4,6 +4,7 @@ from collections import Counter
 
 import numpy as np
 
+from common.text import plural
 from imaging.ink import identical_groups
 from readers.source import PARTS, Source
 
@@ -45,7 +46,8 @@ def _format_counts(images: dict[str, int], most: int = 30) -> str:
 def format_summary(summary: dict) -> str:
     """Return the summary of a data.npz as text."""
     images = summary["images"]
-    lines = [f"{sum(images.values())} images of {len(images)} classes from {summary['source']}"]
+    count, classes = plural(sum(images.values()), "image"), plural(len(images), "class", "classes")
+    lines = [f"{count} of {classes} from {summary['source']}"]
     lines.append(f"  images per class: {_format_counts(images)}")
     for part, name in (("val", "validation"), ("test", "test")):
         if summary[f"{part}_images"]:
@@ -55,15 +57,16 @@ def format_summary(summary: dict) -> str:
     lines += [f"  {note}" for note in summary["notes"]]
     for key in ("sizes", "modes"):
         found = [f"{name} ({n})" for name, n in summary[key].items()]
-        more = f" and {len(found) - 6} others" if len(found) > 6 else ""
+        more = f" and {plural(len(found) - 6, 'other')}" if len(found) > 6 else ""
         lines.append(f"  {key}: {', '.join(found[:6])}{more}")
     if summary.get("photos"):
         lines.append("  photos: the character was looked for in each (photos=False prepares them as drawings)")
     if summary.get("cropped"):
         lines.append("  cropped to the ink, since the sizes differ")
-    lines.append(f"  skipped: {len(summary['skipped'])} files")
+    lines.append(f"  skipped: {plural(len(summary['skipped']), 'file')}")
     lines += [f"    {name}: {reason}" for name, reason in summary["skipped"][:20]]
     same, across = summary["identical"], summary["identical_across_classes"]
-    lines.append(f"  identical images: {len(same)} groups ({sum(map(len, same))} files), {len(across)} across classes")
+    groups, concerned = plural(len(same), "group"), plural(sum(map(len, same)), "file")
+    lines.append(f"  identical images: {groups} ({concerned}), {len(across)} across classes")
     lines += [f"    {' = '.join(group)}" for group in across[:20]]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from common.errors import InputError
-from common.files import locked, remove_unfinished, storage_error, write_atomically
+from common.files import check_file, locked, remove_unfinished, storage_error, write_atomically
 from runs import unpickling
 
 log = logging.getLogger("fit_char")
@@ -104,6 +104,9 @@ def read(path: str | Path, schema: dict[str, tuple] = SCHEMA, tensors: bool = Tr
     Raises:
         InputError: no such file, damaged, not a checkpoint of ours, of a newer format, or holding pickled code.
     """
+    check_file(path)
+    if tensors:
+        read(path, schema, tensors=False)  # what is no checkpoint is refused before a large file is read
     content = _load(path, tensors)
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise InputError(f"{path} is not a checkpoint of this program")

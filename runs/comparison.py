@@ -7,9 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import check_file
 from config import ALIASES
 from metrics import format_accuracy, mcnemar
 
+MAX_JSON = 2**26  # bytes
 log = logging.getLogger("fit_char")
 
 
@@ -61,6 +63,7 @@ def _held_out(metrics: dict, about: dict) -> tuple[str, dict | None]:
 
 
 def _read_json(path: Path) -> dict:
+    check_file(path, MAX_JSON)
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -177,6 +177,12 @@ def _read_states(folder: Path, model: str) -> dict[Path, dict]:
     return states
 
 
+def unfinished_identities(save_path: Path, model: str) -> list[dict]:
+    """Return what identifies each unfinished run of a model beside a checkpoint, parameters and more (`StateFile`)."""
+    states = _read_states(save_path.parent, model)
+    return [state["identity"] for state in states.values() if _is_unfinished(state)]
+
+
 def _log_states(states: dict[Path, dict]) -> None:
     """Name the states of other unfinished runs, and how to remove them."""
     unfinished = [path for path, state in states.items() if _is_unfinished(state)]

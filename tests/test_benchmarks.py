@@ -1,22 +1,25 @@
 """Each benchmark runs for a moment, so that it keeps working. What it measures is not asserted."""
 
+import importlib
 import json
-import os
-import subprocess
-import sys
 
 import pytest
-from conftest import ROOT
+import torch
 from PIL import Image
 
 
-def run(name: str, *options: object) -> str:
-    """Return what a benchmark printed."""
-    words = [sys.executable, "-m", f"benchmarks.{name}", *map(str, options)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Return a function that runs a benchmark in this process, which has torch already, and returns what it printed."""
+
+    def run(name: str, *options: object) -> str:
+        monkeypatch.setattr("sys.argv", [name, *map(str, options)])
+        importlib.import_module(f"benchmarks.{name}").main()
+        return capsys.readouterr().out
+
+    threads = torch.get_num_threads()
+    yield run
+    torch.set_num_threads(threads)
 
 
 def read_json(path) -> dict:
@@ -28,7 +31,7 @@ def images(raw, drawn):
     return raw({f"{k:02}": drawn.x[drawn.y == k][:12] for k in range(12)})
 
 
-def test_speed(tmp_path):
+def test_speed(run, tmp_path):
     output = tmp_path / "speed.json"
     chosen = ["ours", "ours, augmented", "plain loop", "report"]
     text = run("speed", "--images", 128, "--rounds", 1, "--device", "cpu", "--output", output, "--only", *chosen)
@@ -37,7 +40,7 @@ def test_speed(tmp_path):
     assert text.count("images/s") == 4
 
 
-def test_time_to_accuracy(tmp_path, images):
+def test_time_to_accuracy(run, tmp_path, images):
     output = tmp_path / "time.json"
     few = ["--seeds", 2, "--report-epochs", 1, "--device", "cpu", "--output", output]
     text = run("time_to_accuracy", images, "--target", 0.05, *few)
@@ -46,7 +49,7 @@ def test_time_to_accuracy(tmp_path, images):
     assert "times ours" in text
 
 
-def test_costs(tmp_path):
+def test_costs(run, tmp_path):
     output = tmp_path / "costs.json"
     few = ["--images", 240, "--base", 60, "--epochs", 2, "--rounds", 1, "--records", 5]
     text = run("costs", *few, "--output", output)
@@ -55,7 +58,7 @@ def test_costs(tmp_path):
     assert min(figures["single"].values()) > 0 and "the bare model" in text
 
 
-def test_recipe(tmp_path, images):
+def test_recipe(run, tmp_path, images):
     output = tmp_path / "recipe.json"
     words = ["--folds", 2, "--set", "samples_seen=200", "--output", output, "--only", "recipe", "no averaged weights"]
     text = run("recipe", images, *words)
@@ -65,7 +68,7 @@ def test_recipe(tmp_path, images):
     assert "fold 1 of 2" not in run("recipe", images, *words), "what is there is not run again"
 
 
-def test_recipe_of_drawn_characters(tmp_path, images):
+def test_recipe_of_drawn_characters(run, tmp_path, images):
     output = tmp_path / "drawn.json"
     words = ["--drawn", "--folds", 2, "--set", "epochs=1", "--output", output, "--only", "recipe", "no shift"]
     assert "no shift" in run("recipe", images, *words)
@@ -73,7 +76,16 @@ def test_recipe_of_drawn_characters(tmp_path, images):
     assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
 
 
-def test_held_out(tmp_path, raw, drawn):
+def test_recipe_by_rules_of_which_epoch_is_kept(run, tmp_path, images):
+    output = tmp_path / "rules.json"
+    text = run("recipe", images, "--rules", "--folds", 2, "--set", "epochs=3", "--output", output)
+    figures = read_json(output)["variants"]
+    assert list(figures) == ["best validation epoch", "one standard error", "last epoch"]
+    assert figures["last epoch"]["epochs"] == [3, 3] and len(figures["last epoch"]["predicted"]) == 144
+    assert "p against the best validation epoch" in text and text.count("epochs kept of 3") == 2
+
+
+def test_held_out(run, tmp_path, raw, drawn):
     output, few = tmp_path / "held_out.json", [drawn.y == k for k in range(3)]
     for part, kept in ("train", slice(12)), ("test", slice(12, 16)):
         raw({str(k): drawn.x[one][kept] for k, one in enumerate(few)}, f"images/{part}")
@@ -82,20 +94,20 @@ def test_held_out(tmp_path, raw, drawn):
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
 
 
-def test_photos(tmp_path):
+def test_photos(run, tmp_path):
     output = tmp_path / "photos.json"
     text = run("photos", "--epochs", 1, "--count", 1, "--output", output)
     assert read_json(output)["accuracy"]["clean images"]["n"] == 12 and "photos as they are" in text
 
 
-def test_gpu(tmp_path, images):
+def test_gpu(run, tmp_path, images):
     run("gpu", images, "--device", "cpu", "--quick", "--output", tmp_path / "gpu")
     summary = read_json(tmp_path / "gpu" / "summary.json")
     assert summary["matrix_rate"] > 0 and summary["LeNet, data streamed or resident"]["streamed"] > 0
     assert summary["ResNet18, batches of 64"]["part of the matrix rate"] > 0 and summary["LeNet"]["ours"] > 0
 
 
-def test_characters(tmp_path, raw, paper):
+def test_characters(run, tmp_path, raw, paper):
     images = raw({"1": paper(4), "7": paper(4, 1)})
     words = ["--per-class", 12, "--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", tmp_path / "c.json"]
     text = run("characters", images, "--half", "second", *words)
@@ -103,7 +115,7 @@ def test_characters(tmp_path, raw, paper):
     assert [one["n"] for one in runs] == [4, 4] and set(runs[0]["per_class"]) == {"1", "7"} and "median of 2" in text
 
 
-def test_few(tmp_path, raw, paper):
+def test_few(run, tmp_path, raw, paper):
     images = raw({"1": paper(4), "7": paper(4, 1)})
     words = ["--per-class", 12, "--counts", 0, 2, "--set", "epochs=1", "--output", tmp_path / "few.json"]
     text = run("few", images, "--characters", "17", "--device", "cpu", *words)
@@ -112,7 +124,7 @@ def test_few(tmp_path, raw, paper):
     assert list(figures["2"]) == ["real alone", "drawn, then real", "both together"]
 
 
-def test_scripts(tmp_path):
+def test_scripts(run, tmp_path):
     run("scripts", tmp_path / "grid.png", "--size", 20, "--rows", "01", "Ab")
     with Image.open(tmp_path / "grid.png") as grid:
         assert grid.size == (40, 40)

@@ -397,6 +397,11 @@ def test_bad_images_are_named_with_the_remedy(drawn, quick):
         "images and labels belong together: give CharDataset(x, y, classes=…), not ndarray"
     )
     assert error(classifier.evaluate, drawn.subset([])) == "there are no images (source: drawn for a test)"
+    small = transforms.Compose([transforms.Resize((28, 28)), transforms.ToTensor()])
+    remedy = ": let it end with Resize((32, 32)) and ToTensor(), in this order"
+    for transform, what in ((small, "float32 (1, 28, 28)"), (np.asarray, "ndarray")):
+        text = error(classifier.fit, drawn.with_transform(transform))
+        assert what in text and text.endswith(remedy)
     other = CharDataset(drawn.x[:40], drawn.y[:40], classes=["a", "b"])
     assert error(classifier.fit, other) == (f"the images have the classes ['a', 'b'], the classifier {drawn.classes}")
     assert error(CNNClassifier, quick(input_size=64), drawn.classes) == (

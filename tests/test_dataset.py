@@ -134,11 +134,15 @@ def test_a_torchvision_transform_gets_a_pil_image(drawn):
 def test_arrays_that_do_not_fit_are_named():
     x, y = np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 1])
     assert error(CharDataset, x[0], y) == "x must be uint8 (N, H, W), not uint8 (8, 8)"
+    assert error(CharDataset, [x[0], x[0, 1:]], y[:2]) == (
+        "the images differ in size: CharDataset.from_dataset(list(zip(x, y)), size=28) fits them to one"
+    )
+    assert len(CharDataset.from_dataset(list(zip([x[0], x[0, 1:]], [0, 1], strict=True)), size=28)) == 2
     assert error(CharDataset, x / 255, y) == "x must be uint8 (N, H, W), not float64 (3, 8, 8)"
     assert error(CharDataset, x, y[:2]) == "x holds 3 images and y 2 labels: give one label per image"
     assert error(CharDataset, x, y * 0.5) == "y must be integers (N,), not float64 (3,)"
-    assert error(CharDataset, x, y, classes=["a"]) == "y has labels from 0 to 1: with 1 classes they must be 0 to 0"
-    assert error(CharDataset, x, y - 1) == "y has labels from -1 to 0: with 1 classes they must be 0 to 0"
+    assert error(CharDataset, x, y, classes=["a"]) == "y has labels from 0 to 1: with 1 class they must be 0 to 0"
+    assert error(CharDataset, x, y - 1) == "y has labels from -1 to 0: with 1 class they must be 0 to 0"
     assert error(CharDataset, x, y, files=["a"]) == "files must be names (N,), one per image, not (1,)"
 
 
@@ -273,7 +277,7 @@ def test_leak_groups_are_of_identical_images():
 
 def test_labels_with_gaps_cannot_be_split():
     images = CharDataset(np.zeros((4, 8, 8), np.uint8), [1, 1, 2, 2])
-    assert error(split, images) == "class '0' has no image: labels must be 0 to 2 without gaps"
+    assert error(split, images) == "class '0' has no image: labels must be 0 to 2 without gaps, so give y - 1"
 
 
 def test_small_classes_stand_on_both_sides():
@@ -319,7 +323,5 @@ def test_real_and_drawn_images_together():
     assert both.x.sum((1, 2)).tolist() == [0] * 8 + [16] * 9 and both.group[:3].tolist() == ["me"] * 3
     assert len(together(real, drawn, 0.01)) == 11, "all real images are there"
     for other, share in ((drawn, 1.0), (CharDataset(drawn.x, drawn.y, None, ["a", "c"]), 0.5)):
-        with pytest.raises(
-            InputError, match="the same size and classes, and share, .*, must be between 0 and 1"
-        ):
+        with pytest.raises(InputError, match="the same size and classes, and share, .*, must be between 0 and 1"):
             together(real, other, share)

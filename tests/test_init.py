@@ -4,20 +4,25 @@ import logging
 import shutil
 import weakref
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from conftest import ROOT
 from PIL import Image
+from torch import nn
 from tqdm import tqdm
 
 import readers
+from classifier import CNNClassifier
 from common.errors import InputError, StorageError
+from common.files import _temporary_prefix
 from config import Config
 from dataset import load, split
 from imaging.input_spec import InputSpec
-from init import pick_device, prepare, preprocess, start_logging
+from init import pick_device, prepare, preprocess, start_logging, suit_cpu
+from models import MODELS
 from readers import open_source
 from readers.drawn import DrawnSource
 from readers.source import Sample, Source
@@ -113,6 +118,49 @@ def test_pick_device():
         pick_device("cpu:x")
     with pytest.raises(InputError, match="^device 'cuda:99' is not on this machine: use device='auto'$"):
         pick_device("cuda:99")
+
+
+class Small(nn.Sequential):
+    """Takes images of any size, as ResNet18 does, and less time and space."""
+
+    input_size = 224
+
+    def __init__(self, in_channels: int, classes: int):
+        super().__init__(nn.AdaptiveAvgPool2d(8), nn.Flatten(), nn.Linear(64 * in_channels, classes))
+
+
+def test_a_slow_cpu_gets_a_reduced_run_which_an_interrupted_one_repeats(quick, drawn, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("training.pace.measured", {})
+    monkeypatch.setattr("training.pace.measured_speed", lambda config, device: 50)
+    monkeypatch.setitem(MODELS, "ResNet18", Small)
+    default = quick(model="ResNet18", epochs=None)
+    chosen = suit_cpu(default)
+    assert (chosen.input_size, chosen.samples_seen) == (32, 66_960) and chosen.hash_id != default.hash_id
+    images = drawn.subset(np.arange(0, 480, 10))
+
+    def stop(history, folder):
+        raise KeyboardInterrupt
+
+    run = CNNClassifier(chosen, images.classes)
+    with pytest.raises(KeyboardInterrupt):
+        run.fit(images, callbacks=[stop])
+    (folder,) = (tmp_path / "record").iterdir()
+    about = json.loads((folder / "environment.json").read_text())
+    assert about["measured_images_per_second"] == {"ResNet18 64×64": 50, "ResNet18 48×48": 50, "ResNet18 32×32": 50}
+    assert json.loads((folder / "config.json").read_text())["input_size"] == about["input_size"] == 32
+    monkeypatch.setattr("training.pace.measured_speed", lambda config, device: 1000)
+    capsys.readouterr()
+    assert suit_cpu(default) == chosen
+    assert capsys.readouterr().out == "ResNet18 is trained at 32×32 pixels, as in the interrupted run.\n"
+    assert suit_cpu(replace(default, resume=False)) == replace(default, resume=False)
+    staged = replace(default, init_from=str(run.checkpoint_), resume=False)
+    assert suit_cpu(staged).input_size == 32, "that of the weights it starts from"
+
+
+def test_what_is_only_tested_is_not_timed(quick, monkeypatch):
+    monkeypatch.delattr("training.pace.measured_speed")
+    for config in (quick(model="ResNet18", epochs=None, mode="test"), quick(), quick(model="ResNet18")):
+        assert suit_cpu(config) is config
 
 
 # ---------------------------------------------------------------------------------------------- preprocess
@@ -480,3 +528,12 @@ def test_characters_are_drawn_instead_of_images(stroke_data, quick, tmp_path, mo
 def test_a_character_without_strokes_is_named(stroke_data, quick):
     with pytest.raises(InputError, match="no strokes are known of 1 of the characters: 水"):
         prepare(quick(characters="二水"))
+
+
+def test_what_a_killed_preparation_has_left_is_removed(raw, paper, tmp_path):
+    folder = raw({"a": paper(3), "b": paper(3, 9)})
+    (tmp_path / "out").mkdir()
+    left = tmp_path / f"out/{_temporary_prefix(tmp_path / 'data.npz')}0.part"
+    left.write_bytes(b"half of it")
+    made(folder, tmp_path)
+    assert not left.exists() and (tmp_path / "out/data.npz").exists()

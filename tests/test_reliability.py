@@ -5,8 +5,19 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from conftest import ROOT
+from PIL import Image
+
+from benchmarks.common import drawn
+from classifier import CNNClassifier
+from common.errors import InputError
+from config import Config
+from dataset import load
+from imaging.pictures import grey_images
+from init import preprocess
+from readers import corrections, open_source
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="its signals and limits are those of POSIX")
 
@@ -46,6 +57,37 @@ def test_damaged_and_hostile_files_are_refused(tmp_path):
 def test_a_full_disk_is_one_clear_error(tmp_path):
     text, figures = run(tmp_path, "disk", "--sizes", 64, 1024)
     assert "StorageError" in text and figures["cases"]["files of 64 KiB at most"]
+
+
+def _prepare_over(path, tmp_path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+        Image.new("L", (9, 9), len(name)).save(tmp_path / "raw" / name / "1.png")
+    preprocess(open_source(tmp_path / "raw"), path)
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "name, read",
+    [
+        *((f"raw{suffix}", lambda path, _: open_source(path)) for suffix in ("", ".zip", ".npz", ".gnt", ".csv")),
+        ("train-images.npy", lambda path, _: open_source(path)),
+        ("data.npz", _prepare_over),
+        ("data.npz", lambda path, _: load(path)),
+        (
+            "data.corrections.csv",
+            lambda path, _: corrections.add(drawn(12), np.arange(12), path.parent / "data.npz", {}),
+        ),
+        ("config.json", lambda path, _: Config.load(path)),
+        ("best.ckpt", lambda path, _: CNNClassifier.load(path)),
+        ("x.png", lambda path, _: grey_images(path)),
+    ],
+)
+def test_nobody_waits_for_a_pipe(name, read, tmp_path):
+    """A pipe has no end, and nothing may come out of it."""
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError):
+        read(tmp_path / name, tmp_path)
 
 
 def test_nothing_is_left_behind(tmp_path):

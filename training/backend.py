@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from config import Config
-from models import FUSED_FORWARD
+from models import FUSED_FORWARD, input_size
 
 log = logging.getLogger("fit_char")
 FORCED = {"on": True, "bfloat16": True, "off": False, "float32": False}  # what a config may say instead of "auto"
@@ -68,12 +68,24 @@ def select_backend(config: Config, model: nn.Module, device: torch.device) -> Ba
     )
 
 
+def default_input_size(config: Config, device: torch.device) -> int:
+    """Return the pixels per side that the model sees: the config's, else its paper's, on a CPU 64 at most.
+
+    Raises:
+        ValueError: see `models.input_size`.
+    """
+    limit = 64 if device.type == "cpu" and config.pipeline == "resident" else None
+    return input_size(config.model, config.input_size, limit)
+
+
 def _bfloat16_is_faster(device: torch.device, large: bool) -> bool:
     if device.type == "cuda":
         return large and torch.cuda.is_bf16_supported(including_emulation=False)
-    # Only newer versions of torch tell. A CPU that would emulate bfloat16 is faster in float32.
+    # Only newer versions of torch tell. A CPU that would emulate bfloat16 is faster in float32, also one whose AVX-512
+    # is switched off (ATEN_CPU_CAPABILITY).
     capabilities: dict = getattr(torch.cpu, "get_capabilities", dict)()
-    return device.type == "cpu" and bool(capabilities.get("avx512_bf16"))
+    enabled = torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return device.type == "cpu" and enabled and bool(capabilities.get("avx512_bf16"))
 
 
 def _can_compile(on_cpu: bool) -> bool:

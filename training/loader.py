@@ -4,9 +4,11 @@ import math
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
+from common.errors import InputError
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
@@ -30,6 +32,21 @@ def make_loader(
         return PerImageLoader(images, spec, batch_size, device, shuffle=training)
     strengths = config if config.augments and (training or augment) else None
     return ResidentLoader(images, spec, batch_size, device, strengths, shuffle=training)
+
+
+def check_transform(images, model: nn.Module, input_size: int) -> None:
+    """Raise InputError if the transform of a CharDataset makes images that a model does not take."""
+    image = images[0][0]
+    remedy = f"let it end with Resize(({input_size}, {input_size})) and ToTensor(), in this order"
+    if not isinstance(image, torch.Tensor):
+        raise InputError(f"the transform makes a {type(image).__name__}, not a float tensor (1, S, S): {remedy}")
+    first = next(model.parameters())
+    try:
+        with torch.inference_mode():
+            model.eval()(image[None].to(first.device))
+    except RuntimeError:
+        what = f"{str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}"
+        raise InputError(f"{type(model).__name__} does not take what the transform makes, {what}: {remedy}") from None
 
 
 def has_singleton_batch(count: int, batch_size: int) -> bool:

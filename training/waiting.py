@@ -16,7 +16,7 @@ import torch
 
 OF_THE_USER = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # variables that settle it
 BUSY = 0.1  # seconds per second that this process's threads waited for a core
-INTERVAL = 0.2  # seconds between two looks
+INTERVAL = 2.0  # seconds between two looks; in less, a front end that draws the curves would seem to need a core
 log = logging.getLogger("fit_char")
 
 

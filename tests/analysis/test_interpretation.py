@@ -90,6 +90,12 @@ def test_embeddings_are_those_of_the_penultimate_layer(trained, resnet, drawn, m
     assert interpretation.embeddings(resnet, drawn.x[:3]).shape == (3, 512)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_tsne_of_few_images(count):
+    points = interpretation.tsne(np.random.default_rng(0).random((count, 8), np.float32))
+    assert points.shape == (count, 2) and points.dtype == np.float32 and len(np.unique(points, axis=0)) == count
+
+
 def test_tsne_keeps_classes_together(trained):
     classifier, _, val = trained
     points = interpretation.tsne(interpretation.embeddings(classifier, val))

@@ -69,7 +69,7 @@ def test_what_cannot_be_evaluated_is_refused(few, quick):
     ):
         with pytest.raises(InputError, match=message):
             cross_validate(quick(), few, folds)
-    message = "^class '学' has 1 different images, too few for 2 folds: add some, or leave the class out$"
+    message = "^class '学' has 1 different image, too few for 2 folds: add some, or leave the class out$"
     with pytest.raises(InputError, match=message):
         cross_validate(quick(), few.subset(range(41)), folds=None)
     for seeds, val in (([], few), ([0], None)):

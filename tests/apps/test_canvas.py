@@ -8,6 +8,7 @@ from PIL import Image
 
 from apps.canvas import drawing_pad
 from classifier import CNNClassifier
+from common.errors import InputError
 from config import Config
 from dataset import CharDataset, load
 from init import preprocess
@@ -93,6 +94,25 @@ def test_a_dot_is_a_drawing(pad):
     pad.press(140, 140)
     pad.lift()
     assert (pad.picture() == 0).sum() > 50 and pad.answer.value.startswith("Prediction: <b>")
+
+
+@pytest.mark.parametrize("place", [(0, 0), (280, 140), (-3, 283), (279.5, 0.5)])
+def test_a_tap_at_the_edge_is_a_drawing(pad, place):
+    pad.press(*place)
+    pad.lift()
+    assert (pad.picture() == 0).sum() > 50 and pad.answer.value.startswith("Prediction: <b>")
+    assert pad.add().exists()
+
+
+def test_what_cannot_be_predicted_is_said(pad, monkeypatch):
+    def fail(picture):
+        raise InputError("no character stands out from <the> paper")
+
+    monkeypatch.setattr(pad.classifier, "match_style", fail)
+    pad.press(140, 140)
+    pad.lift()
+    assert pad.answer.value == "no character stands out from &lt;the&gt; paper" and pad.figure.layout.display == "none"
+    assert pad.add() is None and pad.message.value == pad.answer.value
 
 
 def test_added_drawings_are_a_raw_folder_of_the_same_classes(pad, trained, tmp_path):

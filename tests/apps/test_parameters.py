@@ -60,3 +60,15 @@ def test_what_is_set_explicitly_wins_over_the_file(tmp_path, capsys):
     assert (changed.epochs, changed.random_seed, changed.batch_size) == (2, 42, 64) and changed.hash_id != "301efa36"
     assert "run.json, but for what the notebook sets: epochs = 2, random_seed = 42" in capsys.readouterr().out
     assert read(first, "# Parameters\nrecord_path = 'r'\n").hash_id == "301efa36"
+
+
+def test_a_slow_cpu_is_suited_unless_there_is_a_file_or_a_budget(tmp_path, monkeypatch):
+    monkeypatch.setattr("training.pace.measured_speed", lambda config, device: 300 if config.input_size else 150)
+    monkeypatch.setattr("training.pace.measured", {})
+    words = "# Parameters\nmodel = 'ResNet18'\ndevice = 'cpu'\nsave_path = None\n"
+    assert read(FIRST, words).input_size == 48
+    for budget in ("samples_seen = 133920", "images_shown = 133920", "epochs = 9", "input_size = 64"):
+        assert read(FIRST, words + budget).input_size == (64 if "size" in budget else None)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"model": "ResNet18", "device": "cpu"}))
+    assert read(FIRST.replace("= None  # a file", f"= {str(path)!r}")).input_size is None

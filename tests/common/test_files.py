@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import StorageError
+from common.errors import InputError, StorageError
 from common.files import (
     _temporary_prefix,
     append,
+    check_file,
     check_writable,
     fingerprint,
     locked,
@@ -188,3 +189,20 @@ def test_an_array_in_chunks_has_the_digest_of_the_whole(size):
     digest = hashlib.sha256()
     update_digest(digest, x.shape, x.dtype, (x[start : start + size] for start in range(0, 20, size)))
     assert digest.hexdigest()[:16] == fingerprint(x)
+
+
+def test_what_cannot_be_read_to_its_end_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(bytes(2**21))
+    for path in (tmp_path / "file", tmp_path, tmp_path / "none"):
+        check_file(path)
+    with pytest.raises(InputError, match="file has 2 MiB: at most 1 MiB are read"):
+        check_file(tmp_path / "file", 2**20)
+    with pytest.raises(InputError, match=f"{os.devnull} is neither a file nor a folder"):
+        check_file(os.devnull)
+
+    def refuse(*ignored):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(InputError, match="cannot be read .Permission denied.: allow reading it"):
+        check_file(tmp_path / "file")

@@ -98,10 +98,6 @@ def test_the_end_of_a_long_file_name_is_its_title(fonts):
     assert labels.file_title("学 $a$/1.bmp\n") == "? $a$/1.bmp?"
 
 
-def test_a_count_has_its_noun():
-    assert [labels.plural(n, "error") for n in (0, 1, 2, 1234)] == ["0 errors", "1 error", "2 errors", "1,234 errors"]
-
-
 def test_text_is_as_wide_as_estimated(drawn):
     figure = samples(drawn.x[:40], drawn.y[:40], ["letter_beta"])
     text = figure.axes[0].texts[0]

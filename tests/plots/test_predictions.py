@@ -120,6 +120,9 @@ def test_as_many_errors_are_drawn_as_wanted(drawn, exemplars):
 def test_no_errors_are_said(drawable):
     figure = drawable(plots.errors(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), np.eye(2), None, "ab", "cd"))
     assert texts(figure.axes[0]) == ["no errors in 2 images"]
+    wrong = np.array([1, 0])
+    figure = drawable(plots.errors(np.zeros((2, 8, 8), np.uint8), wrong, np.eye(2), None, "ab", "cd", chosen=wrong[:0]))
+    assert texts(figure.axes[0]) == ["none is shown"]
 
 
 def test_reliability_shows_each_class_and_each_bin(drawn, exemplars, drawable):

@@ -88,10 +88,10 @@ def test_links_are_refused(packed):
 
 
 def test_an_npz_that_expands_beyond_measure_is_refused(packed):
-    path = packed({"1/a.bmp": bytes(65 * 2**20)})
+    path = packed({"1/a.bmp": bytes(257 * 2**20)})
     with pytest.raises(InputError) as caught, zipfile.ZipFile(path) as archive:
         check_archive(path, archive)
-    assert str(caught.value) == f"{path} would expand to 65 MiB, more than 200 times its size: it is refused"
+    assert str(caught.value) == f"{path} would expand to 257 MiB, more than 200 times its size: it is refused"
 
 
 def test_a_zip_of_images_may_expand_as_it_likes(packed):
@@ -247,6 +247,20 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     assert error(tmp_path) == f"{tmp_path} cannot be read (Permission denied): allow reading it, or move it elsewhere"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="its pipes and long paths are those of POSIX")
+def test_pipes_devices_and_paths_that_are_too_long_are_listed(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.png")
+    link(tmp_path / "zero.png", Path("/dev/zero"))
+    monkeypatch.chdir(tmp_path)
+    for _ in range(20):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    skipped = dict(open_container(tmp_path).skipped)
+    neither = "neither a file nor a folder"
+    assert skipped.pop("pipe.png") == skipped.pop("zero.png") == neither
+    assert list(skipped.values()) == ["File name too long: move it elsewhere"]
 
 
 def test_what_is_empty(tmp_path):

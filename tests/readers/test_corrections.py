@@ -50,7 +50,7 @@ def test_corrections_go_with_their_images(raw, paper, tmp_path, capsys):
     one, other = (Config(raw_data_path=str(tmp_path / name), data_path=data) for name in ("one", "other"))
     correct(prepare(one), {"a/1.bmp": "b"})
     assert len(load(prepare(other)).corrections) == 0
-    assert "1 of these files have other pixels now than when they were corrected" in capsys.readouterr().out
+    assert "1 file with other pixels now than when they were corrected" in capsys.readouterr().out
     correct(data, {"a/2.bmp": None, "a/1.bmp": None})
     assert [row["file"] for row in load(prepare(one)).corrections] == ["a/1.bmp"]
     assert [row["file"] for row in load(prepare(other)).corrections] == ["a/2.bmp", "a/1.bmp"]
@@ -77,6 +77,15 @@ def test_rows_without_pixels_go_by_the_name(npz):
     assert load(npz).y[0] == 11 and len(corrections_path(npz).read_text(encoding="utf-8").splitlines()) == 2
 
 
+@pytest.mark.parametrize("delimiter, encoding", [(";", "utf-8-sig"), ("\t", "utf-16"), (",", "gb18030")])
+def test_a_spreadsheet_may_have_saved_the_file(npz, delimiter, encoding):
+    rows = [["file", "given", "corrected", "pixels"], ["博/0", "博", "学", ""]]
+    corrections_path(npz).write_text("\r\n".join(map(delimiter.join, rows)), encoding=encoding)
+    assert load(npz).y[0] == 1
+    correct(npz, {"志/13": None})  # which writes it as before
+    assert corrections_path(npz).read_text(encoding="utf-8").startswith("file,given,corrected,pixels\n博/0,博,学,\n")
+
+
 def test_corrections_that_do_not_fit_are_named(npz, capsys):
     assert error(correct, npz, {"博/00": "学"}).endswith("has no training image '博/00': did you mean '博/0'?")
     assert "has no class '学学': did you mean '学'?" in error(correct, npz, {"博/0": "学学"})
@@ -87,17 +96,17 @@ def test_corrections_that_do_not_fit_are_named(npz, capsys):
     path = corrections_path(npz)
     for text, message in (
         ("file,given,corrected\n博/0,用,学\n", "博/0 is given as '博', not '用': correct or delete the line"),
-        ("file,given,corrected\n博/0,博,droped\n", "博/0: did you mean 'dropped'?"),
+        ("file,given,corrected\n博/0,博,droped\n", "博/0: there is no class 'droped': did you mean 'dropped'?"),
         ("file,corrected\n博/0,学\n", "must have the columns file, given, corrected"),
         ("file,given,corrected\n博/0,博\n", "a value of each in every line"),
     ):
         path.write_text(text, encoding="utf-8")
         assert message in error(load, npz)
-    path.write_bytes("file,given,corrected\n博/0,博,学\n".encode("gbk"))
+    path.write_bytes(b"\xff" * 9)
     assert "is not a readable CSV file" in error(load, npz)
     path.write_text("file,given,corrected\nelsewhere/1,博,学\n", encoding="utf-8")
     assert load(npz).corrections == []
-    assert "0 labels corrected or dropped; 1 lines are of images that are not here" in capsys.readouterr().out
+    assert "0 labels corrected or dropped; the images of 1 line are not here" in capsys.readouterr().out
 
 
 def test_a_correction_is_taken_back_by_deleting_its_line(npz):

@@ -24,7 +24,20 @@ def test_arrays_that_fit_are_accepted():
         (np.zeros((3, 8, 8), np.uint8), [0, 1], 2, "x holds 3 images and y 2 labels: give one label per image"),
         (np.zeros((3, 8, 8), np.uint8), [0.0, 1.0, 1.0], 2, "y must be integers (N,), not float64 (3,)"),
         (np.zeros((3, 8, 8), np.uint8), [[0, 1, 1]], 2, "y must be integers (N,), not int64 (1, 3)"),
-        (np.zeros((3, 8, 8), np.uint8), [0, 1, 1], 1, "y has labels from 0 to 1: with 1 classes they must be 0 to 0"),
+        (np.zeros((3, 8, 8), np.uint8), [0, 1, 1], 1, "y has labels from 0 to 1: with 1 class they must be 0 to 0"),
+        (
+            np.zeros((3, 8, 8), np.uint8),
+            [1, 2, 2],
+            2,
+            "y has labels from 1 to 2: with 2 classes they must be 0 to 1, so give y - 1",
+        ),
+        (
+            np.zeros((3, 8, 8, 3), np.uint8),
+            [0, 1, 1],
+            2,
+            "x must be uint8 (N, H, W), not uint8 (3, 8, 8, 3): make "
+            "colour images grey first, imaging.pictures.grey_images(x)",
+        ),
         (np.zeros((3, 8, 8), np.uint8), [-1, 1, 1], 2, "y has labels from -1 to 1: with 2 classes they must be 0 to 1"),
     ],
 )

@@ -152,6 +152,12 @@ def test_bad_tables_are_named_with_the_remedy(images, monkeypatch):
     ):  # fmt: skip
         path.write_bytes(data)
         assert error(path).startswith(message)
+    monkeypatch.setattr("readers.cells.MAX_CELLS", 20)
+    path.write_bytes(b"path,label\n" + b"," * 20)
+    assert error(path) == f"{path}: it has more than 20 cells: split it, or give a folder per class"
+    path.write_bytes(b"path,label,writer\n0.png,,w\n")
+    with pytest.raises(InputError, match="a.csv has no image to train on that can be read, and has a label: add some"):
+        preprocess(open_source(path), images / "data.npz")
     monkeypatch.setattr("readers.cells.MAX_BYTES", 2**20)
     path.write_bytes(bytes(2**20 + 1))
     assert error(path) == f"{path} is larger than 1 MiB: split it, or give a folder per class"

@@ -39,9 +39,12 @@ def test_what_the_config_says_is_used_whatever_is_fastest():
 
 def test_the_fastest_is_chosen_if_the_config_leaves_it(monkeypatch):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert select_backend(Config(), LeNet(1, 3), CPU) == Backend(
         bfloat16=True, channels_last=True, fused=True, compile=False
     )
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")  # ATEN_CPU_CAPABILITY=avx2
+    assert not select_backend(Config(), LeNet(1, 3), CPU).bfloat16
     monkeypatch.setattr(torch.cpu, "get_capabilities", dict, raising=False)
     assert not select_backend(Config(), LeNet(1, 3), CPU).bfloat16
     assert select_backend(Config(recipe="report"), LeNet(1, 3), CPU) == Backend()

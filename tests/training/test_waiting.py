@@ -27,7 +27,14 @@ def holders() -> list[threading.Thread]:
 
 def test_threads_stop_spinning_once_they_wait_for_a_core(machine, capsys):
     with WaitingThreads(CPU) as threads:
-        for now, delay, held in ((0.1, 0.1, 0), (0.3, 0.02, 0), (1.3, 0.05, 0), (2.3, 0.3, 1), (3.3, 2.0, 1)):
+        for now, delay, held in (
+            (1.9, 1.0, 0),
+            (2.1, 0.15, 0),
+            (2.3, 0.8, 0),
+            (4.2, 0.3, 0),
+            (6.3, 0.6, 1),
+            (9.0, 2.0, 1),
+        ):
             machine.update(now=now, delay=delay)
             threads.look()
             assert len(holders()) == held, now
@@ -41,14 +48,14 @@ def test_threads_stop_spinning_once_they_wait_for_a_core(machine, capsys):
 def test_what_the_user_has_set_stays(machine, monkeypatch, name):
     monkeypatch.setenv(name, "1")
     threads = WaitingThreads(CPU)
-    machine.update(now=1.0, delay=1.0)
+    machine.update(now=3.0, delay=3.0)
     threads.look()
     assert not holders()
 
 
 def test_on_a_gpu_there_is_nothing_to_do(machine):
     threads = WaitingThreads(torch.device("cuda"))
-    machine.update(now=1.0, delay=1.0)
+    machine.update(now=3.0, delay=3.0)
     threads.look()
     assert not holders()
 
@@ -63,6 +70,6 @@ def test_results_are_the_same(machine):
     a, b = torch.rand(2, 300, 300, generator=generator)
     before = a @ b
     with WaitingThreads(CPU) as threads:
-        machine.update(now=1.0, delay=1.0)
+        machine.update(now=3.0, delay=3.0)
         threads.look()
         assert holders() and torch.equal(a @ b, before)

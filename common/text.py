@@ -1,0 +1,10 @@
+"""Counts as text."""
+
+
+def plural(count: int, noun: str, several: str | None = None) -> str:
+    """Return a count with its noun: 1 error, 2 errors, 1,234 classes.
+
+    Args:
+        several: the noun's plural, if it does not end in an s alone.
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {several or noun + 's'}"

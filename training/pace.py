@@ -1,0 +1,82 @@
+"""How long a run takes on this CPU, and what its recipe is reduced to if that is too long."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from common.seeds import preserve_random_state
+from config import RECIPES, Config
+from models import build
+from training.backend import default_input_size, keep_freed_memory, select_backend
+from training.trainer import Trainer
+from training.waiting import WaitingThreads
+
+LONGEST = 600.0  # seconds of training steps that a default run may take
+STEPS = 3  # that are timed
+# Changes of a model's recipe on a CPU, from the most accurate to the quickest (figures: benchmarks/README.md).
+REDUCTIONS: dict[str, list[dict]] = {
+    "ResNet18": [{"input_size": 48}, {"input_size": 32}, {"input_size": 32, "samples_seen": 66_960}]
+}
+measured: dict[str, float] = {}  # images/s that this process has measured, by model and input size
+log = logging.getLogger("fit_char")
+
+
+def reductions(config: Config, device: torch.device) -> list[Config]:
+    """Return the configs to which a run may be reduced; none on a GPU, nor if the user has chosen size or budget."""
+    usual = RECIPES.get(config.model, RECIPES["default"])["samples_seen"]
+    is_default = config.recipe == "default" and config.samples_seen == usual and config.pipeline == "resident"
+    if device.type != "cpu" or not is_default or config.input_size or config.epochs:
+        return []
+    return [replace(config, **changes, hash_id=None) for changes in REDUCTIONS.get(config.model, [])]
+
+
+def first_quick(
+    configs: list[Config], device: torch.device, speed: Callable[[Config, torch.device], float] | None = None
+) -> Config:
+    """Return the first config whose run takes at most LONGEST, else the last, and log what was measured.
+
+    Args:
+        configs: of one model, from the most accurate to the quickest.
+        speed: gives the images/s of a config; by default `measured_speed`.
+    """
+    rates: dict[int, float] = {}
+    for config in configs:
+        size = default_input_size(config, device)
+        if size not in rates:
+            rates[size] = (speed or measured_speed)(config, device)
+        seconds = config.samples_seen / rates[size]
+        if seconds <= LONGEST:
+            break
+    measured.update({f"{config.model} {size}×{size}": round(rate, 1) for size, rate in rates.items()})
+    speeds = ", ".join(f"{rate:.0f} images/s of {size}×{size} pixels" for size, rate in rates.items())
+    log.info("%s trains on %s here.", config.model, speeds)
+    if config is not configs[0]:
+        log.info(
+            "So that training takes about %.0f minutes, rather than %.0f, the run has input_size = %d and "
+            "samples_seen = %d. Set either of them, or epochs, to choose for yourself.",
+            seconds / 60, configs[0].samples_seen / next(iter(rates.values())) / 60, size, config.samples_seen,
+        )  # fmt: skip
+    return config
+
+
+def measured_speed(config: Config, device: torch.device) -> float:
+    """Return how many random images training takes per second; of STEPS steps, the quickest counts."""
+    size = default_input_size(config, device)
+    with preserve_random_state(device):
+        model = build(config.model, 1, 12)
+        backend = select_backend(config, model, device)
+        trainer = Trainer(config, backend.place(model, device), backend, [None] * (STEPS + 1))
+        images, labels = torch.rand(config.batch_size, 1, size, size), torch.zeros(config.batch_size, dtype=torch.int64)
+        keep_freed_memory()
+        model.train()
+        seconds = []
+        with WaitingThreads(device) as threads:
+            for _ in range(STEPS + 1):  # one to warm up
+                start = time.perf_counter()
+                trainer.train_step(images, labels)
+                seconds.append(time.perf_counter() - start)
+                threads.look()
+    return config.batch_size / min(seconds[1:])
