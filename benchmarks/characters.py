@@ -54,7 +54,7 @@ def runs(options) -> Iterator[dict]:
         classifier = CNNClassifier(config, train.classes)
         seconds = timed(lambda classifier=classifier: classifier.fit(train))()
         wrong = classifier.predict(test) != test.y
-        per_class = {name: float(1 - wrong[test.y == k].mean()) for k, name in enumerate(test.classes)}
+        per_class = {test.classes[k]: float(1 - wrong[test.y == k].mean()) for k in np.unique(test.y)}
         yield accuracy(int((~wrong).sum()), len(test)) | {"seed": seed, "seconds": seconds, "per_class": per_class}
 
 
