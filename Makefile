@@ -22,22 +22,23 @@ test: .venv/dev  ## check style and types, then run every test, on all cores
 	$(BIN)/mypy
 	$(BIN)/pytest -n auto --dist worksteal
 
-test-browser: .venv/browser  ## run the notebook in JupyterLab in a headless Chromium, and draw in it
-	$(BIN)/pytest tests/browser.py
+test-browser: .venv/browser  ## run the notebook and the exported page in a headless Chromium, and draw in them
+	$(BIN)/pytest tests/browser.py tests/browser_page.py
 
 .venv/run: requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements.txt
 	@touch $@
 
-.venv/dev: requirements-dev.txt requirements.txt | .venv
+.venv/dev: requirements-dev.txt requirements-export.txt requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements-dev.txt
 	@touch $@
 
-.venv/browser: requirements-browser.txt requirements-dev.txt requirements.txt | .venv
+.venv/browser: requirements-browser.txt requirements-dev.txt requirements-export.txt requirements.txt | .venv
 	$(BIN)/pip install --upgrade -r requirements-browser.txt
 	command -v chromium || command -v google-chrome || if command -v apt-get; then \
 		sudo=$$(test $$(id -u) = 0 || echo sudo); $$sudo apt-get update && $$sudo apt-get install -y chromium fonts-wqy-microhei; \
 		else echo "Install Chromium or Google Chrome first."; exit 1; fi
+	npm pack --pack-destination .venv onnxruntime-web@1.30.0 || (echo "Install Node.js first."; exit 1)
 	@touch $@
 
 .venv:

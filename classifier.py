@@ -15,17 +15,20 @@ from common.seeds import preserve_random_state
 from common.text import plural
 from config import Config
 from dataset import CharDataset, as_dataset
+from export import bundle
+from export.trained import Trained
 from imaging.input_spec import InputSpec
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
-from models import build, input_size
+from models import advice, build, input_size
 from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
 from training import pace
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
-from training.evaluation import predict_logits, score
+from training.class_weights import class_weights, describe_balance
+from training.evaluation import Predictions, predict, predict_logits, sample_logits, score
 from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
@@ -78,9 +81,9 @@ class CNNClassifier:
             request_deterministic_cublas()
         try:
             size = default_input_size(self.config, self.device)
+            self._reset()
         except ValueError as error:
             raise InputError(str(error)) from None
-        self._reset()
         self.input_spec_ = InputSpec(size, (self.config.stored_size, self.config.stored_size))
 
     def _reset(self) -> None:
@@ -92,7 +95,7 @@ class CNNClassifier:
         self._run: dict | None = None  # its name, and the fingerprints of its images
         with preserve_random_state(self.device):  # the same first weights on any device
             torch.manual_seed(self.config.random_seed)
-            model = build(self.config.model, 1, len(self.classes_))
+            model = build(self.config.model, 1, len(self.classes_), **(self.config.model_options or {}))
         self.backend = select_backend(self.config, model, self.device)
         self.model: nn.Module = self.backend.place(model, self.device)
 
@@ -132,14 +135,17 @@ class CNNClassifier:
                     check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from:
             self._start_from(self.config.init_from, train, val)
-        epochs, title = self.config.epochs_for(len(train)), f"{self.config.model} {self.config.hash_id}"
+        epochs = self.config.epochs_for(len(train), len(self.classes_))
+        title, balanced = f"{self.config.model} {self.config.hash_id}", self.config.class_weights == "balanced"
         loaders = self._loader(train, True), self._loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
             log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
         try:
             with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
-                self._train(Trainer(self.config, self.model, self.backend, *loaders, epochs), run, progress, callbacks)
+                loss_weights = class_weights(train.y, len(self.classes_)) if balanced else None
+                trainer = Trainer(self.config, self.model, self.backend, *loaders, epochs, loss_weights)
+                self._train(trainer, run, progress, callbacks)
         finally:
             self.record_, self.checkpoint_ = run.record, run.checkpoint
         return self.history_
@@ -185,10 +191,10 @@ class CNNClassifier:
         if images.classes != self.classes_:
             raise InputError(f"the images have the classes {images.classes}, the classifier {self.classes_}")
 
-    def _logits(self, images: CharDataset) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return logits float32 (N, C), divided by the temperature, and labels int64 (N,), both on the CPU."""
-        logits, labels = predict_logits(self.model, self._loader(images))
-        return logits / self.temperature_, labels
+    def predict_labelled(self, images: CharDataset) -> Predictions:
+        """Return what the model says of N labelled images of the same classes, a few numbers per image."""
+        self._check(images)
+        return predict(self.model, self._loader(images), self.temperature_)
 
     def evaluate(self, images: CharDataset, classes: bool = False) -> dict:
         """Compare predictions with labels; the model is not changed.
@@ -198,21 +204,20 @@ class CNNClassifier:
             classes: whether to add `classes`: precision, recall, f1-score and support of each (`metrics.per_class`).
 
         Returns:
-            loss (mean cross-entropy, nats), accuracy, n, interval (`metrics.accuracy`), and calibration_error
-            (`metrics.calibration_error`).
+            loss (mean cross-entropy, nats), accuracy, n, interval (`metrics.accuracy`), calibration_error and, if
+            there are many classes or they differ in size, further accuracies: see `training.evaluation.score`.
         """
-        self._check(images)
-        logits, labels = self._logits(images)
-        result = score(logits, labels)
+        predictions = self.predict_labelled(images)
+        result = score(predictions)
         if classes:
-            result["classes"] = per_class(labels.numpy(), logits.argmax(1).numpy(), self.classes_)
+            result["classes"] = per_class(predictions.y, predictions.predicted, self.classes_)
         return result
 
     def calibrate(self, images: CharDataset) -> float:
         """Fit the temperature to images that the model was not trained on, and return it; `save` stores it."""
         self._check(images)
-        logits, labels = self._logits(images)
-        self.temperature_ *= fit_temperature(logits.numpy(), labels.numpy())
+        logits, labels = sample_logits(self.model, self._loader(images))
+        self.temperature_ *= fit_temperature((logits / self.temperature_).numpy(), labels.numpy())
         return self.temperature_
 
     def predict_proba(self, images) -> np.ndarray:
@@ -229,11 +234,15 @@ class CNNClassifier:
         images = as_dataset(images, self.classes_, self.input_spec_)
         if not len(images):
             return np.zeros((0, len(self.classes_)), np.float32)
-        return self._logits(images)[0].softmax(1).numpy()
+        logits, _ = predict_logits(self.model, self._loader(images))
+        return (logits / self.temperature_).softmax(1).numpy()
 
     def predict(self, images) -> np.ndarray:
         """Return the most probable class of each image, int64 (N,): indices into `classes_`. See `predict_proba`."""
-        return self.predict_proba(images).argmax(1)
+        images = as_dataset(images, self.classes_, self.input_spec_)
+        if not len(images):
+            return np.zeros(0, np.int64)
+        return predict(self.model, self._loader(images)).predicted
 
     def model_input(self, images, augment: bool = False) -> np.ndarray:
         """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
@@ -260,6 +269,41 @@ class CNNClassifier:
             for key, tensor in (state_dict or self.model.state_dict()).items()
         }
         checkpoint.write(path, content)
+
+    def export(
+        self,
+        path: str | Path,
+        held_out: CharDataset | None = None,
+        train: CharDataset | None = None,
+        page: bool | str | Path = False,
+    ) -> dict[str, Path]:
+        """Write the classifier as an ONNX file that prepares images itself, its weights, and a model card beside it.
+
+        The file's input is `images`, uint8 (batch, H, W) in the size of the training images, its output
+        `probabilities`, float32 (batch, C). Its metadata say the rest.
+
+        Args:
+            path: of the file, ending in .onnx. Best in a folder of its own, as further files are written beside it.
+            held_out: test or validation images, on which the file is compared with torch, and the accuracy measured.
+            train: the images that it was trained on. With both, there also is a file in int8, if that is faster.
+            page: whether to write a web page to the folder `page`, with the int8 file if there is one. It needs npm's
+                package of onnxruntime-web, in the current folder or where this path says.
+
+        Returns:
+            Part → Path of what was written.
+
+        Raises:
+            ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
+            InputError: another suffix, images of other classes, held-out images that it was trained on, or `train` that
+                it was not trained on.
+            StorageError: a file cannot be written.
+        """
+        for images in filter(None, (held_out, train)):
+            self._check(images)
+        trained = Trained(
+            self.model, self.config, self.input_spec_, self.classes_, self.temperature_, self.metrics_, self._run
+        )
+        return bundle.export(trained, path, held_out, train, page)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> "CNNClassifier":
@@ -288,8 +332,8 @@ class CNNClassifier:
         if val and content["run"] and content["run"]["train"] != train.fingerprint():
             log.warning("%s was trained on other images: some of the validation images may be among them.", path)
         ours = {
-            "model": self.config.model, "classes": self.classes_, "input_size": self.input_spec_.input_size,
-            "pipeline": self.config.pipeline,
+            "model": self.config.model, "model_options": self.config.model_options, "classes": self.classes_,
+            "input_size": self.input_spec_.input_size, "pipeline": self.config.pipeline,
         }  # fmt: skip
         weights.check_same(path, content, ours)
         weights.load(path, content["state_dict"], self.model, self.input_spec_.input_size)
@@ -304,8 +348,12 @@ class CNNClassifier:
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
         about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
+        about["writers"] = len(set(train.group.tolist()) - {""}) or "unknown: mixed writers"
+        about |= describe_balance(train.y, self.classes_, self.config.class_weights == "balanced")
         about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
         start = self._run["name"] if self._run else None
         run = Run(self.config, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description
+        for text in filter(None, (advice(self.model), about.get("class_weights"))):
+            log.info("%s.", text)
         return run

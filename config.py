@@ -8,6 +8,7 @@ from dataclasses import Field, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from common.budget import budget
 from common.errors import InputError, did_you_mean
 from common.files import check_file
 
@@ -34,10 +35,11 @@ ALIASES = {
     "image_size": "input_size",
 }  # fmt: skip
 
+# Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
+ADDED = ("class_weights", "model_options", "characters", "drawn_per_class")
+
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
-# Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
-ADDED = ("characters", "drawn_per_class")
 MAX_FILE = 2**24  # bytes of a JSON file
 
 
@@ -59,11 +61,12 @@ class Config:
     """
 
     model: str = "LeNet"  # a name in models.MODELS
+    model_options: dict | None = None  # of the model's own, such as {"hidden": 512} of LeNet's; None: the paper's
     mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))
     recipe: str = _setting("default", choices=("default", "report"))
     batch_size: int = _from_recipe(1, 65536)  # images per step
     epochs: int | None = _from_recipe(1, 100_000)  # passes over the training images; None: see `epochs_for`
-    samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together; used if `epochs` is None
+    samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together if `epochs` is None: see `epochs_for`
     learning_rate: float = _from_recipe(1e-9, 10.0)  # per step; the peak of a one-cycle schedule
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
@@ -71,7 +74,7 @@ class Config:
     characters: str | None = None  # drawn instead of images: a text, a .txt file, digits, latin, hiragana, gb2312-1 …
     drawn_per_class: int | None = _setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
     hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
-    data_path: str = "./data/data.npz"
+    data_path: str = "./data/data.npz"  # a folder in its place, data.arrays, if the set is too large for an npz
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch
@@ -80,7 +83,9 @@ class Config:
     # the data
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
+    npz_limit: float | None = _setting(None, 0.0, 1e9)  # MiB of images in data.npz; None: by the memory, 1024 at most
     photos: bool | None = None  # whether characters are looked for in photos of them; None: if these seem to be photos
+    labels_from: str | None = None  # "{label}_*": a pattern of the image files' names, if they name the classes
     val_fraction: float = _setting(0.1, 0.001, 0.9)  # fraction of the images held out for validation
     split_seed: int = _setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
     pipeline: str = _from_recipe(choices=("resident", "per_image"))  # data on the device, or PIL image by image
@@ -90,6 +95,7 @@ class Config:
     warmup: float = _setting(0.2, 0.0, 0.9)  # fraction of the steps that rise to the peak of a one-cycle schedule
     weight_decay: float = _from_recipe(0.0, 1.0)  # per step, times the learning rate (adamw)
     label_smoothing: float = _from_recipe(0.0, 0.9)  # probability spread over all classes
+    class_weights: str = _setting("off", choices=("off", "balanced"))  # of the loss; balanced: inverse to frequency
     ema_decay: float = _from_recipe(0.0, 0.99999)  # per step, of the averaged weights; 0: no average
     precision: str = _from_recipe(choices=("auto", "float32", "bfloat16"))  # of the training step
     # how the device computes: "auto" is what was measured to be fastest on this kind of device
@@ -134,7 +140,7 @@ class Config:
 
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id", "resume", "photos"}
+        other = {"mode", "device", "init_from", "hash_id", "resume", "photos", "labels_from", "npz_limit"}
         other |= {one.name for one in fields(self) if one.name in ADDED and getattr(self, one.name) == one.default}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 
@@ -143,15 +149,17 @@ class Config:
         """Whether any augmentation is on."""
         return any(getattr(self, part) for part in AUGMENTATION)
 
-    def epochs_for(self, images: int) -> int:
-        """Return the number of epochs of a run on that many training images.
+    def epochs_for(self, images: int, classes: int = 0) -> int:
+        """Return the number of epochs of a run on that many training images of that many classes.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch
-        takes one step per epoch. A large set gets 20 epochs, or fewer if `samples_seen` is less than the recipe's.
+        takes one step per epoch. A large set gets 20 epochs, or fewer if `samples_seen` is less than the recipe's. The
+        recipe's budget grows with the classes (`common.budget`); one of the user's own is kept.
         """
         usual = RECIPES.get(self.model, RECIPES["default"])["samples_seen"]
         fewest = math.ceil(20 * min(1, self.samples_seen / usual))
-        return self.epochs or max(1, fewest, math.ceil(self.samples_seen / max(images, self.batch_size)))
+        samples = budget(usual, classes) if self.samples_seen == usual else self.samples_seen
+        return self.epochs or max(1, fewest, math.ceil(samples / max(images, self.batch_size)))
 
     @classmethod
     def from_dict(cls, values: dict) -> "Config":
@@ -203,9 +211,28 @@ def _normalized(one: Field, value: Any, model: str) -> Any:
         return float(value)  # also NumPy's, which a checkpoint could not hold
     if one.type is float and type(value) is int and abs(value) < 2**53:
         return float(value)
+    if one.name == "model_options" and value is not None:
+        return _changed_options(value, model)
     if one.name.endswith(("_path", "_from")) and isinstance(value, str | Path):  # written on Windows or not
         return str(value).replace("\\", "/").replace("{model}", str(model))
     return value
+
+
+def _changed_options(options: Any, model: str) -> Any:
+    """Return a model's options that differ from its defaults, also of JSON as a shell gives it; None without any."""
+    from models import MODELS, changed_options  # imported here because it takes a second
+
+    if isinstance(options, str):
+        try:
+            options = json.loads(options)
+        except ValueError as error:
+            raise InputError(f'model_options is not a JSON object, such as {{"hidden": 512}}: {error}') from None
+    if not isinstance(options, dict) or model not in MODELS:  # see `_check_value`, and CNNClassifier
+        return options
+    try:
+        return changed_options(model, options) or None
+    except ValueError as error:
+        raise InputError(f"model_options: {error}") from None
 
 
 def _check_value(one: Field, value: Any) -> None:

@@ -12,17 +12,21 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from common.errors import InputError
-from common.files import fingerprint, update_digest
+from common.files import fingerprint, update_digest, zeros
+from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
 from readers import corrections, splits
 from readers.arrays import Arrays
+from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, as_array, check_arrays
+from readers.store import kept_hashes, remember
 
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
+SAMPLE = 20_000  # images that are enough for a figure
 
 
 class CharDataset(Dataset):
@@ -44,8 +48,8 @@ class CharDataset(Dataset):
         array: uint8 (M, H, W), shared with other datasets.
         indices: int64 (N,), which images of the array these are.
         y: int64 (N,), their labels.
-        files: str (N,), their names.
-        group: str (N,), their writers; "" if unknown.
+        files: str (N,), their names, or Names, which stay on disk.
+        group: str (N,), their writers, or Names; "" if unknown.
         cropped: whether the images were cropped to their ink (`init.preprocess`).
         photos: whether they are characters found in photos.
         corrections: the rows of the corrections file that were applied, dicts of file, given, corrected.
@@ -61,8 +65,8 @@ class CharDataset(Dataset):
         transform=None,
         classes: Sequence | None = None,
         source: str = "",
-        files: Sequence | np.ndarray | None = None,
-        group: Sequence | np.ndarray | None = None,
+        files: Sequence | np.ndarray | Names | None = None,
+        group: Sequence | np.ndarray | Names | None = None,
     ):
         self.array, y = as_array(x), np.asarray(y)
         check_arrays(self.array, y, None if classes is None else len(classes))
@@ -70,8 +74,8 @@ class CharDataset(Dataset):
         self.classes = [str(name) for name in (range(int(self.y.max(initial=-1)) + 1) if classes is None else classes)]
         check_arrays(self.array, self.y, len(self.classes))  # negative labels too
         self.indices = np.arange(len(self.array))
-        self.files = self.indices.astype(str) if files is None else np.asarray(files)
-        self.group = np.full(len(self.y), "") if group is None else np.asarray(group).astype(str)
+        self.files = self.indices.astype(str) if files is None else as_names(files)
+        self.group = np.full(len(self.y), "") if group is None else as_names(group)
         for name, values in (("files", self.files), ("group", self.group)):
             if values.shape != self.y.shape:
                 raise InputError(f"{name} must be names (N,), one per image, not {values.shape}")
@@ -125,13 +129,26 @@ class CharDataset(Dataset):
         """Yield the images one by one, uint8 (H, W)."""
         return (self.array[i] for i in self.indices)
 
+    def hashes(self) -> np.ndarray:
+        """Return the hashes of the images, uint64 (N, 2), see `imaging.ink.hash_images`; a folder holds them."""
+        kept = kept_hashes(self.array)
+        return hash_images(self.images()) if kept is None else kept[self.indices]
+
     def fingerprint(self) -> str:
-        """Return 16 hex digits of SHA-256 over these images, their labels and the names of the classes."""
-        digest, names = hashlib.sha256(), np.array(self.classes)
-        update_digest(digest, self.shape, self.array.dtype, self.chunks())
-        for values in (self.y, names):
-            update_digest(digest, values.shape, values.dtype, [values])
-        return digest.hexdigest()[:16]
+        """Return 16 hex digits of SHA-256 over these images, their labels and the names of the classes.
+
+        Those of images in a memory map are computed once and kept beside them (`readers.store.remember`).
+        """
+        labels = self.y, np.array(self.classes)
+
+        def compute() -> str:
+            digest = hashlib.sha256()
+            update_digest(digest, self.shape, self.array.dtype, self.chunks())
+            for values in labels:
+                update_digest(digest, values.shape, values.dtype, [values])
+            return digest.hexdigest()[:16]
+
+        return remember(self.array, (self.indices, *labels), compute)
 
     def subset(self, indices) -> "CharDataset":
         """Return the images at `indices`, integers (n,) or bool (N,), as a CharDataset of their own."""
@@ -141,6 +158,16 @@ class CharDataset(Dataset):
         for name in ("indices", "y", "files", "group"):
             setattr(other, name, getattr(self, name)[chosen])
         return other
+
+    def sample(self, most: int = SAMPLE, seed: int = 0) -> "CharDataset":
+        """Return these images, or, if they are more than `most`, as many of each class at random, at least one."""
+        if len(self) <= most:
+            return self
+        order = np.random.default_rng(seed).permutation(len(self))
+        counts = np.bincount(self.y)
+        order = order[np.argsort(self.y[order], kind="stable")]  # class by class
+        rank = np.arange(len(self)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.subset(np.sort(order[rank < max(1, most // len(self.classes))]))
 
     def with_transform(self, transform) -> "CharDataset":
         """Return the same images under another transform."""
@@ -153,7 +180,9 @@ class CharDataset(Dataset):
         if self.shape[1:] == tuple(spec.source_shape) or not len(self):
             return self
         other = copy.copy(self)
-        other.array, other.indices = np.stack([spec.fit(image) for image in self.images()]), np.arange(len(self))
+        other.array, other.indices = zeros((len(self), *spec.source_shape), np.uint8), np.arange(len(self))
+        for fitted, image in zip(other.array, self.images(), strict=True):
+            fitted[:] = spec.fit(image)
         return other
 
 
@@ -202,10 +231,12 @@ def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
 
 
 def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharDataset:
-    """Read data.npz, or an .npz in another layout of `readers.npz.LAYOUTS`, as Keras's or MedMNIST's.
+    """Read data.npz, the folder of a large set, or an .npz in another of `readers.npz.LAYOUTS`, as Keras's.
+
+    The images in a folder are a read-only memory map.
 
     Args:
-        path: the file; nothing in it is unpickled.
+        path: the file, or where it would be if the set were smaller; nothing in it is unpickled.
         part: "train", or "val" or "test" for the images that the source keeps for validation and testing (an empty set
             if it has none).
         corrected: whether the corrections file beside it is applied (see `correct`), which is of training images.
@@ -219,7 +250,7 @@ def load(path: str | Path, part: str = "train", corrected: bool = True) -> CharD
 
 
 def load_parts(path: str | Path, corrected: bool = True) -> dict[str, CharDataset]:
-    """Return part → images of an npz, "train", "val" and "test", as `load` does.
+    """Return part → images of an npz or a folder, "train", "val" and "test", as `load` does.
 
     All are of one file, also if another process replaces it at that moment.
     """
@@ -250,7 +281,9 @@ def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
 
 def _digests(arrays: Arrays) -> np.ndarray:
     """Return the digests of the images' pixels in their source, str (N,)."""
-    return np.array([fingerprint(image) for image in arrays.x]) if arrays.digests is None else arrays.digests
+    if arrays.digests is None:
+        return np.array([fingerprint(image) for image in arrays.x])
+    return arrays.digests.astype(str)
 
 
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
@@ -273,7 +306,7 @@ def leak_groups(images: CharDataset) -> np.ndarray:
 
     Images of one writer share a group, and so do identical images and all that these link.
     """
-    return splits.leak_groups(images.images(), images.group)
+    return splits.leak_groups(images.hashes(), images.group)
 
 
 def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tuple[CharDataset, CharDataset]:
@@ -290,5 +323,7 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     Raises:
         InputError: a class without images, or a fraction out of range.
     """
+    if not dataset.group.any():
+        log.info("The writers are unknown, so that they are mixed: the same ones may have written both sides.")
     is_val = splits.validation_mask(dataset.y, dataset.classes, leak_groups(dataset), val_fraction, seed)
     return dataset.subset(~is_val), dataset.subset(is_val)

@@ -7,6 +7,7 @@ import logging
 import sys
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,17 +16,21 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import check_file, fingerprint, locked, remove_unfinished, write_atomically
+from common.files import check_file
+from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from imaging.input_spec import InputSpec
 from imaging.photo import HOUSE_STYLE, is_photo
 from readers import open_source
 from readers.characters import CharactersSource
+from readers.chunks import read_chunks
 from readers.container import is_empty
 from readers.drawn import SYNTHETIC, DrawnSource
-from readers.npz import read_npz
-from readers.source import PARTS, Source
+from readers.npz import NpzStore, read_npz
+from readers.source import Source
+from readers.store import SUFFIX, find_data, folder_of, read_about
+from readers.store_writer import FolderStore, remove_store
 from readers.summary import format_summary, summarize
 from runs import checkpoint
 from runs.paths import check_paths
@@ -37,6 +42,7 @@ __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
 ]  # fmt: skip
 log = logging.getLogger("fit_char")
+NPZ_LIMIT = 1024  # MiB of images at most in a data.npz, unless the config says otherwise
 
 
 class _ConsoleHandler(logging.Handler):
@@ -112,7 +118,8 @@ def prepare(config: Config) -> Path:
 
     If `config.characters` are set, these are drawn, whatever raw images there are.
 
-    If there are no raw images, a data.npz of the user's own is used as it is.
+    If there are no raw images, a data.npz of the user's own is used as it is. Of a set that is too large for an npz,
+    see `preprocess`, the path is that of a folder.
 
     Raises:
         InputError: see `readers.open_source`, `CharactersSource` and `preprocess`; unless the mode is "test", also
@@ -121,29 +128,34 @@ def prepare(config: Config) -> Path:
     """
     if config.mode != "test":
         check_paths(config)
-    path = Path(config.data_path)
+    path = find_data(config.data_path)
     source: Source
     if config.characters is not None:
         source = CharactersSource(
             config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path
         )
     elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
-        source = open_source(config.raw_data_path)
+        source = open_source(config.raw_data_path, config.labels_from)
     elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
         source = DrawnSource(config.stored_size)
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
-    preprocess(source, path, config.stored_size, config.photos)
-    return path
+    preprocess(source, config.data_path, config.stored_size, config.photos, config.npz_limit)
+    return find_data(config.data_path)
 
 
-def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bool | None = None) -> dict:
+def preprocess(
+    source: Source, data_path: str | Path, size: int = 28, photos: bool | None = None, npz_limit: float | None = None
+) -> dict:
     """Make data.npz from a source and log a summary; do nothing if it was made from the same images with this size.
 
     If more than half of the images have one size, characters keep their place and scale. Otherwise somebody cut them
     out, and the margin left around a character means nothing: all are cropped to their ink. If more than half are
     photos, the character is looked for in each and brought to one style, without the paper and its light.
+
+    A large set becomes a folder in place of the npz, data.arrays, that is read by memory map (`readers.store`). It is
+    written in one pass with little memory, and a later call continues one that was killed.
 
     Args:
         source: see `readers.open_source`.
@@ -152,6 +164,7 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bo
             known, cropped and photos bool, summary str (JSON). Keys of the other parts end in _val and _test.
         size: pixels per side; images of other sizes are fitted (see `fit_image`).
         photos: whether the images are photos; None: see above.
+        npz_limit: MiB of images in an npz; None: a quarter of the memory that is available, at most NPZ_LIMIT.
 
     Returns:
         The summary: source, fingerprint, images per class, sizes, modes, skipped files, identical images.
@@ -159,33 +172,46 @@ def preprocess(source: Source, data_path: str | Path, size: int = 28, photos: bo
     Raises:
         InputError: an empty class, most images damaged, or a data_path that holds a file which this function did not
             make.
+        StorageError: it cannot be written, or another process is writing the folder.
     """
     path = Path(data_path)
+    npz, folder = path.with_suffix(".npz") if path.suffix == SUFFIX else path, folder_of(path)
+    stamp = _stamp(source, size, photos)
+    former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}
+    current = next((form for form, summary in former.items() if summary["fingerprint"] == stamp), None)
+    if current is not None:
+        log.info("%s is up to date.\n%s", current, format_summary(former[current]))
+        return former[current]
+    for form in former:
+        log.info("%s was made from other images or settings and is replaced.", form)
+    limit = min(NPZ_LIMIT, available_memory() / 4 / 2**20) if npz_limit is None else npz_limit
+    if len(source) * size * size > limit * 2**20:
+        log.info("%d images are more than the %.0f MiB of an npz: they go to %s.", len(source), limit, folder)
+        summary = _prepare_images(source, FolderStore, folder, stamp, size, photos)
+        npz.unlink(missing_ok=True)
+    else:
+        summary = _prepare_images(source, NpzStore, npz, stamp, size, photos)
+        remove_store(folder)
+    log.info(format_summary(summary))
+    return summary
+
+
+def _stamp(source: Source, size: int, photos: bool | None) -> str:
+    """Return what changes with the images, the settings and the code that prepares them."""
     folder = Path(__file__).parent
     modules = [folder / "init.py", *sorted(folder.glob("imaging/*.py")), *sorted(folder.glob("readers/*.py"))]
     code = [file.read_bytes() for file in modules if file.name not in ("corrections.py", "ink.py", "input_spec.py")]
-    stamp = hashlib.sha256(repr((code, source.name, source.stamp(), size, photos)).encode()).hexdigest()[:16]
-    former = _read_summary(path) if path.exists() else None
-    if former is not None and former["fingerprint"] == stamp:
-        log.info("%s is up to date.\n%s", path, format_summary(former))
-        return former
-    if former is not None:
-        log.info("%s was made from other images or settings and is replaced.", path)
-    arrays, summary = _read_source(source, size, photos)
-    summary["fingerprint"] = stamp
-    arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
-    with locked(path):
-        remove_unfinished(path)  # what a process that was killed has left may be large
-        write_atomically(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
-    log.info(format_summary(summary))
-    return summary
+    return hashlib.sha256(repr((code, source.name, source.stamp(), size, photos)).encode()).hexdigest()[:16]
 
 
 def _read_summary(path: Path) -> dict:
     check_file(path)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
-            summary = json.loads(str(npz["summary"]))
+        if path.is_dir():
+            summary = read_about(path)["summary"]
+        else:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
+                summary = json.loads(str(npz["summary"]))
         return summary | {"fingerprint": summary["fingerprint"]}
     except Exception as error:  # whatever it is, it is no file of ours
         raise InputError(
@@ -193,31 +219,28 @@ def _read_summary(path: Path) -> dict:
         ) from error
 
 
-def _read_source(source: Source, size: int, photos: bool | None) -> tuple[dict[str, np.ndarray], dict]:
-    """Read every image; return the npz's arrays and the summary."""
-    few = [is_photo(sample.image) for sample in islice(source, 20)] if photos is None else []
+def _prepare_images(
+    source: Source, form: type[NpzStore] | type[FolderStore], path: Path, stamp: str, size: int, photos: bool | None
+) -> dict:
+    """Read every image into a file or folder of that form, and return the summary."""
+    few = [is_photo(sample.image) for sample in islice(source.share(0, 20) or source, 20)] if photos is None else []
     spec = InputSpec(size, (size, size), _were_cut_out(source.sizes()), style=HOUSE_STYLE)
     spec = replace(spec, photos=sum(few) > len(few) / 2 if photos is None else photos)
-    columns, sizes, found = _read_images(source, spec)
-    better = replace(spec, cropped=_were_cut_out(sizes), photos=found > sizes.total() / 2 if photos is None else photos)
-    if better != spec:  # the rest differs from the first images, or files that cannot be read had other sizes
-        spec = better
-        columns, sizes, _ = _read_images(source, spec)
-    parts = columns.pop("part")
-    _check_classes(source, columns["y"][parts == "train"])
-    if not columns["group"].any():
-        del columns["group"]
-    arrays = {
-        "classes": np.array(source.classes),
-        "source": np.array(source.name),
-        "cropped": np.array((spec.cropped and not spec.photos) or source.cropped),
-        "photos": np.array(spec.photos or source.photos),
-    }
-    for part in PARTS:
-        chosen, suffix = parts == part, "" if part == "train" else f"_{part}"
-        if chosen.any():
-            arrays |= {name + suffix: values[chosen] for name, values in columns.items()}
-    return arrays, summarize(source, sizes, arrays)
+    while True:
+        with form(path, repr((stamp, spec))) as store:
+            _read_images(source, spec, store)
+            found = store.found
+            are_photos = found.photos > found.sizes.total() / 2 if photos is None else photos
+            better = replace(spec, cropped=_were_cut_out(found.sizes), photos=are_photos)
+            if better == spec:
+                found.tell(source)
+                about = {
+                    "classes": source.classes, "source": source.name,
+                    "cropped": (spec.cropped and not spec.photos) or source.cropped,
+                    "photos": spec.photos or source.photos,
+                }  # fmt: skip
+                return store.finish(about, partial(_summarize, source=source, sizes=found.sizes, stamp=stamp))
+        spec = better  # the rest differs from the first images, or files that cannot be read had other sizes
 
 
 def _were_cut_out(sizes: Counter[tuple[int, int]]) -> bool:
@@ -225,33 +248,18 @@ def _were_cut_out(sizes: Counter[tuple[int, int]]) -> bool:
     return bool(sizes) and max(sizes.values()) <= sizes.total() / 2
 
 
-def _read_images(source: Source, spec: InputSpec) -> tuple[dict[str, np.ndarray], Counter[tuple[int, int]], int]:
-    """Return x uint8 (N, size, size), y, files, digests, group, part (N,), the sizes, and how many images are photos.
-
-    Photos in which no character is found are skipped.
-    """
-    x, sizes = np.empty((len(source), *spec.source_shape), np.uint8), Counter[tuple[int, int]]()
-    columns: dict[str, list] = {"y": [], "files": [], "digests": [], "group": [], "part": []}
-    photos, blank = 0, []
-    for sample in source:
-        sizes[sample.image.shape[1], sample.image.shape[0]] += 1
-        photos += is_photo(sample.image)
-        try:
-            x[len(columns["y"])] = spec.fit(sample.image)
-        except InputError as error:
-            blank.append((sample.file, str(error)))
-            continue
-        values = (sample.label, sample.file, fingerprint(sample.image), sample.group, sample.part)
-        for column, value in zip(columns.values(), values, strict=True):
-            column.append(value)
-    source.skipped = source.skipped + blank
-    types = {"y": np.int64, "digests": np.bytes_}
-    arrays = {name: np.array(values, types.get(name, str)) for name, values in columns.items()}
-    return {"x": x[: len(arrays["y"])]} | arrays, sizes, photos
+def _read_images(source: Source, spec: InputSpec, store: NpzStore | FolderStore) -> None:
+    """Add the images of a source that are not in the store yet, and show how far that is."""
+    done = store.found.sizes.total()
+    with tqdm(total=len(source), initial=done, desc=f"preparing {source.name}", unit="image", delay=1) as progress:
+        for columns, found in read_chunks(source, spec, store.chunks):
+            store.add(columns, found)
+            progress.update(found.sizes.total())
 
 
-def _check_classes(source: Source, y: np.ndarray) -> None:
-    """Raise InputError for a class without training images, or if there is none at all."""
+def _summarize(arrays: dict, source: Source, sizes: Counter[tuple[int, int]], stamp: str) -> dict:
+    """Return the summary; raise InputError for a class without training images, or if there is none at all."""
+    y = arrays.get("y", np.zeros(0, np.int64))
     if not len(y):
         raise InputError(f"{source.name} has no image to train on that can be read, and has a label: add some")
     for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
@@ -260,3 +268,4 @@ def _check_classes(source: Source, y: np.ndarray) -> None:
                 f"{source.describe_class(label)} has no image to train on that can be read: add some, two or more, or "
                 "remove the class"
             )
+    return summarize(source, sizes, arrays) | {"fingerprint": stamp}

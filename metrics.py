@@ -25,6 +25,28 @@ def format_accuracy(result: dict) -> str:
     return f"{result['accuracy']:.2%} ({low:.2%} to {high:.2%}, n = {result['n']})"
 
 
+def macro_averages(y: np.ndarray, predicted: np.ndarray) -> dict:
+    """Return balanced_accuracy and macro_f1, means over the classes in y; {} if these have the same number of images.
+
+    Args:
+        y, predicted: int64 (N,), the labels and the predicted classes.
+    """
+    present, counts = np.unique(y, return_counts=True)
+    if counts.min() == counts.max():
+        return {}
+    from sklearn.metrics import precision_recall_fscore_support  # imported here because it takes a second
+
+    _, recall, f1, _ = precision_recall_fscore_support(y, predicted, labels=present, average="macro", zero_division=0)
+    return {"balanced_accuracy": float(recall), "macro_f1": float(f1)}
+
+
+def format_scores(result: dict) -> str:
+    """Return what `evaluate` gives as text: accuracy, 95 % interval and n, and the other accuracies if it has them."""
+    names = {"top5_accuracy": "top 5", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro F1"}
+    others = [f"{name} {result[key]:.2%}" for key, name in names.items() if result.get(key) is not None]
+    return ", ".join([format_accuracy(result), *others])
+
+
 def format_epoch(row: dict) -> str:
     """Return an epoch's losses and accuracies as text."""
     parts = []
@@ -67,19 +89,18 @@ def kept_epoch(history: Sequence[dict]) -> tuple[dict, str]:
 
 
 def calibration_bins(
-    probabilities: np.ndarray, y: np.ndarray, bins: int = 15
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sort images into bins of equal width by their confidence, the probability of the predicted class.
+    """Sort images into bins of equal width by their confidence.
 
     Args:
-        probabilities: float (N, C).
-        y: int64 (N,).
+        confidence: float (N,), the probability of the predicted class.
+        correct: bool (N,), whether that is the label.
 
     Returns:
         For the B bins that are not empty: mean confidence float64 (B,), accuracy float64 (B,), images int64 (B,).
     """
-    confidence = probabilities.max(1).astype(np.float64)
-    correct = probabilities.argmax(1) == y
+    confidence = confidence.astype(np.float64)
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     count = np.bincount(place, minlength=bins)
     filled = count > 0
@@ -88,12 +109,12 @@ def calibration_bins(
     return mean_confidence, bin_accuracy, count[filled]
 
 
-def calibration_error(probabilities: np.ndarray, y: np.ndarray) -> float:
+def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
     """Return the expected calibration error, 0 to 1: the mean distance of confidence from accuracy.
 
     Guo et al., "On calibration of modern neural networks", ICML 2017. See `calibration_bins` for the arguments.
     """
-    confidence, bin_accuracy, count = calibration_bins(probabilities, y)
+    confidence, bin_accuracy, count = calibration_bins(confidence, correct)
     return float(np.abs(confidence - bin_accuracy) @ count / count.sum())
 
 

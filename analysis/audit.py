@@ -2,21 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import torch
-from torch.nn import functional
-from tqdm import tqdm
 
+from analysis.near_duplicates import collect, near_duplicates, thumbnails
 from common.text import plural
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
+from readers.names import number_names
 
-NEAR_DUPLICATE = 0.97  # correlation; at 0.95 and below, different drawings of a simple character are found
-NEIGHBOR, CLOSER, SAMPLE = 5, 10, 500  # see `_thresholds`
+DRAWN = 12  # issues that a figure draws at most, and images of each
 BLANK = 32  # grey levels of 255: ink with less contrast is none
-MAX_PAIRS = 1000  # near-duplicates that are listed, those with the highest correlation
 
 
 @dataclass(frozen=True)
@@ -24,9 +21,9 @@ class Issue:
     """One issue of a data set.
 
     Attributes:
-        kind: "identical", "near-duplicate", "blank" or "few images".
+        kind: "identical", "near-duplicate", "blank", "writer" or "few images".
         indices: of the images concerned; those of the test set count on after those of the training set.
-        files, classes: of these images, or the class with few images.
+        files, classes: of these images, or the class with few images, or the name of the writer.
         across_classes, across_parts: whether the images are in different classes, or in both train and test.
         note: figures, for a person.
     """
@@ -56,19 +53,46 @@ def audit(images: CharDataset, test: CharDataset | None = None) -> list[Issue]:
     """
     parts = [images] if test is None or not len(test) else [images, test]
     y = np.concatenate([part.y for part in parts])
-    files = np.concatenate([part.files for part in parts])
+
+    def file(i: int) -> str:
+        return str(parts[0].files[i] if i < len(images) else parts[1].files[i - len(images)])
 
     def issue(kind: str, indices: list[int]) -> Issue:
         labels = [images.classes[k] for k in y[indices]]
         in_test = [i >= len(images) for i in indices]
-        return Issue(kind, indices, files[indices].tolist(), labels, len(set(labels)) > 1, len(set(in_test)) > 1)
+        files = [file(i) for i in indices]
+        return Issue(kind, indices, files, labels, len(set(labels)) > 1, len(set(in_test)) > 1)
 
-    identical = identical_groups(chain.from_iterable(part.images() for part in parts))
+    identical = identical_groups(np.concatenate([part.hashes() for part in parts]))
+    contrast = torch.empty(len(y), dtype=torch.uint8)
+    vectors = collect(_thumbnails(parts, contrast), len(y))
     issues = [issue("identical", group) for group in identical]
-    issues += [issue("near-duplicate", pair) for pair in _near_duplicates(parts)]
+    others = np.delete(np.arange(len(y)), [i for group in identical for i in group[1:]])  # one of each group counts
+    issues += [issue("near-duplicate", pair) for pair in near_duplicates(vectors, y, others)]
     issues.sort(key=lambda one: (not one.across_classes, not one.across_parts))  # otherwise in the order found
-    issues += [issue("blank", [i]) for i in np.flatnonzero(_contrast(parts) < BLANK).tolist()]
-    return issues + _small_classes(images)
+    issues += [issue("blank", [i]) for i in contrast.less(BLANK).nonzero()[:, 0].tolist()]
+    return issues + _shared_writers(parts) + _small_classes(images)
+
+
+def _shared_writers(parts: list[CharDataset]) -> list[Issue]:
+    """Return the writers of whom there are images in every part, if there are several parts."""
+    names = [set(number_names(part.group)[1]) - {""} for part in parts]
+    shared = sorted(set.intersection(*names)) if len(parts) > 1 else []
+    return [Issue("writer", [], [], [name], across_parts=True) for name in shared]
+
+
+def images_of(issues: list[Issue], images: CharDataset, test: CharDataset | None = None) -> dict[int, np.ndarray]:
+    """Return index → image uint8 (H, W) of the images that a figure of these issues draws, rather than of all.
+
+    Args:
+        issues: what `audit` gave for `images` and `test`.
+    """
+    found = {}
+    for issue in [issue for issue in issues if issue.indices][:DRAWN]:
+        for i in issue.indices[:DRAWN]:
+            part, k = (images, i) if i < len(images) or test is None else (test, i - len(images))
+            found[i] = part.array[part.indices[k]]
+    return found
 
 
 def _small_classes(images: CharDataset) -> list[Issue]:
@@ -89,71 +113,24 @@ def format_issues(issues: list[Issue], most: int = 5) -> str:
     lines = []
     for title, ones in by_title.items():
         count = len({i for issue in ones for i in issue.indices})
-        lines.append(f"{title}: {len(ones)} ({plural(count, 'image')})" if count else title)
+        number = f": {len(ones)}" if len(ones) > 1 or count else ""
+        lines.append(title + number + (f" ({plural(count, 'image')})" if count else ""))
         lines += ["  " + (" = ".join(issue.files) or issue.classes[0]) for issue in ones[:most]]
     return "\n".join(lines)
 
 
-def _ink_chunks(parts: list[CharDataset]) -> Iterator[torch.Tensor]:
-    """Yield the ink of all images, uint8 (n, H, W), chunk by chunk."""
+def _thumbnails(parts: list[CharDataset], contrast: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Yield the thumbnails of all images chunk by chunk.
+
+    Args:
+        contrast: uint8 (N,), filled with the images' largest differences from their background. Were it a list, its
+            items would lie between the chunks' freed memory, which could not be used again.
+    """
+    start = 0
     for part in parts:
         for chunk in part.chunks():
             pixels = torch.from_numpy(chunk)
-            yield ink(pixels, backgrounds(pixels))
-
-
-def _contrast(parts: list[CharDataset]) -> np.ndarray:
-    """Return the largest difference of each image from its background, uint8 (N,)."""
-    return torch.cat([chunk.flatten(1).amax(1) for chunk in _ink_chunks(parts)]).numpy()
-
-
-def _near_duplicates(parts: list[CharDataset]) -> list[list[int]]:
-    """Return the pairs of near-duplicates that are not identical, the highest correlation first.
-
-    They are nearer to each other than images of their classes usually are (`_thresholds`), and compared as 16×16
-    thumbnails of their ink, all with all: 10,000 images take about 2 s, and k times as many k² times as long.
-    """
-    thumbnails = []
-    for chunk in _ink_chunks(parts):
-        small = functional.interpolate(chunk[:, None] / 255, (16, 16), mode="area").flatten(1)  # (n, 256)
-        thumbnails.append(functional.normalize(small - small.mean(1, keepdim=True)))
-    vectors = torch.cat(thumbnails)  # (N, 256)
-    thresholds = _thresholds(vectors, torch.from_numpy(np.concatenate([part.y for part in parts])))
-
-    def image(i: int) -> np.ndarray:
-        first = parts[0]
-        return first.array[first.indices[i]] if i < len(first) else parts[1].array[parts[1].indices[i - len(first)]]
-
-    pairs = []
-    for start in tqdm(range(0, len(vectors), 1024), "looking for near-duplicates", unit="block", delay=2):
-        block = vectors[start : start + 1024] @ vectors[start:].T
-        needed = torch.maximum(thresholds[start : start + 1024, None], thresholds[start:])
-        rows, columns = torch.nonzero(block > needed, as_tuple=True)
-        later = columns > rows
-        rows, columns = rows[later], columns[later]
-        for similarity, i, j in zip(block[rows, columns].tolist(), rows.tolist(), columns.tolist(), strict=True):
-            if (image(start + i) != image(start + j)).any():
-                pairs.append((similarity, start + i, start + j))
-    return [[i, j] for _, i, j in sorted(pairs, reverse=True)[:MAX_PAIRS]]
-
-
-def _thresholds(vectors: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Return the correlation above which the near-duplicates of each image lie, float (N,).
-
-    Thin strokes all correlate, such as a 1 with every other 1. Near-duplicates are CLOSER times as near as images of
-    the class usually are: as the NEIGHBOR-th nearest one is to half of a sample of them.
-
-    Args:
-        vectors: float (N, 256), normalized.
-        y: int64 (N,).
-    """
-    thresholds = torch.full((len(y),), NEAR_DUPLICATE)
-    for k in y.unique():
-        own = (y == k).nonzero()[:, 0]
-        if len(own) < 3:
-            continue
-        chosen = own[:: max(1, len(own) // SAMPLE)]
-        nearest = (vectors[chosen] @ vectors[own].T).topk(min(NEIGHBOR + 1, len(own)), 1).values  # itself is the first
-        usual = 1 - nearest[:, -1].median()
-        thresholds[own] = max(NEAR_DUPLICATE, 1 - float(usual) / CLOSER)
-    return thresholds
+            strokes = ink(pixels, backgrounds(pixels))
+            contrast[start : start + len(chunk)] = strokes.flatten(1).amax(1)
+            start += len(chunk)
+            yield thumbnails(strokes)

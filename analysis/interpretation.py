@@ -79,11 +79,11 @@ def nearest_neighbors(
     Args:
         images: uint8 (M, H, W).
         classes: int64 (M,), the class to search per image.
-        train: the images that the model was trained on.
+        train: the images that the model was trained on; of many, a sample is searched.
     """
     if not len(images):
         return np.zeros((0, *train.shape[1:]), np.uint8)
-    candidates = train.subset(np.isin(train.y, classes))
+    candidates = train.subset(np.isin(train.y, classes)).sample()
     queries, vectors = embeddings(classifier, images), embeddings(classifier, candidates)
     found = []
     for query, k in zip(queries, classes, strict=True):

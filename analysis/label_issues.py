@@ -7,12 +7,13 @@ import numpy as np
 from dataset import CharDataset
 from imaging.ink import identical_groups
 from metrics import accuracy, format_accuracy
+from training.evaluation import Predictions
 
 log = logging.getLogger("fit_char")
 BETTER_THAN_CHANCE = 0.5  # of the way from chance to certainty, that the model's accuracy must be surely beyond
 
 
-def find_label_issues(images: CharDataset, probabilities: np.ndarray) -> np.ndarray:
+def find_label_issues(images: CharDataset, predictions: Predictions) -> np.ndarray:
     """Rank the images whose given label is probably wrong.
 
     First come identical images in different classes, one of which must be wrong; then the images for which a model that
@@ -21,20 +22,17 @@ def find_label_issues(images: CharDataset, probabilities: np.ndarray) -> np.ndar
     which is logged.
 
     Args:
-        probabilities: float (N, C), out of fold (`validation.cross_validate`).
+        predictions: of these images, out of fold (`validation.cross_validate`).
 
     Returns:
         int64 (M,), indices of these M images, the worst first.
     """
-    every = np.arange(len(images))
-    given = probabilities[every, images.y]
-    others = probabilities.copy()
-    others[every, images.y] = -1
-    margin = given - others.max(1)
-    if not can_judge(images.y, probabilities.argmax(1)):
+    given, other = predictions.label_probability, predictions.other_probability
+    margin = given - other
+    if not can_judge(images.y, predictions.predicted):
         margin[:] = 0
     conflicting = np.array(list(_conflicts(images)), int)
-    margin[conflicting] = -2 + (given - others.max(1))[conflicting] / 2  # before all others
+    margin[conflicting] = -2 + (given - other)[conflicting] / 2  # before all others
     order = np.argsort(margin, kind="stable")
     return order[margin[order] < 0]
 
@@ -64,24 +62,24 @@ def can_judge(y: np.ndarray, predicted: np.ndarray) -> bool:
 def _conflicts(images: CharDataset) -> dict[int, list[int]]:
     """Return index → indices of the identical images in other classes, of each image that has some."""
     found = {}
-    for group in identical_groups(images.images()):
+    for group in identical_groups(images.hashes()):
         for i in group:
             if others := [j for j in group if images.y[j] != images.y[i]]:
                 found[i] = others
     return found
 
 
-def format_label_issues(images: CharDataset, probabilities: np.ndarray, indices: np.ndarray) -> list[str]:
+def format_label_issues(images: CharDataset, predictions: Predictions, indices: np.ndarray) -> list[str]:
     """Return a line per image at `indices`: its file, its given label, and why that is doubtful.
 
     Either it is identical to an image of another class, or the predicted class is another one, with its probability.
     """
-    predicted, conflicts, lines = probabilities.argmax(1), _conflicts(images), []
+    predicted, conflicts, lines = predictions.predicted, _conflicts(images), []
     for i in indices:
         if i in conflicts:
             other = conflicts[i][0]
             why = f"identical to {str(images.files[other])!r}, which has the label {images.classes[images.y[other]]!r}"
         else:
-            why = f"predicted {images.classes[predicted[i]]!r} with {probabilities[i, predicted[i]]:.0%}"
+            why = f"predicted {images.classes[predicted[i]]!r} with {predictions.confidence[i]:.0%}"
         lines.append(f"{str(images.files[i])!r}: label {images.classes[images.y[i]]!r}, {why}")
     return lines

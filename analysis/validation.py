@@ -12,14 +12,16 @@ from common.errors import InputError
 from common.text import plural
 from config import Config
 from dataset import CharDataset, leak_groups
-from metrics import accuracy, format_accuracy
+from metrics import accuracy, format_accuracy, format_scores
+from training.evaluation import Predictions, score
 
 log = logging.getLogger("fit_char")
+MOST_COUNTS = 50_000_000  # groups × classes of which scikit-learn stratifies the folds: in about a minute, with 400 MB
 
 
 def _fit_completely(classifier: CNNClassifier, train: CharDataset, val: CharDataset | None = None) -> CNNClassifier:
     """Fit a classifier; an interrupted run is no result, and ends the other runs too."""
-    if len(classifier.fit(train, val)) < classifier.config.epochs_for(len(train)):
+    if len(classifier.fit(train, val)) < classifier.config.epochs_for(len(train), len(train.classes)):
         raise KeyboardInterrupt("stopped before the last epoch")
     return classifier
 
@@ -49,7 +51,7 @@ def repeat(
         changed = replace(config, random_seed=seed, hash_id=None)
         classifiers.append(_fit_completely(CNNClassifier(changed, train.classes), train, val))
         runs.append(classifiers[-1].evaluate(images))
-        log.info("seed %d: %s", seed, format_accuracy(runs[-1]))
+        log.info("seed %d: %s", seed, format_scores(runs[-1]))
     accuracies = [run["accuracy"] for run in runs]
     median = classifiers[accuracies.index(statistics.median_low(accuracies))]
     mean, std = statistics.mean(accuracies), statistics.stdev(accuracies) if len(seeds) > 1 else 0.0
@@ -74,57 +76,77 @@ def split_folds(images: CharDataset, folds: int | None = 5, seed: int = 42) -> l
     from sklearn.model_selection import StratifiedGroupKFold  # imported here because it takes a second
 
     groups = leak_groups(images)
-    splitter = StratifiedGroupKFold(_checked_folds(images, groups, folds), shuffle=True, random_state=seed)
+    folds = _checked_folds(images, groups, folds)
+    if (groups.max() + 1) * len(images.classes) > MOST_COUNTS:
+        fold = _fold_of_images(images.y, groups, folds, seed)
+        return [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return list(splitter.split(images.y, images.y, groups))
+
+
+def _fold_of_images(y: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Return the fold of each image, int64 (N,), in time and memory that grow with N alone.
+
+    The groups of each class, which is that of their first image, are dealt to the folds in random order. Groups of
+    several classes, as writers are, leave the folds less well stratified than scikit-learn's.
+    """
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(y[first[order]], kind="stable")]  # by class, each in random order
+    fold = np.empty(len(first), np.int64)
+    fold[order] = np.arange(len(first)) % folds  # the next class goes on where one ends: folds of equal size
+    return fold[group]
 
 
 def cross_validate(
     config: Config, images: CharDataset, folds: int | None = 5,
-    predict: Callable[[CNNClassifier, CharDataset], np.ndarray] = CNNClassifier.predict_proba,
+    predict: Callable[[CNNClassifier, CharDataset], Predictions] = CNNClassifier.predict_labelled,
 ) -> dict:  # fmt: skip
     """Predict every image with a model that was not trained on it, nor on an identical image.
 
-    See `split_folds`. No image chooses the epoch: each fold is evaluated
-    with the weights of the last. Fold k is trained from scratch, whatever `init_from` says, from the seed `random_seed`
-    + k, and leaves neither record nor checkpoint.
+    See `split_folds`. No image chooses the epoch: each fold is evaluated with the weights of the last. Fold k is
+    trained from scratch, whatever `init_from` says, from the seed `random_seed` + k, and leaves neither record nor
+    checkpoint.
 
     Args:
         images: N images.
         folds: see `split_folds`.
-        predict: gives the probabilities of each class, float32 (n, C), from a trained classifier.
+        predict: gives the Predictions of a fold from a trained classifier.
 
     Returns:
-        accuracies of the folds, their mean and std, pooled (`metrics.accuracy` over all images), probabilities float32
-        (N, C) and fold int64 (N,), by which model each image was predicted.
+        accuracies of the folds, their mean and std, pooled (`training.evaluation.score` over all images), predictions
+        of all images and fold int64 (N,), by which model each image was predicted.
 
     Raises:
         InputError: see `split_folds`.
         KeyboardInterrupt: a run was interrupted.
     """
     pairs = split_folds(images, folds, config.split_seed)
-    probabilities = np.zeros((len(images), len(images.classes)), np.float32)
-    fold, runs = np.zeros(len(images), np.int64), []
+    fold, runs, parts = np.zeros(len(images), np.int64), [], []
     for k, (train, held_out) in enumerate(pairs):
         changed = replace(
             config, random_seed=config.random_seed + k, init_from=None, hash_id=None, record_path=None, save_path=None
         )
         classifier = _fit_completely(CNNClassifier(changed, images.classes), images.subset(train))
-        probabilities[held_out], fold[held_out] = predict(classifier, images.subset(held_out)), k
-        correct = probabilities[held_out].argmax(1) == images.y[held_out]
-        runs.append(accuracy(correct.sum(), len(held_out)))
+        parts.append(predict(classifier, images.subset(held_out)))
+        fold[held_out] = k
+        runs.append(accuracy((parts[-1].predicted == images.y[held_out]).sum(), len(held_out)))
         log.info("fold %d of %d: %s", k + 1, len(pairs), format_accuracy(runs[-1]))
     accuracies = [run["accuracy"] for run in runs]
-    pooled = accuracy((probabilities.argmax(1) == images.y).sum(), len(images))
-    log.info("all folds: %s", format_accuracy(pooled))
+    order = np.argsort(np.concatenate([held_out for _, held_out in pairs]))
+    predictions = Predictions.join(parts).subset(order)
+    pooled = score(predictions)
+    log.info("all folds: %s", format_scores(pooled))
     return {
         "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
-        "pooled": pooled, "probabilities": probabilities, "fold": fold,
+        "pooled": pooled, "predictions": predictions, "fold": fold,
     }  # fmt: skip
 
 
 def _checked_folds(images: CharDataset, groups: np.ndarray, folds: int | None) -> int:
     """Return how many folds to make of images, given their groups int64 (N,); raise InputError if they are too few."""
-    counts = {name: len(set(groups[images.y == k].tolist())) for k, name in enumerate(images.classes)}
+    in_class = np.unique(np.stack([images.y, groups]), axis=1)[0]
+    counts = dict(zip(images.classes, np.bincount(in_class, minlength=len(images.classes)).tolist(), strict=True))
     smallest = min(counts, key=lambda name: counts[name])
     if folds is None:
         folds = max(2, min(5, counts[smallest]))

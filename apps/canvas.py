@@ -15,7 +15,7 @@ from common.errors import InputError
 from dataset import CharDataset
 
 SIDE, PEN = 280, 12  # pixels
-MARGIN = 0.75 * PEN  # pixels from the edge, where ink would be taken for what reaches into a photo
+MARGIN = PEN  # pixels around the canvas in the picture, so that no stroke is cut off at the edge
 log = logging.getLogger("fit_char")
 
 
@@ -48,7 +48,8 @@ class DrawingPad:
         self.classifier, self.folder = classifier, Path(folder)
         self.strokes: list[list[tuple[float, float]]] = []
         self._pressed = False
-        self.exemplars = plots.exemplars(train.x, train.y, len(train.classes))
+        few = train.sample()
+        self.exemplars = plots.exemplars(few.x, few.y, len(train.classes))
         self.canvas = self._make_canvas()
         self.answer, self.figure = ipywidgets.HTML("Draw a character."), ipywidgets.Image(format="png")
         self.figure.layout.display = "none"
@@ -81,15 +82,14 @@ class DrawingPad:
     def press(self, x: float, y: float) -> None:
         """Begin a stroke."""
         self._pressed = True
-        self.strokes.append([_inside(x, y)])
+        self.strokes.append([(x, y)])
         self.move(x, y)
 
     def move(self, x: float, y: float) -> None:
         """Continue the stroke, if the pen is down."""
         if self._pressed:
-            point = _inside(x, y)
-            self.canvas.stroke_line(*self.strokes[-1][-1], *point)
-            self.strokes[-1].append(point)
+            self.canvas.stroke_line(*self.strokes[-1][-1], x, y)
+            self.strokes[-1].append((x, y))
 
     def lift(self, *place) -> None:
         """End a stroke and predict the character so far."""
@@ -117,10 +117,11 @@ class DrawingPad:
         self._predict()
 
     def picture(self) -> np.ndarray:
-        """Return the drawing, uint8 (SIDE, SIDE), black on white."""
-        image = Image.new("L", (SIDE, SIDE), 255)
+        """Return the drawing with its margin, uint8 (SIDE + 2 MARGIN, SIDE + 2 MARGIN), black on white."""
+        image = Image.new("L", (SIDE + 2 * MARGIN, SIDE + 2 * MARGIN), 255)
         draw = ImageDraw.Draw(image)
-        for points in self.strokes:
+        for stroke in self.strokes:
+            points = [(x + MARGIN, y + MARGIN) for x, y in stroke]
             draw.line(points, 0, PEN, "curve")
             for x, y in (points[0], points[-1]):  # round ends
                 draw.ellipse((x - PEN / 2, y - PEN / 2, x + PEN / 2, y + PEN / 2), 0)
@@ -161,9 +162,3 @@ class DrawingPad:
         added = f"Added as {html.escape(str(path))}"
         self.message.value = f"{added}: to train on your drawings, set raw_data_path, with at least two per class"
         return path
-
-
-def _inside(x: float, y: float) -> tuple[float, float]:
-    """Return a point of the canvas, MARGIN pixels from its edge if it is nearer or beyond."""
-    x, y = (min(max(place, MARGIN), SIDE - MARGIN) for place in (x, y))
-    return x, y

@@ -112,10 +112,10 @@ def validated(config: Config, images: CharDataset, folds: int, with_shifts: bool
     def predict(classifier, held_out):
         if with_shifts:
             shifted_correct.append((predict_shifted(classifier, held_out).argmax(1) == held_out.y).sum())
-        return classifier.predict_proba(held_out)
+        return classifier.predict_labelled(held_out)
 
     result = cross_validate(config, images, folds, predict)
-    figures = figures_of_folds(images, result["probabilities"].argmax(1), result["fold"])
+    figures = figures_of_folds(images, result["predictions"].predicted, result["fold"])
     return figures | ({"shifted": accuracy(sum(shifted_correct), len(images))} if with_shifts else {})
 
 
@@ -150,7 +150,7 @@ def predicted_per_epoch(
     classifier = CNNClassifier(config, train.classes)
     spec = InputSpec.from_images(train, classifier.input_spec_.input_size)
     loaders = [make_loader(one, spec, config, classifier.device, one is train) for one in (train, val, held_out)]
-    epochs, predicted = config.epochs_for(len(train)), []
+    epochs, predicted = config.epochs_for(len(train), len(train.classes)), []
     trainer = Trainer(config, classifier.model, classifier.backend, *loaders[:2], epochs)
     trainer.on_epoch_end.append(
         lambda trainer: predicted.append(predict_logits(trainer.ema_model, loaders[2])[0].argmax(1).numpy())

@@ -6,8 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = (
-    "models", "metrics", "config", "imaging", "plots", "readers", "training", "runs", "init", "dataset", "classifier",
-    "analysis", "apps",
+    "models", "metrics", "config", "imaging", "plots", "readers", "training", "runs", "init", "dataset", "export",
+    "classifier", "analysis", "apps",
 )  # fmt: skip
 
 

@@ -16,6 +16,10 @@ class TrainingError(ArithmeticError):
     """Training that cannot continue."""
 
 
+class ExportError(RuntimeError):
+    """A model that cannot be written in another format, or not without what is not installed."""
+
+
 def did_you_mean(name: object, valid: Iterable[str]) -> str:
     """Return "did you mean '…'?" with the valid name closest to `name`.
 

@@ -5,6 +5,7 @@ import glob
 import hashlib
 import io
 import json
+import math
 import os
 import tempfile
 import uuid
@@ -17,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from common.errors import InputError, StorageError
 
+ON_DISK = 2**28  # bytes; see `zeros`
 LOCK_SECONDS = 60.0  # that a process waits for another one to write a file
 NO_SPACE, NOT_A_FOLDER = "free some space", "rename the file that stands where a folder should be"
 NO_LOCKS = "mount the disk with support for file locks"
@@ -150,9 +152,14 @@ def locked(path: Path) -> Iterator[None]:
         lock.release()
 
 
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, completely or not at all. Raises StorageError."""
+    write_atomically(path, lambda file: file.write(content))
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write text as UTF-8, completely or not at all. Raises StorageError."""
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_bytes(path, text.encode())
 
 
 def write_json(path: str | Path, values: object) -> None:
@@ -166,6 +173,22 @@ def fingerprint(*arrays: np.ndarray) -> str:
     for array in arrays:
         update_digest(digest, array.shape, array.dtype, [array])
     return digest.hexdigest()[:16]
+
+
+def zeros(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
+    """Return an array of zeros; one of more than ON_DISK bytes is a temporary file, mapped into memory."""
+    if math.prod(shape) * np.dtype(dtype).itemsize <= ON_DISK:
+        return np.zeros(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # its space is free again when nothing refers to the array any more
+        return np.memmap(file, dtype, "w+", shape=shape)
+
+
+def mapped_file(array: np.ndarray) -> Path | None:
+    """Return the file that an array, or what it is a view of, is a memory map of; None if it is in memory."""
+    base: object = array
+    while base is not None and not isinstance(base, np.memmap):
+        base = getattr(base, "base", None)
+    return None if base is None or base.filename is None else Path(base.filename)
 
 
 def update_digest(digest, shape: tuple[int, ...], dtype: np.dtype, chunks: Iterable[np.ndarray]) -> None:

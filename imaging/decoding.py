@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 from scipy import ndimage
 
 from common.errors import InputError
@@ -41,9 +41,20 @@ IMAGE_SUFFIXES = {suffix for suffixes in FORMATS.values() for suffix in suffixes
 HEIC_SUFFIXES = {".heic", ".heif", ".hif"}
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 MAX_FILE = 128 * 2**20  # bytes of a file that is read
-MAX_PIXELS = 50_000_000  # that are decoded, in at most 4 bytes each; A4 at 600 dpi has 35 million
+MAX_PIXELS = 50_000_000  # of a record of a .gnt file
+# Bytes that an image is decoded to. Pillow decodes PNG, TIFF and BMP as a whole, in colour 4 bytes per pixel, so that
+# 52 megapixels are read in colour and 178 in grey. Python and one image take at most 340 MB, or 370 MB for a
+# progressive JPEG of 100 megapixels.
+MAX_DECODED = 208_000_000
+DEPTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel, by mode; others have 4
+SEVERAL_COPIES = {"WEBP": 2, "AVIF": 2}  # decoded to more memory: 26 megapixels take 450 MB
 MAX_SIDE = 4096  # pixels; an image with a longer side is read smaller
-BAND = 256  # rows of a large image that are reduced at once
+BAND = 64  # rows of a large image that are reduced at once
+_T = Image.Transpose
+TURNS = {  # of an image, by the orientation in its Exif data
+    2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270,
+    7: _T.TRANSVERSE, 8: _T.ROTATE_90,
+}  # fmt: skip
 WHITE_LEVELS = (1, 16, 255, 1023, 4095, 16_383, 65_535)
 
 
@@ -100,15 +111,33 @@ def decode_picture(data: bytes) -> Picture:
         raise ValueError(too_large(len(data)))
     image = open_image(io.BytesIO(data))
     mode, has_more_pages = image.mode, getattr(image, "is_animated", False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        _load(image)
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     factor = math.ceil(max(image.size) / MAX_SIDE)
-    if factor > 1:
-        image.draft(None, (max(1, image.width // factor), max(1, image.height // factor)))  # of a JPEG
+    image = _reduce(image, factor) if factor > 1 else _convert(image)  # which frees the larger one
+    return Picture(_to_grey(image if turn is None else image.transpose(turn)), mode, has_more_pages)
+
+
+def _load(image: Image.Image) -> None:
+    """Decode an image, a large one smaller if its format allows it. Raises ValueError for one that is too large."""
     width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width}×{height} pixels: at most {MAX_PIXELS:,}, save it smaller")
-    ImageOps.exif_transpose(image, in_place=True)
-    factor = math.ceil(max(image.size) / MAX_SIDE)
-    return Picture(_to_grey(_reduce(image, factor) if factor > 1 else _convert(image)), mode, has_more_pages)
+    factor = math.ceil(max(width, height) / MAX_SIDE)
+    pixels = width * height
+    if factor > 1 and image.format == "JPEG":
+        image.draft("L", (max(1, width // factor), max(1, height // factor)))
+        pixels = image.width * image.height
+    elif factor > 1 and image.format == "JPEG2000":
+        image.reduce = factor.bit_length() - 1  # type: ignore[method-assign,assignment]  # an exponent of 2
+        pixels >>= 2 * (factor.bit_length() - 1)
+    depth = DEPTHS.get(image.mode, 4) * SEVERAL_COPIES.get(str(image.format), 1)
+    if pixels * depth > MAX_DECODED:
+        raise ValueError(
+            f"{width}×{height} pixels, {image.format} in mode {image.mode}: at most {MAX_DECODED // depth:,}, "
+            "save it smaller, in grey, or as JPEG"
+        )
+    image.load()
 
 
 def open_image(file: IO[bytes]) -> Image.Image:
@@ -119,11 +148,11 @@ def open_image(file: IO[bytes]) -> Image.Image:
     """
     Image.init()
     with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # `_load` has a limit of its own
         try:
             return Image.open(file, formats=[name for name in FORMATS if name in Image.OPEN])
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-            raise ValueError(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels: save it smaller") from None
+        except Image.DecompressionBombError:
+            raise ValueError(f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels: save it smaller") from None
         except UnidentifiedImageError:
             file.seek(0)
             head = file.read(12)
@@ -156,7 +185,8 @@ def to_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
     """Return grey levels from 0 to `white`, (H, W) of any numeric dtype, as uint8 (H, W)."""
     if pixels.dtype == np.uint8 and white == 255:
         return pixels
-    return np.rint(np.clip(pixels * np.float32(255 / white), 0, 255)).astype(np.uint8)
+    scaled = pixels * np.float32(255 / white)
+    return np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled).astype(np.uint8)
 
 
 def _convert(image: Image.Image) -> Image.Image:
@@ -168,14 +198,13 @@ def _convert(image: Image.Image) -> Image.Image:
 
 def _reduce(image: Image.Image, factor: int) -> Image.Image:
     """Return `_convert` of an image, smaller by a factor; this is done in bands, which saves a copy of the whole."""
-    bands = []
-    for top in range(0, image.height, BAND * factor):
+    reduced = None
+    for i, top in enumerate(range(0, image.height, BAND * factor)):
         box = (0, top, image.width, min(top + BAND * factor, image.height))
-        bands.append(_convert(image.crop(box)).reduce(factor))
-    reduced = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
-    for i, band in enumerate(bands):
+        band = _convert(image.crop(box)).reduce(factor)
+        reduced = reduced or Image.new(band.mode, (band.width, math.ceil(image.height / factor)))
         reduced.paste(band, (0, i * BAND))
-    return reduced
+    return reduced or _convert(image)
 
 
 def _to_grey(image: Image.Image) -> np.ndarray:
@@ -191,6 +220,8 @@ def _on_paper(image: Image.Image) -> np.ndarray:
     grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
     if not alpha.any():
         return grey if np.ptp(grey) else np.full_like(grey, 255)
+    if alpha.min() == 255:
+        return grey
     alpha = to_uint8(alpha, alpha.max())
     paper = Image.new("L", image.size, _paper_grey(grey, alpha > 127))
     return np.asarray(Image.composite(Image.fromarray(grey), paper, Image.fromarray(alpha)))

@@ -26,10 +26,16 @@ def ink(images: torch.Tensor, background: torch.Tensor) -> torch.Tensor:
     return torch.maximum(images, background) - torch.minimum(images, background)
 
 
-def identical_groups(images: Iterable[np.ndarray]) -> list[list[int]]:
-    """Return the groups of two or more byte-identical images (H, W), as lists of indices."""
-    groups: dict[bytes, list[int]] = {}
-    for i, image in enumerate(images):
-        digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-        groups.setdefault(digest, []).append(i)
-    return [group for group in groups.values() if len(group) > 1]
+def hash_images(images: Iterable[np.ndarray]) -> np.ndarray:
+    """Return a hash of 128 bits per image, uint64 (N, 2), the same for byte-identical images only."""
+    digests = b"".join(hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images)
+    return np.frombuffer(digests, np.uint64).reshape(-1, 2)
+
+
+def identical_groups(hashes: np.ndarray) -> list[list[int]]:
+    """Return the groups of two or more byte-identical images, as lists of indices, given their hashes uint64 (N, 2)."""
+    order = np.lexsort(hashes.T)  # identical images one after the other, each in its place of the original order
+    differs = (hashes[order[1:]] != hashes[order[:-1]]).any(1)
+    starts = np.flatnonzero(np.concatenate([[True], differs, [True]]))  # also the end
+    groups = [order[start : start + n] for start, n in zip(starts, np.diff(starts), strict=False) if n > 1]
+    return sorted(group.tolist() for group in groups)

@@ -4,6 +4,8 @@ Proc. IEEE 86(11), 1998, in its modern form: ReLU, max-pooling, a full C3 layer,
 import torch
 from torch import nn
 
+WIDE = 512  # units of F6 that suit thousands of classes
+
 
 class LeNet(nn.Module):
     """Classify 32×32 images.
@@ -11,6 +13,10 @@ class LeNet(nn.Module):
     Args:
         in_channels: channels of the input image, 1 (grey) or 3 (RGB).
         out_features: number of classes.
+        hidden: units of F6, 84 in the paper; many classes need more.
+
+    Raises:
+        ValueError: hidden < 1.
     """
 
     input_size, any_size = 32, False  # pixels per side; C5 takes no other size
@@ -21,20 +27,31 @@ class LeNet(nn.Module):
         "fc7": "output: logits of the classes",
     }  # fmt: skip
 
-    def __init__(self, in_channels: int, out_features: int):
+    def __init__(self, in_channels: int, out_features: int, hidden: int = 84):
         super().__init__()
+        if hidden < 1:
+            raise ValueError(f"hidden must be 1 or more units, not {hidden}")
         self.conv1 = nn.Conv2d(in_channels, 6, 5)
         self.pool2 = nn.MaxPool2d(2)
         self.conv3 = nn.Conv2d(6, 16, 5)  # every filter sees all six feature maps: no connection table
         self.pool4 = nn.MaxPool2d(2)
         self.conv5 = nn.Conv2d(16, 120, 5)
-        self.fc6 = nn.Linear(120, 84)
-        self.fc7 = nn.Linear(84, out_features)
+        self.fc6 = nn.Linear(120, hidden)
+        self.fc7 = nn.Linear(hidden, out_features)
+
+    def advice(self) -> str:
+        """Return what to do about an F6 that is narrow for the number of classes, or ""."""
+        classes, hidden = self.fc7.out_features, self.fc6.out_features
+        if hidden >= WIDE or classes <= 2 * hidden:
+            return ""
+        return (
+            f"F6 has {hidden} units, few for {classes:,} classes: model_options = {{'hidden': {WIDE}}} makes it wider"
+        )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return logits float (N, out_features) of images float (N, in_channels, 32, 32)."""
         x = self.pool2(self.conv1(x)).relu()  # (N, 6, 14, 14); ReLU after pooling: same result, a quarter of the work
         x = self.pool4(self.conv3(x)).relu()  # (N, 16, 5, 5)
         x = self.conv5(x).relu().flatten(1)  # (N, 120)
-        x = self.fc6(x).relu()  # (N, 84)
+        x = self.fc6(x).relu()  # (N, hidden)
         return self.fc7(x)  # (N, out_features)

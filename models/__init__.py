@@ -1,12 +1,16 @@
 """The models, by name. To add one: write its nn.Module in a file beside these and name it in MODELS.
 
 A model takes (in_channels, number of classes) and turns images float (N, in_channels, S, S) into logits float
-(N, classes). Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other
-sizes (`any_size`, else it does), and which submodules count as layers (`layers`, a dict of name → description; else
-those without submodules of their own).
+(N, classes). Further arguments with defaults are its options (`Config.model_options`); it raises ValueError for values
+that it does not take. A method `advice` may return a sentence on the options that suit its number of classes.
+
+Class attributes may say which S it is made for, in pixels (`input_size`, else 32), whether it takes other sizes
+(`any_size`, else it does), and which submodules count as layers (`layers`, a dict of name → description; else those
+without submodules of their own).
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 
 import torch
@@ -16,25 +20,58 @@ from models.LeNet import LeNet
 from models.lenet_cpu import lenet_cpu_forward
 from models.ResNet import ResBlock, ResNet18
 
-MODELS: dict[str, Callable[[int, int], nn.Module]] = {"LeNet": LeNet, "ResNet18": ResNet18}
+MODELS: dict[str, Callable[..., nn.Module]] = {"LeNet": LeNet, "ResNet18": ResNet18}
 FUSED_FORWARD = {LeNet.forward: lenet_cpu_forward}  # a model's forward → the same function, faster in training
 
 __all__ = [
-    "FUSED_FORWARD", "MODELS", "LeNet", "ResBlock", "ResNet18", "build", "input_size", "layer_outputs",
-    "layer_summary",
+    "FUSED_FORWARD", "MODELS", "LeNet", "ResBlock", "ResNet18", "advice", "build", "changed_options", "input_size",
+    "layer_outputs", "layer_summary",
 ]  # fmt: skip
 
 
-def build(name: str, in_channels: int, classes: int) -> nn.Module:
+def build(name: str, in_channels: int, classes: int, **options: object) -> nn.Module:
     """Build the model of that name.
 
+    Args:
+        options: of the model; those that are left out have the paper's values.
+
     Raises:
-        ValueError: no model has that name; the message gives the nearest one.
+        ValueError: no model has that name, or the model no option of a name; the message gives the nearest one. Or an
+            option has a value that the model does not take.
     """
-    return _find(name)(in_channels, classes)
+    model = _find(name)
+    return model(in_channels, classes, **changed_options(name, options))
 
 
-def _find(name: str) -> Callable[[int, int], nn.Module]:
+def changed_options(name: str, options: Mapping[str, object]) -> dict[str, object]:
+    """Return those options of a model that differ from its defaults.
+
+    Raises:
+        ValueError: see `build`; values are only checked for their type.
+    """
+    defaults = {
+        option.name: option.default for option in list(inspect.signature(_find(name)).parameters.values())[2:]
+        if option.default is not option.empty
+    }  # fmt: skip
+    for option, value in options.items():
+        if option not in defaults:
+            close = get_close_matches(option, defaults, n=1, cutoff=0.0)
+            nearest = f"did you mean {close[0]!r}?" if close else "it has none."
+            raise ValueError(f"{name} has no option {option!r}: {nearest}")
+        default = defaults[option]
+        if default is not None and type(value) is not type(default):
+            kind = type(default).__name__
+            raise ValueError(f"{option} of {name} must be {kind}, not {value!r:.100} ({type(value).__name__})")
+    return {option: value for option, value in options.items() if value != defaults[option]}
+
+
+def advice(model: nn.Module) -> str:
+    """Return the model's own advice on its options for its number of classes, or ""."""
+    own = getattr(model, "advice", None)
+    return own() if callable(own) else ""
+
+
+def _find(name: str) -> Callable[..., nn.Module]:
     if name not in MODELS:
         close = get_close_matches(name, MODELS, n=1, cutoff=0.0)
         raise ValueError(f"unknown model {name!r}: did you mean {close[0]!r}? The models are {', '.join(MODELS)}.")
@@ -58,7 +95,7 @@ def input_size(name: str, requested: int | None = None, at_most: int | None = No
 
 def _layers(model: nn.Module) -> dict[str, str]:
     """Return the submodules that count as layers, name → description."""
-    described = getattr(type(model), "layers", None)
+    described = getattr(model, "layers", None)
     if isinstance(described, dict):
         return described
     lowest = {name: one for name, one in model.named_modules() if name and not list(one.children())}

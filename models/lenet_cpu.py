@@ -17,7 +17,7 @@ def lenet_cpu_forward(model: LeNet, x: torch.Tensor) -> torch.Tensor:
     x = functional.conv2d(x, model.conv3.weight.contiguous()).contiguous(memory_format=torch.channels_last)
     x = (model.pool4(x) + model.conv3.bias[:, None, None]).relu()  # (N, 16, 5, 5)
     x = functional.linear(x.flatten(1), model.conv5.weight.flatten(1), model.conv5.bias).relu()  # (N, 120)
-    x = model.fc6(x).relu()  # (N, 84)
+    x = model.fc6(x).relu()  # (N, hidden)
     return model.fc7(x)  # (N, out_features)
 
 

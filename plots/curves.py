@@ -55,7 +55,7 @@ def _fit_limits(loss, accuracy) -> None:
         values = np.concatenate([line.get_ydata() for line in axis.lines])
         low, high = (0 if axis is loss else values.min()), values.max()
         margin = max(0.05 * (high - low), 0.01)
-        axis.set_ylim(low - margin, high + margin)
+        axis.set_ylim(max(low - margin, 0) if axis is accuracy else -margin, high + margin)
 
 
 def _validated(history: Sequence[dict]) -> bool:

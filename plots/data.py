@@ -1,7 +1,7 @@
 """Figures of the data: samples, augmentation, issues of the audit."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +10,7 @@ from common.text import plural
 from plots.labels import class_labels, file_title, text_width
 from plots.style import MANY, new_sheet, show, styled
 
+CHUNK = 4096  # images that are reduced at once
 MOST_EXEMPLARS = 150  # in one figure
 MOST_ROWS, MOST_COLUMNS = 12, 12  # of augmented images and of issues
 
@@ -21,7 +22,11 @@ def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
     """
     best = np.full((classes, *x.shape[1:]), 255, np.uint8)
     rows, columns = (np.linspace(0, side, 8).astype(int)[:-1] for side in x.shape[1:])
-    coarse = np.add.reduceat(np.add.reduceat(x, rows, 1, np.float32), columns, 2).reshape(len(x), -1)
+    coarse = np.empty((len(x), 7 * 7), np.float32)
+    for start in range(0, len(x), CHUNK):
+        chunk = x[start : start + CHUNK]
+        sums = np.add.reduceat(np.add.reduceat(chunk, rows, 1, np.float32), columns, 2)
+        coarse[start : start + CHUNK] = sums.reshape(len(chunk), -1)
     for k, own in enumerate(_indices_per_class(y, classes)):
         if len(own):
             best[k] = x[own[((coarse[own] - coarse[own].mean(0)) ** 2).sum(1).argmin()]]
@@ -108,11 +113,11 @@ def augmented(originals: np.ndarray, variants: np.ndarray) -> Figure:
 
 
 @styled
-def issues(x: np.ndarray, found: Sequence) -> Figure | None:
+def issues(x: np.ndarray | Mapping[int, np.ndarray], found: Sequence) -> Figure | None:
     """Draw the images of an audit's first 12 issues, one row per issue; None if no image is concerned.
 
     Args:
-        x: uint8 (N, H, W), the images that were audited.
+        x: uint8 (N, H, W), the images that were audited, or index → image of those that `found` names first.
         found: what `analysis.audit.audit` returns: title, indices and files of each.
     """
     shown = [issue for issue in found if issue.indices][:MOST_ROWS]

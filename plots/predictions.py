@@ -1,7 +1,7 @@
 """Figures of predictions: confusions, errors, accuracy per class, calibration.
 
-In all of them, y are the labels, int64 (N,); probabilities are float (N, C); exemplars are an image of each class,
-uint8 (C, H, W); classes are the names of the C classes.
+In all of them, y are the labels and predicted the predicted classes, int64 (N,); confidence are the probabilities of
+the latter, float (N,); exemplars are an image of each class, uint8 (C, H, W); classes are the names of the C classes.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from common.text import plural
-from metrics import accuracy, calibration_bins, format_accuracy
+from metrics import accuracy, calibration_bins, format_accuracy, macro_averages
 from plots.labels import class_labels, file_title, text_width
 from plots.style import MANY, NOTE, VALIDATION, new_figure, new_sheet, show, styled, thumbnail
 
@@ -19,16 +19,17 @@ WORST = 20  # classes whose accuracy is drawn if there are many
 MOST_PAIRS = 20  # of confused classes that are drawn if there are many
 
 
-def most_confident_errors(y: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+def most_confident_errors(y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """Return the indices int64 (M,) of misclassified images, the most confident prediction first."""
-    wrong = np.flatnonzero(probabilities.argmax(1) != y)
-    return wrong[np.argsort(-probabilities.max(1)[wrong], kind="stable")]
+    wrong = np.flatnonzero(predicted != y)
+    return wrong[np.argsort(-confidence[wrong], kind="stable")]
 
 
 @styled
 def errors(
-    x: np.ndarray, y: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray, files: Sequence[str],
-    classes: Sequence[str], chosen: np.ndarray | None = None, nearest: np.ndarray | None = None, most: int = 12,
+    x: np.ndarray, y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, exemplars: np.ndarray,
+    files: Sequence[str], classes: Sequence[str], chosen: np.ndarray | None = None,
+    nearest: np.ndarray | None = None, most: int = 12,
 ) -> Figure:  # fmt: skip
     """Draw misclassified images, each beside an image of its label and of the predicted class.
 
@@ -39,8 +40,8 @@ def errors(
         nearest: uint8 (M, H, W), for each chosen one the nearest training image of the predicted class.
         most: how many to draw.
     """
-    predicted, confidence, labels = probabilities.argmax(1), probabilities.max(1), class_labels(classes)
-    chosen = (most_confident_errors(y, probabilities) if chosen is None else chosen)[:most]
+    labels = class_labels(classes)
+    chosen = (most_confident_errors(y, predicted, confidence) if chosen is None else chosen)[:most]
     if not len(chosen):
         return _sentence("none is shown" if (predicted != y).any() else f"no errors in {plural(len(y), 'image')}")
     cell, wide = 1.35, 3 if nearest is None else 4
@@ -67,33 +68,36 @@ def _sentence(text: str) -> Figure:
 
 
 @styled
-def confusion(matrix: np.ndarray, exemplars: np.ndarray, classes: Sequence[str], diagonal: bool = False) -> Figure:
+def confusion(
+    y: np.ndarray, predicted: np.ndarray, exemplars: np.ndarray, classes: Sequence[str], diagonal: bool = False
+) -> Figure:
     """Draw a confusion matrix, with an image and the name of each class; of more than 30, the most frequent confusions.
 
     Args:
-        matrix: int (C, C), rows the label, columns the predicted class.
         diagonal: whether to show correct predictions too, beside which single errors are pale. They are shown if there
             are no errors.
     """
-    labels, wrong = class_labels(classes), matrix.copy()
-    np.fill_diagonal(wrong, 0)
-    pairs = _most_frequent(wrong)
-    title = f"{plural(wrong.sum(), 'error')} in {plural(matrix.sum(), 'image')}"
-    if len(matrix) <= MANY:
+    labels, wrong = class_labels(classes), predicted != y
+    pairs = _most_frequent(y[wrong], predicted[wrong], len(labels))
+    title = f"{plural(wrong.sum(), 'error')} in {plural(len(y), 'image')}"
+    if len(labels) <= MANY:
         hidden = not diagonal and len(pairs) > 0
-        lines = [f"{labels[i]} predicted as {labels[j]}: {wrong[i, j]}" for i, j in pairs[:3]]
+        lines = [f"{labels[i]} predicted as {labels[j]}: {count}" for i, j, count in pairs[:3]]
         title = "\n".join([title + (" (correct ones not shown)" if hidden else ""), *lines])
-        return _confusion_matrix(wrong if hidden else matrix, exemplars, labels, title)
+        matrix = np.zeros((len(labels), len(labels)), np.int64)
+        np.add.at(matrix, (y[wrong], predicted[wrong]) if hidden else (y, predicted), 1)
+        return _confusion_matrix(matrix, exemplars, labels, title)
     if not pairs:
         return _sentence(title)
-    return _confused_pairs(matrix, pairs, exemplars, labels, title)
+    return _confused_pairs(pairs, np.bincount(y, minlength=len(labels)), exemplars, labels, title)
 
 
-def _most_frequent(wrong: np.ndarray) -> list[tuple[int, int]]:
-    """Return the most frequent (label, predicted class) of a matrix without its diagonal."""
-    found = np.flatnonzero(wrong)
-    order = np.argsort(-wrong.ravel()[found], kind="stable")[:MOST_PAIRS]
-    return [divmod(place, len(wrong)) for place in found[order].tolist()]
+def _most_frequent(y: np.ndarray, predicted: np.ndarray, classes: int) -> list[tuple[int, int, int]]:
+    """Return the most frequent (label, predicted class, how many images), without a matrix of all classes."""
+    pairs, counts = np.unique(y * classes + predicted, return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:MOST_PAIRS]
+    labels, others = np.divmod(pairs[order], classes)
+    return list(zip(labels.tolist(), others.tolist(), counts[order].tolist(), strict=True))
 
 
 def _confusion_matrix(shown: np.ndarray, exemplars: np.ndarray, labels: list[str], title: str) -> Figure:
@@ -119,30 +123,36 @@ def _confusion_matrix(shown: np.ndarray, exemplars: np.ndarray, labels: list[str
 
 
 def _confused_pairs(
-    matrix: np.ndarray, pairs: list[tuple[int, int]], exemplars: np.ndarray, labels: list[str], title: str
+    pairs: list[tuple[int, int, int]], counts: np.ndarray, exemplars: np.ndarray, labels: list[str], title: str
 ) -> Figure:
-    """Draw an image of the label and of the predicted class of each pair, with how many images are concerned."""
+    """Draw an image of the label and of the predicted class of each pair, with how many images are concerned.
+
+    Args:
+        counts: int64 (C,), images per class.
+    """
     rows = -(-len(pairs) // 2)
-    cell = max(text_width(labels[k]) for pair in pairs for k in pair) + 2.6
+    cell = max(text_width(labels[k]) for pair in pairs for k in pair[:2]) + 2.6
     figure, axis = new_sheet(2 * cell + 0.1, 0.7 * rows + 0.5)
     axis.text(0.1, 0.2, f"{title}; the most frequent confusions, label → predicted class:", va="center")
-    for place, (i, j) in enumerate(pairs):
+    for place, (i, j, count) in enumerate(pairs):
         left, top = 0.1 + cell * (place // rows), 0.7 * (place % rows) + 0.45
         show(axis, exemplars[i], left, top, 0.6)
         show(axis, exemplars[j], left + 0.85, top, 0.6)
         axis.text(left + 0.725, top + 0.3, "→", ha="center", va="center")
-        text = f"{labels[i]} → {labels[j]}\n{matrix[i, j]} of {plural(matrix[i].sum(), 'image')}"
+        text = f"{labels[i]} → {labels[j]}\n{count} of {plural(counts[i], 'image')}"
         axis.text(left + 1.55, top + 0.3, text, va="center", fontsize=9)
     return figure
 
 
 @styled
-def reliability(y: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray, classes: Sequence[str]) -> Figure:
+def reliability(
+    y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, exemplars: np.ndarray, classes: Sequence[str]
+) -> Figure:
     """Draw the accuracy per class with its 95 % interval, and a reliability diagram of the probabilities.
 
     Of more than 30 classes, the worst twenty and a histogram are drawn.
     """
-    correct, labels = probabilities.argmax(1) == y, class_labels(classes)
+    correct, labels = predicted == y, class_labels(classes)
     counts = np.bincount(y, minlength=len(labels))
     hits = np.bincount(y[correct], minlength=len(labels))
     shown = np.arange(len(labels))
@@ -154,7 +164,10 @@ def reliability(y: np.ndarray, probabilities: np.ndarray, exemplars: np.ndarray,
         figure, axes = new_figure(13, 0.36 * len(shown) + 1, 1, 3)
         _draw_accuracy_histogram(axes[0, 1], rate[counts > 0])
     _draw_class_accuracy(axes[0, 0], hits, counts, shown, exemplars, labels)
-    _draw_calibration(axes[0, -1], y, probabilities)
+    if averages := macro_averages(y, predicted):
+        heading = "balanced accuracy {balanced_accuracy:.2%}, macro F1 {macro_f1:.2%}".format(**averages)
+        axes[0, 0].set_title(f"{axes[0, 0].get_title()}\n{heading}", fontsize=10)
+    _draw_calibration(axes[0, -1], confidence, correct)
     return figure
 
 
@@ -185,9 +198,10 @@ def _draw_accuracy_histogram(axis, rate: np.ndarray) -> None:
     axis.set_title(f"{np.count_nonzero(rate == 1):,} of {len(rate):,} classes without errors", fontsize=10)
 
 
-def _draw_calibration(axis, y: np.ndarray, probabilities: np.ndarray) -> None:
+def _draw_calibration(axis, confidence: np.ndarray, correct: np.ndarray) -> None:
     """Draw the accuracy per bin of confidence, with its interval; of few images, in few bins."""
-    confidence, bin_accuracy, counts = calibration_bins(probabilities, y, int(np.clip(len(y) // 20, 2, 10)))
+    bins = int(np.clip(len(correct) // 20, 2, 10))
+    confidence, bin_accuracy, counts = calibration_bins(confidence, correct, bins)
     axis.plot((0, 1), (0, 1), "--", color=NOTE, label="perfectly calibrated")
     intervals = [
         accuracy(round(correct), n)["interval"] for correct, n in zip(bin_accuracy * counts, counts, strict=True)

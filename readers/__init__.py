@@ -19,8 +19,8 @@ KINDS = (
 )
 
 
-def open_source(path: str | Path) -> Source:
-    """Return the Source of a path, which is one of KINDS.
+def open_source(path: str | Path, labels_from: str | None = None) -> Source:
+    """Return the Source of a path, which is one of KINDS; with `labels_from`, image files in a folder or a .zip.
 
     Raises:
         InputError: no such path, or nothing that a reader can read.
@@ -33,6 +33,10 @@ def open_source(path: str | Path) -> Source:
     except OSError:  # also a link to nothing or to itself
         raise InputError(f"{path} does not exist: give {KINDS}") from None
     check_file(path)
+    if labels_from is not None:
+        if not FolderSource.accepts(path):
+            raise InputError(f"labels_from is for image files in a folder or a .zip, which {path} is not: leave it out")
+        return FolderSource(path, labels_from)
     for reader in READERS:
         if reader.accepts(path):
             return reader(path)

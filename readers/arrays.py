@@ -12,6 +12,7 @@ import numpy as np
 from common.errors import InputError
 from imaging.pictures import colour_to_grey
 from readers.layout import natural_key
+from readers.names import Names
 from readers.source import PARTS_BY_WORD, Sample, Source, check_arrays
 
 MAX_CLASSES = 65_536
@@ -39,9 +40,10 @@ class Arrays:
         y: integers (N,).
         classes: names of the classes.
         source: where the images come from.
-        files: names of the images, str (N,).
-        group: the writers, str (N,), or None if unknown.
-        digests: `common.files.fingerprint` of the images as they were in the source, str (N,), or None if unknown.
+        files: names of the images, str (N,), or Names.
+        group: the writers, str (N,) or Names, or None if unknown.
+        digests: `common.files.fingerprint` of the images as they were in the source, str (N,) or ASCII
+            bytes (N,), or None if unknown.
         cropped: whether the images were cropped to their ink.
         photos: whether they are characters found in photos.
         notes: sentences on how images and labels were converted.
@@ -51,8 +53,8 @@ class Arrays:
     y: np.ndarray
     classes: list[str]
     source: str
-    files: np.ndarray
-    group: np.ndarray | None = None
+    files: np.ndarray | Names
+    group: np.ndarray | Names | None = None
     digests: np.ndarray | None = None
     cropped: bool = False
     photos: bool = False

@@ -1,5 +1,6 @@
 """Files by name, in a folder or in a .zip alike."""
 
+import copy
 import errno
 import os
 import re
@@ -8,6 +9,7 @@ import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -113,7 +115,7 @@ def _children(folder: Path) -> list[Path]:
 
 def _open_folder(folder: Path) -> Container:
     found = list(_walk(folder))
-    names, notes = _decode_names([_name_on_disk(path.relative_to(folder)) for path, _ in found], folder)
+    names, notes = _names_on_disk([os.fsencode(path.relative_to(folder).as_posix()) for path, _ in found], folder)
     paths: dict[str, Path] = {}
     stamp, skipped = [], []
     for name, (path, reason) in zip(names, found, strict=True):
@@ -130,13 +132,21 @@ def _open_folder(folder: Path) -> Container:
     return Container(folder, list(paths), sorted(stamp), lambda name: open(paths[name], "rb"), skipped, notes)
 
 
-def _name_on_disk(path: Path) -> str | bytes:
-    """Return a name as text if it is UTF-8, otherwise as bytes."""
-    name = os.fsencode(path.as_posix())
+def _names_on_disk(names: list[bytes], folder: Path) -> tuple[list[str], list[str]]:
+    """Return names as text, and a sentence that says which encoding they have if they are not all UTF-8."""
     try:
-        return name.decode("utf-8")
+        return [name.decode("utf-8") for name in names], []
+    except UnicodeDecodeError:
+        return _decode_names([_certain_text(name) for name in names], folder)
+
+
+def _certain_text(name: bytes) -> str | bytes:
+    """Return a name as text if it can only be UTF-8. Two bytes may also be GB 18030, as those of 学 are."""
+    try:
+        text = name.decode("utf-8")
     except UnicodeDecodeError:
         return name
+    return text if text.isascii() or max(text) >= "\u0800" else name
 
 
 def _open_zip(path: Path) -> Container:
@@ -159,7 +169,23 @@ def _open_zip(path: Path) -> Container:
             skipped.append((name, "another file of this name follows in the archive"))
         infos[name] = info
     stamp = sorted((name, info.file_size, info.CRC) for name, info in infos.items())
-    return Container(path, list(infos), stamp, lambda name: archive.open(infos[name]), skipped, notes)
+    reopened = _reopen(archive, path)
+    return Container(path, list(infos), stamp, lambda name: reopened(os.getpid()).open(infos[name]), skipped, notes)
+
+
+def _reopen(archive: zipfile.ZipFile, path: Path) -> Callable[[int], zipfile.ZipFile]:
+    """Return a function that gives the archive of a process: forked ones would share one position in the file."""
+    here = os.getpid()
+
+    @cache
+    def reopened(process: int) -> zipfile.ZipFile:
+        if process == here:
+            return archive
+        other = copy.copy(archive)  # rather than read the names of perhaps a million files again
+        other.fp = path.open("rb")
+        return other
+
+    return reopened
 
 
 def _name_in_zip(info: zipfile.ZipInfo) -> str | bytes:

@@ -88,13 +88,15 @@ def apply(images, digests: np.ndarray, data_path: str | Path) -> tuple[np.ndarra
         InputError: a row whose class or given label does not fit the images.
     """
     path = corrections_path(data_path)
-    place = {file: i for i, file in enumerate(images.files.tolist())}
+    rows = _read(path)
+    files, pixels = ({row[column] for row in rows} for column in ("file", "pixels"))
+    place = {file: i for i, file in enumerate(images.files) if file in files}
     places: dict[str, list[int]] = {}
-    for i, digest in enumerate(digests.tolist()):
-        places.setdefault(digest, []).append(i)
+    for i in np.flatnonzero(np.isin(digests, list(pixels))).tolist():
+        places.setdefault(str(digests[i]), []).append(i)
     y, keep = images.y.copy(), np.ones(len(images), bool)
     applied, other, missing = [], 0, 0
-    for row in _read(path):
+    for row in rows:
         named = place.get(row["file"])
         same = places.get(row["pixels"], [])
         found = [named] if named is not None and (not row["pixels"] or named in same) else []

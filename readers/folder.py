@@ -4,20 +4,17 @@ import io
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
 from common.errors import InputError
-from imaging.decoding import MAX_FILE, Picture, decode_picture, is_image, open_image, to_uint8, too_large, white_level
+from imaging.decoding import MAX_FILE, is_image, open_image, too_large
 from readers.container import Container, open_container
-from readers.layout import REMEDY, Layout, Place, natural_key
+from readers.images import ImageFiles
+from readers.labels_from import in_class_folders
+from readers.layout import REMEDY, Layout, natural_key
 from readers.source import Sample, Source
-
-FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
 
 
 class FolderSource(Source):
@@ -25,6 +22,10 @@ class FolderSource(Source):
 
     Folders of training, validation and test images and of writers may be above or below the classes (see `Layout`). A
     `classes.txt` beside or above the classes, one name per line in natural order, gives the classes their names.
+
+    Args:
+        path: the folder or .zip.
+        labels_from: a pattern of the files' names, as "{label}_*", if they name the classes rather than folders.
 
     Attributes:
         container: the files.
@@ -34,26 +35,30 @@ class FolderSource(Source):
         InputError: no image, no sub-folder per class, or a classes.txt that does not fit.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, labels_from: str | None = None):
         super().__init__()
         self.name = f"{path.name} (raw images)"
-        self.container = _open_with_images(path)
+        self.container, self.labels_from = _open_with_images(path), labels_from
         names = sorted(self.container.names, key=natural_key)
         too_long = {name: too_large(size) for name, size, _ in self.container.stamp if size > MAX_FILE}
         images = [name for name in names if is_image(name) and name not in too_long]
         others = [name for name in names if not is_image(name)]
         if not images:
             raise InputError(_no_image(path, [*self.container.skipped, *too_long.items()], others))
-        layout = Layout(path, images, others)
+        named, unnamed = in_class_folders(images, labels_from) if labels_from else ({name: name for name in images}, [])
+        if not named:
+            raise InputError(f"{path} has no image whose name fits labels_from={labels_from!r}, such as {images[0]}")
+        layout = Layout(path, list(named), others)
         self._places, self.folders = layout.places, layout.folders
         names_file = self._find_names_file()
         self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes
         strays = [(name, "not an image's name") for name in others if not name.endswith("/") and name != names_file]
-        strays += [*layout.skipped, *too_long.items(), *self.container.skipped]
+        strays += [*layout.skipped, *unnamed, *too_long.items(), *self.container.skipped]
         self._strays = sorted(strays, key=lambda stray: natural_key(stray[0]))
         self._decided = [*self.container.notes, *layout.notes]
-        self.notes = self._decided
-        self._white: dict[np.dtype, float] = {}
+        self.notes, self.skipped = self._decided, self._strays
+        self._images = ImageFiles(path.name, [named[place.name] for place in self._places], self.container.read)
+        self.modes = self._images.modes
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -65,17 +70,27 @@ class FolderSource(Source):
         candidates = ["/".join([*above[:k], "classes.txt"]) for k in range(len(above), -1, -1)]
         return next((name for name in candidates if name in self.container.names), None)
 
+    @property
+    def where(self) -> Path:
+        return self.container.path
+
+    def share(self, start: int, stop: int) -> Source:
+        images = self._images.share(start, stop)
+        return self._share(
+            _images=images, modes=images.modes, _places=self._places[start:stop], _strays=[], _decided=[]
+        )
+
     def describe_class(self, label: int) -> str:
         return f"{super().describe_class(label)}, in {self.container.path / self.folders[label]},"
 
     def stamp(self) -> object:
-        return self.container.stamp
+        return self.container.stamp, self.labels_from
 
     def sizes(self) -> Counter[tuple[int, int]]:
         sizes: Counter[tuple[int, int]] = Counter()
-        for place in self._progress("sizes in"):
+        for name in self._images.progress("sizes in"):
             try:
-                sizes[open_image(io.BytesIO(self.container.read(place.name))).size] += 1
+                sizes[open_image(io.BytesIO(self.container.read(name))).size] += 1
             except Exception:  # iteration will say why it cannot be read
                 continue
         return sizes
@@ -84,61 +99,12 @@ class FolderSource(Source):
         return len(self._places)
 
     def __iter__(self) -> Iterator[Sample]:
-        damaged: list[tuple[str, str]] = []
-        self.modes.clear()
-        several_pages = 0
-        for place in self._progress("reading"):
-            try:
-                picture = decode_picture(self.container.read(place.name))
-            except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
-                damaged.append((place.name, f"{type(error).__name__}: {error}"))
-                continue
-            self.modes[picture.mode] += 1
-            several_pages += picture.has_more_pages
-            image = to_uint8(picture.pixels, self._white_level(picture))
+        for i, image in self._images:
+            place = self._places[i]
             yield Sample(image, place.label, place.file, place.part, place.writer)
-        self.skipped = damaged + self._strays
-        self.notes = [*self._decided, *self._scaling_notes()]
-        if several_pages:
-            self.notes.append(f"{several_pages} files have several pages or frames, of which the first is read")
-        self._check_damaged(damaged, self.container.path)
-
-    def _progress(self, doing: str) -> Iterable[Place]:
-        return tqdm(self._places, desc=f"{doing} {self.container.path.name}", unit="file", delay=1)
-
-    def _white_level(self, picture: Picture) -> float:
-        """Return which level is white in all images with as many bits as this one; this takes a pass over them.
-
-        Most images of 8 bits tell at once that their levels go up to 255.
-        """
-        kind = picture.pixels.dtype
-        if kind not in self._white and kind == np.uint8 and white_level(picture.pixels.max()) == 255:
-            self._white[kind] = 255
-        if kind not in self._white:
-            self._white[kind] = white_level(self._highest(kind))
-        return self._white[kind]
-
-    def _highest(self, kind: np.dtype) -> float:
-        """Return the highest level in the images whose pixels are of that dtype."""
-        highest = 0.0
-        for place in self._progress("levels in"):
-            try:
-                picture = decode_picture(self.container.read(place.name))
-            except Exception:  # iteration will say why it cannot be read
-                continue
-            if picture.pixels.dtype == kind:
-                highest = max(highest, float(picture.pixels.max()))
-                if white_level(highest) == FULL.get(picture.mode, 255 if kind == np.uint8 else None):
-                    break
-        return highest
-
-    def _scaling_notes(self) -> list[str]:
-        names = {np.dtype(np.uint8): "8 bits", np.dtype(np.float32): "more than 8 bits"}
-        return [
-            f"images of {names[kind]} are scaled: their level {white:g} becomes 255"
-            for kind, white in self._white.items()
-            if (kind, white) != (np.uint8, 255)
-        ]
+        self.skipped = self._images.damaged + self._strays
+        self.notes, self.counts = self._decided + self._images.notes, self._images.counts
+        self.check_damaged(self._images.damaged)
 
 
 def _open_with_images(path: Path) -> Container:

@@ -1,15 +1,16 @@
 """CASIA-HWDB's .gnt files: the characters of one writer per file."""
 
 import struct
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import numpy as np
-from tqdm import tqdm
 
 from common.errors import InputError
 from imaging.decoding import MAX_PIXELS, is_image
@@ -28,6 +29,11 @@ class Record:
     character: str
     width: int
     height: int
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        return HEADER.size + self.width * self.height
 
 
 class GntSource(Source):
@@ -62,6 +68,9 @@ class GntSource(Source):
             reason = self.skipped[0][1] if self.skipped else "its files are empty"
             raise InputError(f"{path} holds no character that can be read ({reason}): download it again")
         self.classes = sorted(classes, key=natural_key)
+        self._parts = assign_parts([str(PurePosixPath(name).parent) for name in self._records])
+        self._starts = [0, *accumulate(map(len, self._records.values()))]
+        self._range = range(self._starts[-1])
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -79,31 +88,36 @@ class GntSource(Source):
         return Counter((record.width, record.height) for records in self._records.values() for record in records)
 
     def __len__(self) -> int:
-        return sum(map(len, self._records.values()))
+        return len(self._range)
+
+    def share(self, start: int, stop: int) -> Source:
+        return self._share(_range=self._range[start:stop], _damaged=[])
 
     def __iter__(self) -> Iterator[Sample]:
         labels = {character: label for label, character in enumerate(self.classes)}
-        parts = assign_parts([str(PurePosixPath(name).parent) for name in self._records])
         self.skipped, self.modes = list(self._damaged), Counter({"L": len(self)})
-        with tqdm(total=len(self), desc=f"reading {self.name}", unit="image", delay=1) as progress:
-            for (name, records), part in zip(self._records.items(), parts, strict=True):
-                writer = PurePosixPath(name).stem
-                for i, image in enumerate(self._read_images(name, records)):
-                    yield Sample(image, labels[records[i].character], f"{name}/{i}", part, writer)
-                    progress.update()
+        first = bisect_right(self._starts, self._range.start) - 1
+        files = list(zip(self._starts, self._records.items(), self._parts, strict=False))[first:]
+        for start, (name, records), part in files:
+            places = range(max(self._range.start - start, 0), min(self._range.stop - start, len(records)))
+            writer = PurePosixPath(name).stem
+            for i, image in self._read_images(name, records, places):
+                yield Sample(image, labels[records[i].character], f"{name}/{i}", part, writer)
 
-    def _read_images(self, name: str, records: list[Record]) -> Iterator[np.ndarray]:
-        """Yield the images of a file, uint8 (H, W), up to one that cannot be read."""
-        done = 0
+    def _read_images(self, name: str, records: list[Record], places: range) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield those of a file's images, place and uint8 (H, W), up to one that cannot be read."""
+        if not places:
+            return
+        i = places.start
         try:
             with self._container.open(name) as file:
-                for record in records:
+                file.seek(sum(record.size for record in records[:i]))
+                for i in places:
                     file.seek(HEADER.size, 1)
-                    pixels = np.frombuffer(file.read(record.width * record.height), np.uint8)
-                    yield pixels.reshape(record.height, record.width)
-                    done += 1
+                    height, width = records[i].height, records[i].width
+                    yield i, np.frombuffer(file.read(width * height), np.uint8).reshape(height, width)
         except Exception as error:  # nearly anything from a damaged archive
-            self.skipped.append((name, f"the rest, from character {done + 1} on: {error}"))
+            self.skipped.append((name, f"the rest, from character {i + 1} on: {error}"))
 
 
 def _open_file(path: Path) -> Container:

@@ -18,6 +18,7 @@ WRITER = re.compile(
 MOST = 0.95  # of a part's images: a folder that holds as many tells nothing about them, and what is beside it is stray
 RECURS = 1.5  # writers per class, and classes per writer, on average: otherwise the folders are not writers and classes
 REMEDY = "put the images of each class into one sub-folder, named after the class"
+FLAT = f"{REMEDY}, list them in a CSV of path and label, or set labels_from='{{label}}_*' if the files are named so"
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ class Layout:
         depths = Counter(len(place.folders) for place in train)
         depth = max(depths, key=lambda depth: (depths[depth], depth))
         if depth == 0:
-            raise InputError(f"{self.path} has images that are in no class folder, such as {train[0].name}: {REMEDY}")
+            raise InputError(f"{self.path} has images that are in no class folder, such as {train[0].name}: {FLAT}")
         return depth
 
     def _find_usual(self) -> dict[int, dict[str, str]]:

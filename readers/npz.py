@@ -1,18 +1,23 @@
 """NumPy's .npz files, our data.npz and others' layouts, checked before anything is read."""
 
+import json
 import math
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
 from common.errors import InputError
-from common.files import check_file
+from common.files import check_file, locked, remove_unfinished, write_atomically
 from readers.arrays import Arrays, ArraySource, make_parts
+from readers.chunks import Columns, Found, divide
 from readers.container import check_archive
-from readers.source import PARTS_BY_WORD
+from readers.names import Names
+from readers.source import PARTS, PARTS_BY_WORD
+from readers.store import find_data, read_store
 
 LAYOUTS = (  # keys of images and labels: in the training part, in the others
     ("x", "y", "x_{}", "y_{}"),  # ours
@@ -27,10 +32,10 @@ LAYOUTS = (  # keys of images and labels: in the training part, in the others
 
 
 def read_npz(path: str | Path, part: str = "train") -> Arrays:
-    """Read one part of data.npz, or of a file in another of LAYOUTS.
+    """Read one part of data.npz, of the folder of a large set, or of a file in another of LAYOUTS.
 
     Args:
-        path: the file; nothing in it is unpickled.
+        path: the file, or where it would be if the set were smaller; nothing in it is unpickled.
         part: one of `readers.source.PARTS`; all but "train" are empty if the file does not have them.
 
     Raises:
@@ -48,16 +53,18 @@ def one_part(parts: dict[str, Arrays], part: str) -> Arrays:
 
 
 def read_parts(path: str | Path) -> dict[str, Arrays]:
-    """Return part → Arrays of an .npz, all from one file. Raises InputError as `read_npz` does."""
+    """Return part → Arrays of an .npz or folder, all from one. Raises InputError as `read_npz` does."""
+    path = find_data(path)
     check_file(path)
     try:
-        return _make_parts(read_arrays(Path(path)), Path(path).name)
+        return _make_parts(read_store(path) if path.is_dir() else read_arrays(path), path.name)
     except FileNotFoundError:
         raise InputError(f"{path} does not exist: make it with init.prepare") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     except Exception as error:  # NumPy and zipfile raise nearly anything for a damaged file
-        raise InputError(f"{path} is not a readable npz of plain arrays: {error!s:.200}") from None
+        kind = "folder" if path.is_dir() else "npz"
+        raise InputError(f"{path} is not a readable {kind} of plain arrays: {error!s:.200}") from None
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -83,7 +90,7 @@ def check_npy(file: IO[bytes], size: int, name: str) -> None:
         raise InputError(f"{name} does not hold as much as it claims: {shape} of {dtype}")
 
 
-def _make_parts(npz: dict[str, np.ndarray], name: str) -> dict[str, Arrays]:
+def _make_parts(npz: dict[str, Any], name: str) -> dict[str, Arrays]:
     keys = _find_keys(npz)
     for key in (key for pair in keys.values() for key in pair):
         if key not in npz:
@@ -93,6 +100,7 @@ def _make_parts(npz: dict[str, np.ndarray], name: str) -> dict[str, Arrays]:
     parts = make_parts(images, labels, source, _read_classes(npz), is_raw="source" not in npz)
     for part, arrays in parts.items():
         files, group, digests = (_read_names(npz, f, part, len(arrays.x)) for f in ("files", "group", "digests"))
+        assert not isinstance(digests, Names)
         files = arrays.files if files is None else files
         cropped, photos = (flag in npz and bool(npz[flag]) for flag in ("cropped", "photos"))
         parts[part] = replace(arrays, files=files, group=group, digests=digests, cropped=cropped, photos=photos)
@@ -110,14 +118,16 @@ def _find_keys(npz: dict[str, np.ndarray]) -> dict[str, tuple[str, str]]:
     return keys
 
 
-def _read_names(npz: dict[str, np.ndarray], field: str, part: str, count: int) -> np.ndarray | None:
-    """Return texts, one per image of a part, as str (N,); None if the file has none."""
+def _read_names(npz: dict[str, Any], field: str, part: str, count: int) -> np.ndarray | Names | None:
+    """Return texts, one per image of a part, as str (N,), or as a folder holds them; None if there are none."""
     key = field if part == "train" and field in npz else f"{field}_{part}"
     if key not in npz:
         return None
     names = npz[key]
     if names.shape != (count,):
         raise InputError(f"{key} must be names (N,), one per image, not {names.shape}")
+    if isinstance(names, Names | np.memmap):
+        return names
     return np.char.decode(names, "utf-8") if names.dtype.kind == "S" else np.array(names.tolist()).astype(str)
 
 
@@ -128,6 +138,54 @@ def _read_classes(npz: dict[str, np.ndarray]) -> list[str] | None:
     if len(set(names)) < len(names):
         raise InputError(f"its classes are not all different: {', '.join(names[:20])}")
     return names
+
+
+class NpzStore:
+    """Collect chunks of images in memory and write them to a data.npz; see `readers.store_writer.FolderStore`.
+
+    Args:
+        path: the file.
+        key: not used, as nothing is continued.
+    """
+
+    chunks = 0
+
+    def __init__(self, path: Path, key: str):
+        self.path, self.found = path, Found()
+        self._parts: dict[str, list[Columns]] = {part: [] for part in PARTS}
+
+    def __enter__(self) -> "NpzStore":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._parts.clear()
+
+    def add(self, columns: Columns, found: Found) -> None:
+        """Append a chunk and what was found in it."""
+        for part, rows in divide(columns).items():
+            self._parts[part].append(rows)
+        self.found.add(found)
+
+    def finish(self, about: dict[str, Any], summarize: Callable[[dict], dict]) -> dict:
+        """Write the file and return its summary. Raises StorageError; see `FolderStore.finish`."""
+        arrays = {key: np.array(value) for key, value in about.items()}
+        for part, chunks in self._parts.items():
+            for name in list(chunks[0]) if chunks else ():
+                arrays[_key(name, part)] = np.concatenate([columns.pop(name) for columns in chunks])
+        groups = [_key("group", part) for part in PARTS if _key("group", part) in arrays]
+        if not any((arrays[key] != "").any() for key in groups):
+            arrays = {key: values for key, values in arrays.items() if key not in groups}
+        summary = summarize(arrays)
+        arrays = {key: values for key, values in arrays.items() if key.partition("_")[0] != "hashes"}
+        arrays["summary"] = np.array(json.dumps(summary, ensure_ascii=False))
+        with locked(self.path):
+            remove_unfinished(self.path)  # what a process that was killed has left may be large
+            write_atomically(self.path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+        return summary
+
+
+def _key(name: str, part: str) -> str:
+    return name if part == "train" else f"{name}_{part}"
 
 
 class NpzSource(ArraySource):

@@ -1,15 +1,20 @@
-"""Images in one file and their labels in another: MNIST's IDX files, NumPy's .npy, Kuzushiji's .npz."""
+"""Images in one file and their labels in another: MNIST's IDX files, NumPy's .npy, Kuzushiji's .npz; also in a .zip."""
 
 import re
+import shutil
 import sys
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from common.errors import InputError
-from readers.arrays import ArraySource, find_part, make_parts
+from readers.arrays import Arrays, ArraySource, find_part, make_parts
+from readers.container import HIDDEN, METHODS, check_archive
 from readers.idx import read_idx
 from readers.npz import check_npy, read_arrays
 from readers.source import PARTS, PARTS_BY_WORD
@@ -19,6 +24,11 @@ WORDS = {"x": "images", "img": "images", "imgs": "images", "image": "images", "i
 CONTENTS = ("images", "labels")
 IDX_SUFFIX = re.compile(r"[-._](idx\d([-._]ubyte)?|ubyte)(\.gz)?$")
 MAX_MAPPING = 2**20  # characters
+TRANSPOSED = (
+    "rows and columns are exchanged, since EMNIST stores images transposed; readers.pairs.PairSource(path, "
+    "transposed=False) leaves them"
+)
+MAPPINGS = ("-mapping.txt", "_classmap.csv")
 Parts = dict[str, dict[str, Path]]  # part → "images" and "labels" → file
 
 
@@ -61,7 +71,9 @@ def parse_name(path: Path) -> Half | None:
     if len(contents) != 1:
         return None
     rest = [word for word in words if word not in WORDS and word not in PARTS_BY_WORD]
-    return Half(path, (kind, path.parent, *rest), find_part(stem) or "train", contents.pop())
+    own_folder = path.parent.name in (path.name, path.stem)  # as in Kaggle's MNIST
+    folder = path.parent.parent if own_folder else path.parent
+    return Half(path, (kind, folder, *rest), find_part(stem) or "train", contents.pop())
 
 
 def find_pairs(path: Path) -> dict[tuple, Parts]:
@@ -70,15 +82,20 @@ def find_pairs(path: Path) -> dict[tuple, Parts]:
     Args:
         path: a folder, in which and in whose sub-folders files are looked for, or a file, whose set it is.
     """
+    if path.is_dir():
+        return _pair(file for file in [*path.glob("*"), *path.glob("*/*")] if file.is_file())
     given = parse_name(path) if path.is_file() else None
-    if given is None and not path.is_dir():
+    if given is None:
         return {}
-    files = [*path.glob("*"), *path.glob("*/*")] if given is None else list(path.parent.iterdir())
+    return {key: parts for key, parts in _pair(path.parent.iterdir()).items() if key == given.set}
+
+
+def _pair(files: Iterable[Path]) -> dict[tuple, Parts]:
+    """Return set → part → the files of its images and labels, of those parts that have both."""
     found: dict[tuple, Parts] = {}
     for half in filter(None, map(parse_name, sorted(files))):
-        if (given is None or half.set == given.set) and half.path.is_file():
-            pair = found.setdefault(half.set, {}).setdefault(half.part, {})
-            pair.setdefault(half.content, half.path)  # unpacked files sort before their .gz
+        pair = found.setdefault(half.set, {}).setdefault(half.part, {})
+        pair.setdefault(half.content, half.path)  # unpacked files sort before their .gz
     complete = {
         key: {part: parts[part] for part in PARTS if len(parts.get(part, ())) == 2} for key, parts in found.items()
     }
@@ -91,7 +108,7 @@ class PairSource(ArraySource):
     A mapping of EMNIST's or a class map of Kuzushiji's beside them gives the classes their names.
 
     Args:
-        path: a folder with the files of one set, or one of these files.
+        path: a folder or a .zip with the files of one set, or one of these files.
         transposed: whether images are stored with rows and columns exchanged; by default if a file's name says EMNIST.
 
     Raises:
@@ -99,31 +116,82 @@ class PairSource(ArraySource):
     """
 
     def __init__(self, path: Path, transposed: bool | None = None):
-        kind, files, notes = _choose_set(path)
-        paths = [file for pair in files.values() for file in pair.values()]
-        images, labels = ({part: _read(pair[content], kind) for part, pair in files.items()} for content in CONTENTS)
-        try:
-            parts = make_parts(images, labels, path.name)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
-        if transposed is None and any("emnist" in file.name.lower() for file in paths):
-            transposed = True
-            notes.append("rows and columns are exchanged, since EMNIST stores images transposed")
-        mapping = _find_mapping(paths[0])
-        names = {} if mapping is None else _read_mapping(mapping)
-        for part, arrays in parts.items():
-            x = arrays.x.transpose(0, 2, 1) if transposed else arrays.x
-            classes = [names.get(label, label) for label in arrays.classes]
-            parts[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
-        super().__init__(paths if mapping is None else [*paths, mapping], parts)
-        self.transposed = bool(transposed)
+        archive = None if find_pairs(path) else _find_zip(path)
+        with _unpacked(archive) if archive else nullcontext(path) as folder:
+            try:
+                paths, parts = _read_set(folder, path.name, transposed)
+            except InputError as error:
+                raise InputError(str(error).replace(str(folder), str(path))) from None
+        super().__init__(paths if archive is None else [archive], parts)
+        self.transposed = transposed
 
     def stamp(self) -> object:
         return super().stamp(), self.transposed
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
-        return bool(find_pairs(path))
+        archive = _find_zip(path)
+        return bool(find_pairs(path) or (archive and _pair(map(Path, _names_in_zip(archive)))))
+
+
+def _find_zip(path: Path) -> Path | None:
+    """Return a .zip, or the only one in a folder."""
+    archives = sorted(path.glob("*.[zZ][iI][pP]")) if path.is_dir() else [path]
+    return archives[0] if len(archives) == 1 and archives[0].suffix.lower() == ".zip" else None
+
+
+def _names_in_zip(path: Path) -> dict[str, zipfile.ZipInfo]:
+    """Return the names of the files in a .zip that can be read and are not hidden; none if it is no .zip."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # the reader of folders will say so
+        return {}
+    readable = [info for info in entries if not info.is_dir() and info.compress_type in METHODS]
+    names = {info.filename.replace("\\", "/"): info for info in readable}
+    return {name: info for name, info in names.items() if not HIDDEN.search(name)}
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[Path]:
+    """Give the files of pairs in a .zip, and what names their classes, as a temporary folder.
+
+    Raises:
+        InputError: an archive that is refused (see `check_archive`), or damaged.
+    """
+    with TemporaryDirectory() as temporary, zipfile.ZipFile(path) as archive:
+        check_archive(path, archive)
+        for name, info in _names_in_zip(path).items():
+            if parse_name(Path(name)) or name.endswith(MAPPINGS):
+                file = Path(temporary, name)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                try:
+                    with archive.open(info) as source, open(file, "wb") as target:
+                        shutil.copyfileobj(source, target)
+                except Exception as error:  # zipfile raises nearly anything for a damaged archive
+                    raise InputError(f"{path}: {name} cannot be unpacked ({error!s:.200}): download it again") from None
+        yield Path(temporary)
+
+
+def _read_set(path: Path, name: str, transposed: bool | None) -> tuple[list[Path], dict[str, Arrays]]:
+    """Return the files of the only set at a path and its parts; for the arguments see PairSource."""
+    kind, files, notes = _choose_set(path, find_pairs(path) or _pair(path.rglob("*")))
+    paths = [file for pair in files.values() for file in pair.values()]
+    images, labels = ({part: _read(pair[content], kind) for part, pair in files.items()} for content in CONTENTS)
+    try:
+        parts = make_parts(images, labels, name)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    if transposed is None and any("emnist" in file.name.lower() for file in paths):
+        transposed = True
+        notes.append(TRANSPOSED)
+    mapping = _find_mapping(paths[0])
+    names = {} if mapping is None else _read_mapping(mapping)
+    for part, arrays in parts.items():
+        x = arrays.x.transpose(0, 2, 1) if transposed else arrays.x
+        classes = [names.get(label, label) for label in arrays.classes]
+        parts[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
+    return paths if mapping is None else [*paths, mapping], parts
 
 
 def _read(path: Path, kind: str) -> np.ndarray:
@@ -135,9 +203,8 @@ def _read(path: Path, kind: str) -> np.ndarray:
         raise InputError(f"{path} is not a readable {kind} file ({error!s:.200}): download it again") from None
 
 
-def _choose_set(path: Path) -> tuple[str, Parts, list[str]]:
+def _choose_set(path: Path, sets: dict[tuple, Parts]) -> tuple[str, Parts, list[str]]:
     """Return format, files and notes of the only set of images that there is."""
-    sets = find_pairs(path)
     if len(sets) > 1:
         images = sorted(str(pair["images"].relative_to(path)) for parts in sets.values() for pair in parts.values())
         raise InputError(f"{path} holds {len(sets)} sets of images: give one of the files {', '.join(images):.500}")
@@ -153,7 +220,7 @@ def _choose_set(path: Path) -> tuple[str, Parts, list[str]]:
 def _find_mapping(images: Path) -> Path | None:
     """Return the file beside EMNIST's or Kuzushiji's images that names their classes, if it is there."""
     set_name = re.split(r"[-_](?:train|test)", images.name)[0]
-    candidates = [images.with_name(f"{set_name}{suffix}") for suffix in ("-mapping.txt", "_classmap.csv")]
+    candidates = [images.with_name(f"{set_name}{suffix}") for suffix in MAPPINGS]
     return next((path for path in candidates if path.is_file()), None)
 
 

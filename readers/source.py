@@ -1,10 +1,12 @@
 """Source and Sample: where labelled images come from, whatever their format."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +49,7 @@ class Source(ABC):
         skipped: (file, reason) of what the last iteration skipped.
         modes: how many images had which Pillow mode in the last iteration.
         notes: sentences on what was decided about the images, for the summary.
+        counts: of how many images a sentence is true, such as "have several pages", in the last iteration.
     """
 
     name: str
@@ -58,18 +61,39 @@ class Source(ABC):
         self.skipped: list[tuple[str, str]] = []
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self._is_share = False
 
     def describe_class(self, label: int) -> str:
         """Return a class's name and where it is, for messages."""
         return f"class {self.classes[label]!r} of {self.name}"
 
-    def _check_damaged(self, damaged: list[tuple[str, str]], where: Path) -> None:
+    @property
+    def where(self) -> str | Path:
+        """Where the images are, for messages."""
+        return self.name
+
+    def check_damaged(self, damaged: list[tuple[str, str]]) -> None:
         """Raise InputError if more than half of the images are damaged, given (file, reason) of each."""
-        if len(damaged) > len(self) / 2:
+        if not self._is_share and len(damaged) > len(self) / 2:
             file, reason = damaged[0]
             raise InputError(
-                f"{len(damaged)} of the {len(self)} images in {where} cannot be read, the first {file} ({reason})"
+                f"{len(damaged)} of the {len(self)} images in {self.where} cannot be read, the first {file} ({reason})"
             )
+
+    def share(self, start: int, stop: int) -> "Source | None":
+        """Return a source of the images from `start` to `stop` alone, or None if this one can only be read whole.
+
+        Shares are read by several processes. Their `skipped`, `modes`, `notes` and `counts` are of their images alone.
+        """
+        return None
+
+    def _share(self, **changes: Any) -> "Source":
+        """Return a copy with other attributes, as a share."""
+        other = copy.copy(self)
+        other.skipped, other.modes, other.notes, other.counts = [], Counter(), [], Counter()
+        vars(other).update(changes, _is_share=True)
+        return other
 
     @abstractmethod
     def stamp(self) -> object:

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -10,22 +10,24 @@ from scipy.sparse.csgraph import connected_components
 
 from common.errors import InputError
 from imaging.ink import identical_groups
+from readers.names import Names, number_names
 
 log = logging.getLogger("fit_char")
 
 
-def leak_groups(images: Iterable[np.ndarray], writers: np.ndarray) -> np.ndarray:
+def leak_groups(hashes: np.ndarray, writers: np.ndarray | Names) -> np.ndarray:
     """Return the group of each image, int64 (N,): images of one writer, identical ones, and all that these link.
 
     Args:
-        images: N images uint8 (H, W).
-        writers: their names, str (N,); "" if unknown.
+        hashes: of the images (`imaging.ink.hash_images`).
+        writers: their names, str (N,) or Names; "" if unknown.
     """
-    groups = [np.flatnonzero(writers == name).tolist() for name in np.unique(writers) if name]
-    groups += identical_groups(images)
-    first = np.repeat([group[0] for group in groups], [len(group) for group in groups]).astype(int)
-    other = np.array([i for group in groups for i in group], int)
-    graph = coo_array((np.ones(len(first)), (first, other)), (len(writers), len(writers)))
+    codes, names = number_names(writers)
+    known = np.flatnonzero(np.array([name != "" for name in names], bool)[codes])
+    linked = [(known, np.unique(codes, return_index=True)[1][codes[known]])]  # each with the first of its group
+    linked += [(np.array(group), np.full(len(group), group[0])) for group in identical_groups(hashes)]
+    edges = tuple(np.concatenate(side) for side in zip(*linked, strict=True))
+    graph = coo_array((np.ones(len(edges[0]), np.int8), edges), (len(writers), len(writers)))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
@@ -49,10 +51,12 @@ def validation_mask(
     if not 0 < fraction < 1:
         raise InputError(f"val_fraction must be between 0 and 1, not {fraction}")
     order = np.random.default_rng(seed).permutation(len(y))
+    order = order[np.argsort(y[order], kind="stable")]  # by class, each in the order drawn
+    per_class = np.split(order, np.bincount(y, minlength=len(classes)).cumsum()[:-1])
     in_val: dict[int, bool] = {}  # by group
     single = []
-    for k, name in enumerate(classes):
-        count = Counter(groups[order[y[order] == k]].tolist())  # in the order drawn
+    for k, (name, own) in enumerate(zip(classes, per_class, strict=True)):
+        count = Counter(groups[own].tolist())
         if not count:
             remedy = ", so give y - 1" if k == 0 and len(y) and y.min() == 1 else ""
             raise InputError(
@@ -64,7 +68,7 @@ def validation_mask(
     if single:
         names = ", ".join(single[:20])
         log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
-    return np.array([in_val[group] for group in groups.tolist()])
+    return np.fromiter((in_val[group] for group in groups.tolist()), bool, len(y))
 
 
 def _assign_groups(count: Counter[int], target: int, in_val: dict[int, bool]) -> None:

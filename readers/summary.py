@@ -6,25 +6,26 @@ import numpy as np
 
 from common.text import plural
 from imaging.ink import identical_groups
+from readers.names import number_names
 from readers.source import PARTS, Source
 
 
 def summarize(source: Source, sizes: Counter[tuple[int, int]], arrays: dict[str, np.ndarray]) -> dict:
     """Return the summary of the training images: counts, what was skipped, and which images are identical."""
-    y, files = arrays["y"], arrays["files"]
-    groups = identical_groups(arrays["x"])
+    y, files = np.asarray(arrays["y"]), arrays["files"]
+    groups = identical_groups(np.asarray(arrays["hashes"]))
     across = [group for group in groups if len(set(y[group].tolist())) > 1]
     counts = np.bincount(y, minlength=len(source.classes)).tolist()
     return {
         "source": source.name,
         "images": dict(zip(source.classes, counts, strict=True)),
         **{f"{part}_images": len(arrays.get(f"x_{part}", ())) for part in PARTS[1:]},
-        "writers": len(np.unique(arrays["group"])) if "group" in arrays else 0,
+        "writers": len(number_names(arrays["group"])[1]) if "group" in arrays else 0,
         "cropped": bool(arrays["cropped"]),
         "photos": bool(arrays["photos"]),
         "sizes": {f"{width}×{height}": count for (width, height), count in sizes.most_common()},
         "modes": dict(source.modes.most_common()),
-        "notes": source.notes,
+        "notes": source.notes + [f"{count} {sentence}" for sentence, count in source.counts.items()],
         "skipped": source.skipped,
         "identical": [files[group].tolist() for group in groups],
         "identical_across_classes": [files[group].tolist() for group in across],

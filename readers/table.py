@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from common.errors import InputError
-from imaging.decoding import decode, is_image, read_file
+from imaging.decoding import is_image, read_file
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
+from readers.images import ImageFiles
 from readers.layout import natural_key
 from readers.source import Sample, Source
 
@@ -65,9 +64,13 @@ class TableSource(Source):
         if "part" in columns and not any(find_part(row[columns["part"]]) for row in rows if len(row) == width):
             self.notes.append(f"column {cells[0][columns.pop('part')]!r} names no part such as train or test: not used")
         self._rows, self._strays = _sort_rows(rows, columns)
-        self.skipped = list(self._strays)
+        self.skipped, self._decided = list(self._strays), self.notes
+        files = [row.file for row in self._rows]
+        self._images = ImageFiles(self.name, files, lambda file: read_file(_join(self._root, file)))
+        self.modes = self._images.modes
         labels = sorted({row.label for row in self._rows})  # 01 and 1 have the same natural key
         self.classes = sorted(labels, key=natural_key)
+        self._parts = assign_parts([row.part for row in self._rows])
 
     @classmethod
     def accepts(cls, path: Path) -> bool:
@@ -104,6 +107,15 @@ class TableSource(Source):
             columns["label"] = free[0]
         return columns
 
+    @property
+    def where(self) -> Path:
+        return self.path
+
+    def share(self, start: int, stop: int) -> Source:
+        images, rows = self._images.share(start, stop), self._rows[start:stop]
+        parts = self._parts[start:stop]
+        return self._share(_images=images, modes=images.modes, _rows=rows, _parts=parts, _strays=[], _decided=[])
+
     def stamp(self) -> object:
         paths = [str(self.path), *(_join(self._root, row.file) for row in self._rows)]
         found = [os.stat(path) for path in paths if os.path.isfile(path)]
@@ -117,20 +129,12 @@ class TableSource(Source):
 
     def __iter__(self) -> Iterator[Sample]:
         labels = {name: label for label, name in enumerate(self.classes)}
-        parts = assign_parts([row.part for row in self._rows])
-        damaged: list[tuple[str, str]] = []
-        self.modes.clear()
-        rows = zip(self._rows, parts, strict=True)
-        for row, part in tqdm(rows, f"reading {self.name}", len(self), unit="file", delay=1):
-            try:
-                image, mode = decode(read_file(_join(self._root, row.file)))
-            except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
-                damaged.append((row.file, f"{type(error).__name__}: {error}"))
-                continue
-            self.modes[mode] += 1
-            yield Sample(image, labels[row.label], row.file, part, row.group)
-        self.skipped = damaged + self._strays
-        self._check_damaged(damaged, self.path)
+        for i, image in self._images:
+            row = self._rows[i]
+            yield Sample(image, labels[row.label], row.file, self._parts[i], row.group)
+        self.skipped = self._images.damaged + self._strays
+        self.notes, self.counts = self._decided + self._images.notes, self._images.counts
+        self.check_damaged(self._images.damaged)
 
 
 def _find_tables(folder: Path) -> list[Path]:

@@ -21,6 +21,7 @@ log = logging.getLogger("fit_char")
 FORMAT = 2
 PLAIN = str | int | float | None
 STYLE = {"dark", "side", "row", "column", "stroke"}
+STROKES = {"thickest", "faintest", "darkest", "contrast"}  # which styles of earlier files lack
 
 
 def _is_input_spec(spec: dict) -> bool:
@@ -32,7 +33,7 @@ def _is_input_spec(spec: dict) -> bool:
         type(size) is int and 16 <= size <= 1024
         and type(shape) is list and len(shape) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in shape)
         and all(type(spec.get(flag, False)) is bool for flag in ("cropped", "transformed", "photos"))
-        and (style is None or type(style) is dict and style.keys() == STYLE
+        and (style is None or type(style) is dict and style.keys() - STROKES == STYLE
              and all(isinstance(value, int | float) and 0 <= value <= 1 for value in style.values()))
     )  # fmt: skip
 
@@ -48,6 +49,15 @@ def _is_metrics(found: dict) -> bool:
     return len(values) == 5 and all(type(value) in (int, float) for value in values) and 0 <= found["accuracy"] <= 1
 
 
+def _is_config(config: dict) -> bool:
+    """Return whether these are names and plain values, or options of a model, which are such names and values."""
+    options = config.get("model_options") or {}
+    others = {key: value for key, value in config.items() if key != "model_options"}
+    return isinstance(options, dict) and all(
+        type(k) is str and isinstance(v, PLAIN) for values in (others, options) for k, v in values.items()
+    )
+
+
 def _as_list(value: object) -> list:
     return list(value) if isinstance(value, list | tuple) else []
 
@@ -59,7 +69,7 @@ SCHEMA: dict[str, tuple] = {
     "in_channels": (int, lambda count: count == 1),
     "classes": (list, lambda names: 2 <= len(names) < 65_536 and all(isinstance(name, str) for name in names)),
     "input_spec": (dict, _is_input_spec),
-    "config": (dict, lambda config: all(type(k) is str and isinstance(v, PLAIN) for k, v in config.items())),
+    "config": (dict, _is_config),
     "epoch": (int | None, None),
     "metrics": (dict | None, lambda found: found is None or _is_metrics(found)),  # of the validation set
     "temperature": (float, lambda value: 1e-3 < value < 1e3),  # of the logits
@@ -135,6 +145,11 @@ def _load(path: str | Path, tensors: bool) -> Any:
         raise InputError(f"{path} is damaged or not a checkpoint: {reason:.200}") from error
 
 
+def model_options(content: dict) -> dict | None:
+    """Return the options of the model in a checkpoint, or None if they are the paper's."""
+    return content["config"].get("model_options")
+
+
 def file_of_run(save_path: Path, name: str, source: str | None) -> Path:
     """Return the path beside `save_path` of a run's own checkpoint: its name without suffix, the run's, the images'."""
     words = [re.sub(r"[^\w-]+", "-", word)[:40].strip("-") for word in (name, source or "")]
@@ -161,6 +176,7 @@ def publish(own: Path, path: Path) -> Path:
                 return own
             run, former_run = ours["run"], former["run"] or {"name": "earlier"}
             comparable = all(ours[key] == former[key] for key in ("model", "classes"))
+            comparable = comparable and model_options(ours) == model_options(former)
             comparable = comparable and all(run[key] == former_run.get(key) for key in ("train", "val"))
             if comparable and run["val"] and former["metrics"]["accuracy"] > ours["metrics"]["accuracy"]:
                 log.info("%s keeps the better weights of %s; this run's are in %s.", path, former_run["name"], own)

@@ -13,6 +13,7 @@ from metrics import format_accuracy, mcnemar
 
 MAX_JSON = 2**26  # bytes
 log = logging.getLogger("fit_char")
+MACRO_AVERAGES = {"balanced_accuracy": "balanced", "macro_f1": "macro F1"}  # key → column, if a run has it
 
 
 def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
@@ -24,8 +25,9 @@ def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
 
     Returns:
         Dicts of run, model, batch_size, learning_rate, random_seed, source (of the images), part ("test" or
-        "validation"), images (fingerprint), epochs, best_epoch, accuracy, n, low, high (its 95 % interval), seconds,
-        device, and best: whether no run on the same images has a higher accuracy.
+        "validation"), images (fingerprint), epochs, best_epoch, accuracy, n, low, high (its 95 % interval),
+        balanced_accuracy and macro_f1 (None if the classes do not differ in size), seconds, device, and best: whether
+        no run on the same images has a higher accuracy.
     """
     runs: list[dict] = []
     for path in Path(root).glob("*/metrics.json") if root else []:
@@ -50,6 +52,7 @@ def _read_run(folder: Path) -> dict:
         "source": about["source"], "part": part, "images": result.get("fingerprint") or about["val_fingerprint"],
         "epochs": about["epochs"], "best_epoch": metrics["best_epoch"], "accuracy": result["accuracy"],
         "n": result["n"], "low": result["interval"][0], "high": result["interval"][1],
+        **{key: result.get(key) for key in MACRO_AVERAGES},
         "seconds": metrics["seconds"], "device": about["device"],
     }  # fmt: skip
 
@@ -69,15 +72,18 @@ def _read_json(path: Path) -> dict:
 
 def format_runs(runs: list[dict]) -> str:
     """Return what `read_runs` gives as a table, one line per run, the best on its images marked by an asterisk."""
+    averages = {key: name for key, name in MACRO_AVERAGES.items() if any(run[key] is not None for run in runs)}
+    headings = "".join(f"{name:>10}" for name in averages.values())
     lines = [
-        f"  {'run':34}{'accuracy (95 % interval)':>40}{'epochs':>8}{'batch':>7}{'rate':>8}{'seed':>6}{'seconds':>9}"
-        "  device  images"
+        f"  {'run':34}{'accuracy (95 % interval)':>40}{headings}{'epochs':>8}{'batch':>7}{'rate':>8}{'seed':>6}"
+        f"{'seconds':>9}  device  images"
     ]
     for run in runs:
         result = run | {"interval": (run["low"], run["high"])}
         figures = format_accuracy(result) if run["n"] else "not validated"
+        others = "".join(f"{'' if run[key] is None else f'{run[key]:.2%}':>10}" for key in averages)
         lines.append(
-            f"{'*' if run['best'] else ' '} {run['run']:34}{figures:>40}{run['epochs']:8}{run['batch_size']:7}"
+            f"{'*' if run['best'] else ' '} {run['run']:34}{figures:>40}{others}{run['epochs']:8}{run['batch_size']:7}"
             f"{run['learning_rate']:8.2g}{run['random_seed']:6}{run['seconds']:9.0f}"
             f"  {run['device']:6}  {run['part']} images of {run['source']}"
         )

@@ -33,7 +33,7 @@ def environment(device: torch.device) -> dict:
         "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "threads": torch.get_num_threads(),
         "thread_settings": {name: os.environ[name] for name in sorted(os.environ) if name.startswith(THREAD_VARIABLES)},
-        "git_revision": _git_revision(),
+        "git_revision": git_revision(),
     }
 
 
@@ -46,7 +46,7 @@ def _processor() -> str:
     return found[1] if found else platform.processor() or platform.machine()
 
 
-def _git_revision() -> str | None:
+def git_revision() -> str | None:
     """Return the revision of this program, or None without git or outside a clone."""
 
     def git(*words: str) -> str:
@@ -160,16 +160,19 @@ class RunRecord:
         """Write a JSON file, such as the audit of the data."""
         write_json(self.folder / name, values)
 
-    def write_predictions(self, result: dict, images, probabilities: np.ndarray, part: str = "test") -> None:
+    def write_predictions(
+        self, result: dict, images, predicted: np.ndarray, confidence: np.ndarray, part: str = "test"
+    ) -> None:
         """Write the metrics of held-out images to metrics.json and every prediction to predictions.csv.
 
         Args:
             result: what `evaluate` gives.
             images: the CharDataset of N images.
-            probabilities: float (N, C), what `predict_proba` gives.
+            predicted: int64 (N,), the predicted classes.
+            confidence: float (N,), their probabilities.
             part: "test", or "validation" if the images have chosen the epoch or the temperature.
         """
-        rows = zip(images.files, images.y, probabilities.argmax(1), probabilities.max(1), strict=True)
+        rows = zip(images.files, images.y, predicted, confidence, strict=True)
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["file", "given", "predicted", "probability"])

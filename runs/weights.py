@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from common.errors import InputError
+from runs import checkpoint
 
 
 def check_same(path: str | Path, content: dict, ours: dict) -> None:
@@ -14,9 +15,10 @@ def check_same(path: str | Path, content: dict, ours: dict) -> None:
     Args:
         path: of the checkpoint, for the message.
         content: what `checkpoint.read` gives.
-        ours: the run's model, classes, input_size and pipeline.
+        ours: the run's model, model_options, classes, input_size and pipeline.
     """
     theirs = content | content["input_spec"] | {"pipeline": content["config"].get("pipeline")}
+    theirs |= {"model_options": checkpoint.model_options(content)}
     for key, value in ours.items():
         if theirs[key] != value:
             raise InputError(f"init_from {path} has {key} {theirs[key]}, this run {value}: they must be the same")

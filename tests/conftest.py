@@ -7,14 +7,17 @@ import os
 import signal
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset
+from export.trained import Trained
 from init import start_logging
 from readers.drawn import CHARACTERS, draw
 
@@ -148,3 +151,29 @@ def real_images() -> Path:
     if not os.environ.get("FIT_CHAR_DATA") or not path.exists():
         pytest.skip("needs FIT_CHAR_DATA, a folder with fudan12_train.zip")
     return path
+
+
+@pytest.fixture(scope="session")
+def train_quickly():
+    """Return a function that trains one epoch on every second image and gives classifier, trained, train and val."""
+
+    def make(images: CharDataset, **changes) -> SimpleNamespace:
+        config = Config(**{"epochs": 1, "device": "cpu", "record_path": None, "save_path": None} | changes)
+        classifier = CNNClassifier(config, images.classes)
+        train, val = (images.subset(range(start, len(images), 2)) for start in (0, 1))
+        classifier.fit(train, val)
+        parts = (classifier.model, config, classifier.input_spec_, classifier.classes_)
+        trained = Trained(*parts, classifier.temperature_, classifier.metrics_, classifier._run)
+        return SimpleNamespace(classifier=classifier, trained=trained, train=train, val=val)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def lenet(train_quickly, drawn):
+    return train_quickly(drawn)
+
+
+@pytest.fixture(scope="session")
+def resnet(train_quickly, drawn):
+    return train_quickly(drawn.subset(range(0, 480, 8)), model="ResNet18", input_size=32)

@@ -2,9 +2,12 @@
 
 import importlib
 import json
+from pathlib import Path
 
+import matplotlib
 import pytest
 import torch
+from matplotlib import get_data_path
 from PIL import Image
 
 
@@ -58,6 +61,18 @@ def test_costs(run, tmp_path):
     assert min(figures["single"].values()) > 0 and "the bare model" in text
 
 
+def test_large(run, tmp_path):
+    output, font = tmp_path / "large.json", Path(matplotlib.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"
+    few = ["--classes", 4, "--per-class", 20, "--resident", 40, "--rounds", 1, "--fonts", font]
+    text = run("large", "--folder", tmp_path / "scratch", *few, "--output", output)
+    figures = read_json(output)
+    assert {row["images"] for row in figures["stages"]} == {80} and figures["resident"]["ratio"] > 0
+    assert {"preparation", "split", "audit", "an epoch", "evaluate"} <= {row["stage"] for row in figures["stages"]}
+    assert figures["recall"]["levels"] == 1 and "near-duplicates" in text
+    assert "of the rate of the same 40 images in memory" in text
+    assert (tmp_path / "scratch/data.arrays/x.npy").stat().st_size == 128 + 80 * 64 * 64
+
+
 def test_recipe(run, tmp_path, images):
     output = tmp_path / "recipe.json"
     words = ["--folds", 2, "--set", "samples_seen=200", "--output", output, "--only", "recipe", "no averaged weights"]
@@ -92,6 +107,15 @@ def test_held_out(run, tmp_path, raw, drawn):
     words = ["--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", output]
     text = run("held_out", tmp_path / "images", *words)
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
+
+
+def test_many_classes(run, tmp_path):
+    output, fonts = tmp_path / "many.json", get_data_path() + "/fonts/ttf"
+    words = ["--fonts", fonts, "--characters", "ABC", "--classes", 3, "--per-class", 4, "--val", 2, "--samples", 12]
+    assert "12 samples, 1 epoch: " in run("many_classes", *words, "--device", "cpu", "--output", output)
+    (one,) = read_json(output)["runs"].values()
+    assert one["n"] == 6 and one["epochs"] == 1
+    assert "12 samples" not in run("many_classes", *words, "--output", output), "what is there is not run again"
 
 
 def test_photos(run, tmp_path):

@@ -3,7 +3,7 @@
 import csv
 import json
 import random
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from torchvision import transforms
 import dataset
 import models
 from classifier import CNNClassifier
+from common.errors import InputError
 from config import Config
 from dataset import CharDataset, split
 from init import prepare
@@ -244,6 +245,37 @@ def test_a_model_of_ones_own_is_named_in_one_place(halves, quick, monkeypatch):
 
 
 # ---------------------------------------------------------------------------------------------- staged training
+
+
+def test_options_of_the_model_are_kept_in_the_checkpoint(halves, quick, tmp_path):
+    config = quick(model_options={"hidden": 30})
+    classifier = CNNClassifier(config, halves[0].classes)
+    classifier.fit(*halves)
+    loaded = CNNClassifier.load(classifier.checkpoint_)
+    assert loaded.config.model_options == {"hidden": 30} and loaded.model.fc6.out_features == 30
+    np.testing.assert_array_equal(loaded.predict(halves[1]), classifier.predict(halves[1]))
+    again = replace(config, init_from=str(classifier.checkpoint_), model_options=None, hash_id=None)
+    with pytest.raises(InputError, match="has model_options {'hidden': 30}, this run None: they must be the same$"):
+        CNNClassifier(again, halves[0].classes).fit(*halves)
+    with pytest.raises(InputError, match="^hidden must be 1 or more units, not 0$"):
+        CNNClassifier(quick(model_options={"hidden": 0}), halves[0].classes)
+
+
+def test_classes_that_differ_in_size_are_said_and_may_count_alike(drawn, quick, capsys):
+    images = drawn.subset([*range(40), *range(40, 50), *range(80, 480)])  # ten images of the second class
+    results = {}
+    for how in ("off", "balanced"):
+        classifier = CNNClassifier(quick(class_weights=how, epochs=1), images.classes)
+        classifier.fit(images)
+        results[how] = classifier.model.state_dict()["fc7.bias"]
+        line = json.loads((classifier.record_.folder / "environment.json").read_text(encoding="utf-8"))["class_weights"]
+        assert line.startswith("10 images of '学' to 40 of '博': ") and f"{line}.\n" in capsys.readouterr().out
+        assert line in (classifier.record_.folder / "log.txt").read_text(encoding="utf-8")
+    assert line.endswith("counts 3.75 to 0.938 times, so that all classes count alike")
+    assert not torch.equal(results["off"], results["balanced"])
+    result = classifier.evaluate(images)
+    assert result["balanced_accuracy"] != result["accuracy"] and 0 <= result["macro_f1"] <= 1
+    assert "balanced_accuracy" not in classifier.evaluate(drawn)
 
 
 def test_a_run_starts_from_the_weights_of_another(halves, quick, tmp_path, capsys):

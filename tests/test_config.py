@@ -6,7 +6,7 @@ import pytest
 from conftest import ROOT
 
 from common.errors import InputError
-from config import ALIASES, RECIPES, Config
+from config import ADDED, ALIASES, RECIPES, Config
 
 REPORT = {
     "batch_size": 64, "data_path": "./data/data.npz", "epoches": 100, "hash_id": "301efa36", "learning_rate": 0.001,
@@ -98,6 +98,28 @@ def test_hash_id_is_of_what_determines_the_result():
     assert "hash_id" not in Config().identity() and Config().identity()["samples_seen"] == 1_004_400
     assert len({Config(**change).hash_id for change in ({}, {"epochs": 3}, {"random_seed": 1}, {"rotation": 1})}) == 4
     assert Config(learning_rate=1).hash_id == Config(learning_rate=1.0).hash_id
+
+
+def test_fields_that_came_later_leave_the_hash_id_as_it_was():
+    changes = (
+        {"class_weights": "off"},
+        {"model_options": None},
+        {"model_options": {}},
+        {"model_options": {"hidden": 84}},
+    )
+    assert all(Config(**change) == Config() for change in changes) and not set(ADDED) & set(Config().identity())
+    assert Config(class_weights="balanced").identity()["class_weights"] == "balanced"
+    others = ({"class_weights": "balanced"}, {"model_options": {"hidden": 85}}, {"model_options": {"hidden": 86}})
+    assert len({Config(**change).hash_id for change in (*others, {})}) == 4
+
+
+def test_options_of_a_model_are_checked():
+    config = Config(model="ResNet18", model_options='{"stem": "small"}')  # as from a shell
+    assert config.model_options == {"stem": "small"} and Config.from_dict(asdict(config)) == config
+    assert error(model_options={"hiden": 9}) == ("model_options: LeNet has no option 'hiden': did you mean 'hidden'?")
+    assert error(model_options="hidden=9").startswith('model_options is not a JSON object, such as {"hidden": 512}: ')
+    assert error(model_options=[9]) == "model_options must be dict, not [9] (list)"
+    assert Config(model="MyNet", model_options={"depth": 3}).model_options == {"depth": 3}
 
 
 def test_bad_values_are_named_with_the_remedy():

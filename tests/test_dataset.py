@@ -74,6 +74,15 @@ def test_x_is_the_array_itself_if_all_images_are_meant(drawn):
         np.testing.assert_array_equal(other.x, drawn.array[list(indices)])
 
 
+def test_a_sample_of_many_images_has_as_many_of_each_class(drawn):
+    assert drawn.sample() is drawn
+    few = drawn.subset([*range(100), *range(440, 480)])  # 40, 40 and 20 of the first classes, 40 of the last
+    sample = few.sample(96)
+    assert np.bincount(sample.y).tolist() == [8, 8, 8, *[0] * 8, 8] and (np.diff(sample.indices) > 0).all()
+    assert len(few.sample(3)) == 4, "one of each class"
+    assert few.sample(96, seed=1).indices.tolist() != sample.indices.tolist() == few.sample(96).indices.tolist()
+
+
 def test_chunks_and_images_are_the_images_in_order(drawn, monkeypatch):
     monkeypatch.setattr(dataset, "CHUNK", 7)
     few = drawn.subset(range(40, 0, -2))

@@ -13,6 +13,7 @@ LAYERS = [
     {"config", "imaging", "plots"},
     {"readers", "training", "runs"},
     {"init", "dataset"},
+    {"export"},
     {"classifier"},
     {"analysis", "apps"},
 ]

@@ -9,7 +9,9 @@ from metrics import (
     fit_temperature,
     format_accuracy,
     format_epoch,
+    format_scores,
     kept_epoch,
+    macro_averages,
     mcnemar,
     per_class,
 )
@@ -30,17 +32,30 @@ def test_an_epoch_is_formatted_with_and_without_validation():
 
 
 def test_calibration_bins_leave_out_empty_ones():
-    probabilities = np.array([[1.0, 0.0], [0.98, 0.02], [0.4, 0.6]])
-    confidence, bin_accuracy, count = calibration_bins(probabilities, np.array([0, 1, 1]), bins=10)
+    given, correct = np.array([1.0, 0.98, 0.6]), np.array([True, False, True])
+    confidence, bin_accuracy, count = calibration_bins(given, correct, bins=10)
     np.testing.assert_allclose(confidence, [0.6, 0.99])
     assert bin_accuracy.tolist() == [1.0, 0.5] and count.tolist() == [1, 2]
 
 
 def test_calibration_error_is_the_mean_gap():
-    probabilities = np.array([[0.9, 0.1]] * 10 + [[0.35, 0.65]] * 10)
-    y = np.array([0] * 9 + [1] + [1] * 4 + [0] * 6)
-    assert calibration_error(probabilities, y) == pytest.approx((0 + abs(0.65 - 0.4)) / 2)
-    assert calibration_error(np.eye(2), np.array([0, 1])) == 0
+    confidence, correct = np.repeat([0.9, 0.65], 10), np.arange(20) < 9  # of the first ten, 9 are correct
+    correct[10:14] = True
+    assert calibration_error(confidence, correct) == pytest.approx((0 + abs(0.65 - 0.4)) / 2)
+    assert calibration_error(np.ones(2), np.array([True, True])) == 0
+
+
+def test_macro_averages_are_of_classes_that_differ_in_size():
+    y, predicted = np.array([0, 0, 0, 0, 1, 1, 5]), np.array([0, 0, 0, 1, 1, 2, 5])
+    averages = macro_averages(y, predicted)
+    assert averages["balanced_accuracy"] == pytest.approx((0.75 + 0.5 + 1) / 3)
+    assert averages["macro_f1"] == pytest.approx((6 / 7 + 0.5 + 1) / 3)
+    assert macro_averages(np.array([0, 0, 1, 1]), np.array([0, 1, 2, 1])) == {}
+    result = accuracy(5, 7) | averages | {"top5_accuracy": 1.0}
+    assert format_scores(result) == (
+        f"{format_accuracy(result)}, top 5 100.00%, balanced accuracy 75.00%, macro F1 78.57%"
+    )
+    assert format_scores(accuracy(5, 7)) == format_accuracy(accuracy(5, 7))
 
 
 def test_the_temperature_is_what_logits_were_multiplied_with():

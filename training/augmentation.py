@@ -18,7 +18,7 @@ def resample(ink: torch.Tensor, size: int, augmentation: Config | None = None) -
     images, (height, width) = ink / 255, ink.shape[1:]
     # Sampling larger images directly would lose strokes between the sampling points.
     if augmentation is None or max(height, width) > size:
-        rows, columns = (_resize_matrix(side, size, images.device) for side in (height, width))
+        rows, columns = (resize_matrix(side, size, images.device) for side in (height, width))
         images = rows @ (images @ columns.T)  # (N, size, size)
     images = images[:, None]
     if augmentation is None:
@@ -44,7 +44,7 @@ def _random_grid(n: int, size: int, augmentation: Config, device: torch.device) 
 
 
 @lru_cache
-def _resize_matrix(length: int, size: int, device: torch.device) -> torch.Tensor:
+def resize_matrix(length: int, size: int, device: torch.device) -> torch.Tensor:
     """Return float (size, length): bilinear resampling with antialiasing; an image needs one per side."""
     unit = torch.eye(length)[None, None]
     return functional.interpolate(unit, (size, length), mode="bilinear", antialias=True)[0, 0].to(device)

@@ -78,6 +78,15 @@ def default_input_size(config: Config, device: torch.device) -> int:
     return input_size(config.model, config.input_size, limit)
 
 
+def smallest_input_size(stored_size: int) -> int:
+    """Return the pixels per side to which a slow device may reduce the input size of images of a stored size.
+
+    Whoever stores 64 pixels or more has characters that need them: they are not reduced below 64. Figures are in
+    RESULTS.md.
+    """
+    return 64 if stored_size >= 64 else 32
+
+
 def _bfloat16_is_faster(device: torch.device, large: bool) -> bool:
     if device.type == "cuda":
         return large and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -1,20 +1,27 @@
 """Loaders: batches of a data set as a model sees them, on the device."""
 
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from common.errors import InputError
+from common.files import mapped_file
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
 from training.augmentation import resample
 
 EVALUATION_BATCH = 512  # images
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def make_loader(
@@ -57,7 +64,8 @@ def has_singleton_batch(count: int, batch_size: int) -> bool:
 class ResidentLoader:
     """Batches from images that are kept as uint8 on the device, resized and augmented per batch.
 
-    Images that the device has no room for stay in host memory, or on disk if they are a memory map.
+    Images that the device has no room for stay in host memory, or on disk if they are a memory map. Their next batch is
+    then read while the model is busy with this one.
 
     Args:
         images: a CharDataset of N images without a transform.
@@ -75,14 +83,13 @@ class ResidentLoader:
         self._resident = None
         if self._fits_device():
             self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)  # (N, H, W)
-        found, start = [], 0
+        self._background, start = torch.empty(len(images), dtype=torch.uint8), 0  # (N,)
         for chunk in images.chunks():
             pixels = torch.from_numpy(chunk)
-            found.append(backgrounds(pixels))
+            self._background[start : start + len(chunk)] = backgrounds(pixels)
             if self._resident is not None:
                 self._resident[start : start + len(chunk)] = pixels
             start += len(chunk)
-        self._background = torch.cat(found)  # uint8 (N,)
         if self._resident is not None:
             self._background, self._labels = self._background.to(device), self._labels.to(device)
 
@@ -103,16 +110,44 @@ class ResidentLoader:
         count = len(self.images)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)  # on the CPU: the same on any device
         order = order[: len(self) * self.batch_size]
-        for chosen in order.to(self._labels.device).split(self.batch_size):
+        batches = order.to(self._labels.device).split(self.batch_size)
+        on_disk = self._resident is None and mapped_file(self.images.array) is not None
+        pixels = ahead(self._pixels, batches) if on_disk else map(self._pixels, batches)
+        for chosen, images in zip(batches, pixels, strict=True):
             background, labels = self._background[chosen], self._labels[chosen]
-            batch = ink(self._pixels(chosen), background).to(self.device)
-            yield resample(batch, self.spec.input_size, self.augmentation), labels.to(self.device)
+            batch = self._to_device(ink(images, background))
+            yield resample(batch, self.spec.input_size, self.augmentation), self._to_device(labels)
 
     def _pixels(self, chosen: torch.Tensor) -> torch.Tensor:
-        """Return images uint8 (B, H, W), on the device if they are resident."""
+        """Return images uint8 (B, H, W), on the device if they are resident; others are read in their order on disk."""
         if self._resident is not None:
             return self._resident[chosen]
-        return torch.from_numpy(self.images.array[self.images.indices[chosen.numpy()]])
+        places = self.images.indices[chosen.numpy()]
+        pixels, order = np.empty((len(places), *self.images.shape[1:]), np.uint8), np.argsort(places)
+        pixels[order] = self.images.array[places[order]]
+        return torch.from_numpy(pixels)
+
+    def _to_device(self, values: torch.Tensor) -> torch.Tensor:
+        """Return values on the device; CUDA fetches them from pinned memory while it is busy with earlier batches."""
+        if self.device.type == "cuda" and self._resident is None:
+            return values.pin_memory().to(self.device, non_blocking=True)
+        return values.to(self.device)
+
+
+def ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Yield the function's result for each item; a thread computes the next ones meanwhile, at most two."""
+    with ThreadPoolExecutor(1) as thread:
+        pending: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                pending.append(thread.submit(function, item))
+                if len(pending) > 2:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 class PerImageLoader:

@@ -10,7 +10,7 @@ import torch
 from common.seeds import preserve_random_state
 from config import RECIPES, Config
 from models import build
-from training.backend import default_input_size, keep_freed_memory, select_backend
+from training.backend import default_input_size, keep_freed_memory, select_backend, smallest_input_size
 from training.trainer import Trainer
 from training.waiting import WaitingThreads
 
@@ -30,7 +30,13 @@ def reductions(config: Config, device: torch.device) -> list[Config]:
     is_default = config.recipe == "default" and config.samples_seen == usual and config.pipeline == "resident"
     if device.type != "cpu" or not is_default or config.input_size or config.epochs:
         return []
-    return [replace(config, **changes, hash_id=None) for changes in REDUCTIONS.get(config.model, [])]
+    smallest, configs = smallest_input_size(config.stored_size), [config]
+    for changes in REDUCTIONS.get(config.model, []):
+        size = max(smallest, changes["input_size"])
+        reduced = replace(config, **changes | {"input_size": size}, hash_id=None)
+        if (size, reduced.samples_seen) != (default_input_size(configs[-1], device), configs[-1].samples_seen):
+            configs.append(reduced)
+    return configs[1:]
 
 
 def first_quick(

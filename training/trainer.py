@@ -14,7 +14,7 @@ from common.seeds import preserve_random_state, set_seed
 from config import Config
 from metrics import MIN_VALIDATION, accuracy, fit_temperature, kept_epoch
 from training.backend import Backend, deterministic, keep_freed_memory
-from training.evaluation import predict_logits, score
+from training.evaluation import predict, sample_logits, score
 from training.interrupt import deferred_interrupt
 from training.optimizer import flatten_parameters, learning_rate, make_ema, make_optimizer
 from training.waiting import WaitingThreads
@@ -30,6 +30,7 @@ class Trainer:
         train_loader: batches (images, labels) on the device, a new order in each iteration.
         val_loader: batches of validation images, or None.
         epochs: of the whole run.
+        class_weights: float (C,), of the loss of each class's images; None: all count 1.
 
     Attributes:
         history: list of dicts, one per epoch; see `CNNClassifier.fit`.
@@ -44,8 +45,9 @@ class Trainer:
     """
 
     def __init__(
-        self, config: Config, model: nn.Module, backend: Backend, train_loader, val_loader=None, epochs: int = 1
-    ):
+        self, config: Config, model: nn.Module, backend: Backend, train_loader, val_loader=None, epochs: int = 1,
+        class_weights: torch.Tensor | None = None,
+    ):  # fmt: skip
         self.config, self.model, self.backend, self.epochs = config, model, backend, epochs
         self.train_loader, self.val_loader = train_loader, val_loader
         self.history: list[dict] = []
@@ -53,6 +55,7 @@ class Trainer:
         self.global_step, self.finished = 0, False
         weights = flatten_parameters(model)
         self.device = weights.device
+        self.class_weights = None if class_weights is None else class_weights.to(self.device)
         self.optimizer = make_optimizer(config, weights)
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
         self._forward = backend.training_forward(model, self.device)
@@ -98,7 +101,7 @@ class Trainer:
         trained = self.train_epoch(self.train_loader, interrupt)
         if interrupt.is_set():
             return
-        validated = score(*predict_logits(self.ema_model, self.val_loader)) if self.val_loader else None
+        validated = score(predict(self.ema_model, self.val_loader)) if self.val_loader else None
         row = {"epoch": epoch} | _columns("train", trained) | _columns("val", validated)
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         self.history.append(row | {"seconds": time.perf_counter() - start})
@@ -112,9 +115,9 @@ class Trainer:
         """Fit the temperature to the validation images, and bring the metrics of the kept epoch up to date with it."""
         if self.best is None or self.history[-1]["val_n"] < MIN_VALIDATION:
             return
-        logits, labels = predict_logits(self.model, self.val_loader)
+        logits, labels = sample_logits(self.model, self.val_loader)
         self.temperature = fit_temperature(logits.numpy(), labels.numpy())
-        self.best["metrics"] = score(logits / self.temperature, labels)
+        self.best["metrics"] = score(predict(self.model, self.val_loader, self.temperature))
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one step; return the loss and the number of correct predictions, on the device.
@@ -125,7 +128,8 @@ class Trainer:
         """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
             logits = self._forward(images)  # (B, C)
-            loss = functional.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)
+            smoothing = self.config.label_smoothing
+            loss = functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one tensor
         loss.backward()
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
@@ -201,7 +205,8 @@ def _columns(part: str, result: dict | None) -> dict:
 
 def stuck_at_chance(config: Config, history: list[dict], classes: int) -> bool:
     """Return, once, five epochs after the warm-up, whether the training loss has not fallen below chance."""
-    warmup = config.warmup * config.epochs_for(history[0]["train_n"]) if config.schedule == "one_cycle" else 0
+    epochs = config.epochs_for(history[0]["train_n"], classes)
+    warmup = config.warmup * epochs if config.schedule == "one_cycle" else 0
     if len(history) != 5 + math.ceil(warmup):
         return False
     return min(row["train_loss"] for row in history) > 0.98 * math.log(classes)

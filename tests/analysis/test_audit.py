@@ -5,7 +5,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from analysis.audit import Issue, audit, format_issues
+import plots
+from analysis.audit import Issue, audit, format_issues, images_of
 from dataset import CharDataset
 
 
@@ -34,6 +35,17 @@ def test_issues_are_found_the_worst_first(drawn):
     ]  # fmt: skip
     assert issues[2].indices == [5, 44] and issues[0].classes == ["a", "b"] and issues[-1].classes == ["b"]
     json.dumps([asdict(issue) for issue in issues])
+
+
+def test_writers_in_train_and_test_are_an_issue(drawn):
+    def of_writers(chosen, writers):
+        return CharDataset(drawn.x[chosen], drawn.y[chosen], classes=drawn.classes, group=writers)
+
+    train = of_writers([0, 40, 80], ["w2", "w1", ""])
+    found = [one for one in audit(train, of_writers([1, 41, 81], ["w1", "w2", ""])) if one.kind == "writer"]
+    assert [(one.title, one.classes) for one in found] == [("writer in train and test", [k]) for k in ("w1", "w2")]
+    assert format_issues(found) == "writer in train and test: 2\n  w1\n  w2"
+    assert not [one for one in audit(train) if one.kind == "writer"]
 
 
 def test_issues_are_counted_and_listed_by_title():
@@ -90,3 +102,14 @@ def test_thin_strokes_that_all_look_alike_are_no_near_duplicates():
     images = CharDataset(np.concatenate([x, planted[None]]), np.zeros(81, int), classes=["1", "2"])
     near = [issue.indices for issue in audit(images) if issue.kind == "near-duplicate"]
     assert [7, 80] in near and len(near) < 40, "of 3240 pairs"
+
+
+def test_a_figure_needs_only_the_images_of_the_first_issues(drawn):
+    images, test = drawn.subset([*range(60), *range(20), 0]), drawn.subset([5, 470, 0])
+    issues = audit(images, test)
+    few = images_of(issues, images, test)
+    every = np.concatenate([images.x, test.x])
+    assert 12 <= len(few) < 40 and all((image == every[i]).all() for i, image in few.items())
+    drawn_indices = [i for issue in [one for one in issues if one.indices][:12] for i in issue.indices]
+    assert set(few) == set(drawn_indices) and max(few) >= len(images)
+    assert plots.issues(few, issues) is not None

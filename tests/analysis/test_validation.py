@@ -7,13 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from analysis import validation
 from analysis.validation import cross_validate, repeat
 from classifier import CNNClassifier
 from common.errors import InputError
-from dataset import CharDataset, split
+from dataset import CharDataset, leak_groups, split
 from imaging.ink import identical_groups
-from metrics import format_accuracy
+from metrics import format_scores
+from training.evaluation import Predictions
 
 FAST = {"epochs": 3, "batch_size": 32, "learning_rate": 0.004}
 
@@ -36,7 +39,7 @@ def test_repeat_gives_mean_spread_and_the_median_run(drawn, quick, capsys):
     assert result["runs"][0]["n"] == len(val)
     out = capsys.readouterr().out
     for seed, run in enumerate(result["runs"]):
-        assert f"seed {seed}: {format_accuracy(run)}\n" in out
+        assert f"seed {seed}: {format_scores(run)}\n" in out
     assert f"mean {100 * result['mean']:.2f}%, standard deviation {100 * result['std']:.2f}%\n" in out
     again = repeat(quick(**FAST), train, None, [1], test=val)
     assert again["std"] == 0 and again["median"].config.random_seed == 1
@@ -124,24 +127,40 @@ def test_cross_validation_predicts_every_image_out_of_fold(drawn, quick, monkeyp
     assert set(result["fold"]) == {0, 1, 2} and len(result["accuracies"]) == 3 and seeds == [42, 43, 44]
     for k in range(3):
         assert not trained_on[k] & {image.tobytes() for image in images.x[result["fold"] == k]}
-    for group in identical_groups(images.x):
+    for group in identical_groups(images.hashes()):
         assert len(set(result["fold"][group])) == 1
-    np.testing.assert_allclose(result["probabilities"].sum(1), 1, rtol=1e-5)
-    assert result["pooled"]["accuracy"] == (result["probabilities"].argmax(1) == images.y).mean() > 0.3
+    np.testing.assert_array_equal(result["predictions"].y, images.y)
+    assert result["pooled"]["accuracy"] == (result["predictions"].predicted == images.y).mean() > 0.3
     assert result["mean"] == statistics.mean(result["accuracies"])
     assert result["std"] == statistics.stdev(result["accuracies"])
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("fold ") for line in lines) == 3
-    assert f"all folds: {format_accuracy(result['pooled'])}" in lines
+    assert f"all folds: {format_scores(result['pooled'])}" in lines
 
 
-def test_the_probabilities_may_be_of_the_callers_making(few, quick):
+def test_folds_of_many_groups_and_classes_are_dealt_in_linear_time(drawn, monkeypatch):
+    monkeypatch.setattr(validation, "MOST_COUNTS", 1000)
+    images = drawn.subset([*range(480), *range(0, 480, 7)])  # some images twice
+    pairs = validation.split_folds(images, 4)
+    assert sorted(np.concatenate([held_out for _, held_out in pairs]).tolist()) == list(range(len(images)))
+    groups = leak_groups(images)
+    for train, held_out in pairs:
+        assert not set(groups[train]) & set(groups[held_out]) and len(train) + len(held_out) == len(images)
+        assert set(np.bincount(images.y[held_out], minlength=12)) <= set(range(9, 16))
+    again = validation.split_folds(images, 4)
+    assert all(np.array_equal(one[1], other[1]) for one, other in zip(pairs, again, strict=True))
+    assert not np.array_equal(pairs[0][1], validation.split_folds(images, 4, seed=1)[0][1])
+
+
+def test_the_predictions_may_be_of_the_callers_making(few, quick):
     calls = []
 
     def predict(classifier, held_out):
         calls.append(len(held_out))
-        return np.tile(np.array([0.25, 0.75], np.float32), (len(held_out), 1))
+        logits = torch.tensor([0.25, 0.75]).log().repeat(len(held_out), 1)
+        return Predictions.from_logits(logits, torch.from_numpy(held_out.y))
 
     result = cross_validate(quick(epochs=1), few, 3, predict)
-    assert sum(calls) == 43 and (result["probabilities"] == [0.25, 0.75]).all()
+    assert sum(calls) == 43 and (result["predictions"].predicted == 1).all()
+    np.testing.assert_allclose(result["predictions"].confidence, 0.75)
     assert result["pooled"]["accuracy"] == 3 / 43

@@ -66,6 +66,18 @@ def test_what_is_drawn_is_predicted(pad):
     assert bytes(pad.figure.value).startswith(b"\x89PNG") and pad.figure.layout.display == ""
 
 
+def test_a_stroke_along_the_edge_is_kept_whole(pad):
+    pad.press(0, 0)
+    pad.lift()
+    assert (pad.picture() == 0).sum() > 100 and pad.answer.value.startswith("Prediction: <b>")  # a tap, a whole dot
+    pad.move(0, 0)
+    pad.press(0, 100)
+    pad.move(0, 200)
+    pad.lift()
+    picture = pad.picture()
+    assert (picture[0] == 255).all() and (picture[:, 0] == 255).all() and (picture[150] == 0).sum() >= 11
+
+
 def test_every_stroke_is_followed_by_a_prediction(pad):
     pictures, strokes = [], [stroke for component in SIMPLEST["自"] for stroke in component]
     for stroke in strokes:

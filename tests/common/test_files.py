@@ -15,12 +15,14 @@ from common.files import (
     check_writable,
     fingerprint,
     locked,
+    mapped_file,
     remove_unfinished,
     try_lock,
     update_digest,
     write_atomically,
     write_json,
     write_text,
+    zeros,
 )
 
 END = "or choose another folder; its previous content is intact"
@@ -171,6 +173,23 @@ def test_json_is_indented_and_keeps_characters(tmp_path):
     with pytest.raises(TypeError):
         write_json(tmp_path / "a.json", {"x": np.zeros(2)})
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == text
+
+
+def test_large_arrays_are_temporary_files(monkeypatch):
+    monkeypatch.setattr("common.files.ON_DISK", 12)
+    for shape, on_disk in (((3,), False), ((2, 2), True)):
+        array = zeros(shape)
+        assert array.shape == shape and not array.any() and array.dtype == np.float32
+        array[-1] = 1
+        assert isinstance(array, np.memmap) == on_disk
+
+
+def test_the_file_of_a_memory_map_is_found_from_its_views(tmp_path):
+    np.save(tmp_path / "x.npy", np.arange(10))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
+    for view in (mapped, mapped[2:], np.asarray(mapped)[::2]):
+        assert mapped_file(view) == tmp_path / "x.npy"
+    assert mapped_file(np.arange(3)) is None and mapped_file(mapped[np.array([1])]) is None
 
 
 def test_a_fingerprint_is_of_shape_dtype_and_bytes():

@@ -15,6 +15,17 @@ def test_lenet_is_the_reports():
     assert (logits < 0).any() and not torch.allclose(logits.sum(1), torch.ones(8))  # no softmax at the end
 
 
+def test_f6_may_be_wider_which_many_classes_are_advised():
+    model = LeNet(1, 12, hidden=200)
+    assert model.fc6.weight.shape == (200, 120) and model(torch.zeros(2, 1, 32, 32)).shape == (2, 12)
+    assert LeNet(1, 100).advice() == model.advice() == LeNet(1, 7356, hidden=512).advice() == ""
+    assert LeNet(1, 3755).advice() == (
+        "F6 has 84 units, few for 3,755 classes: model_options = {'hidden': 512} makes it wider"
+    )
+    with pytest.raises(ValueError, match="^hidden must be 1 or more units, not 0$"):
+        LeNet(1, 12, hidden=0)
+
+
 def test_relu_after_pooling_gives_the_same_as_before_it():
     model, x = LeNet(1, 12), torch.randn(4, 1, 32, 32)
     maps = model.pool4(model.conv3(model.pool2(model.conv1(x).relu())).relu())

@@ -6,9 +6,9 @@ from models import FUSED_FORWARD, LeNet, ResNet18
 from models.lenet_cpu import lenet_cpu_forward, pooled_convolution
 
 
-@pytest.mark.parametrize("channels, memory", [(1, torch.contiguous_format), (3, torch.channels_last)])
-def test_it_computes_what_lenet_does(channels, memory):
-    model = LeNet(channels, 7).to(memory_format=memory)
+@pytest.mark.parametrize("channels, memory, hidden", [(1, torch.contiguous_format, 84), (3, torch.channels_last, 20)])
+def test_it_computes_what_lenet_does(channels, memory, hidden):
+    model = LeNet(channels, 7, hidden).to(memory_format=memory)
     x, y = torch.rand(9, channels, 32, 32), torch.arange(9) % 7
 
     def step(forward):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from models import MODELS, LeNet, ResNet18, build, input_size, layer_outputs, layer_summary
+from models import MODELS, LeNet, ResNet18, advice, build, changed_options, input_size, layer_outputs, layer_summary
 
 
 def test_build_names_the_nearest_model():
@@ -11,6 +11,24 @@ def test_build_names_the_nearest_model():
     with pytest.raises(ValueError) as caught:
         build("lenet5", 1, 12)
     assert str(caught.value) == "unknown model 'lenet5': did you mean 'LeNet'? The models are LeNet, ResNet18."
+
+
+def test_options_are_checked_and_the_papers_ones_left_out(monkeypatch):
+    assert build("LeNet", 1, 12, hidden=100).fc6.out_features == 100
+    assert changed_options("ResNet18", {"stem": "small"}) == {"stem": "small"}
+    assert changed_options("LeNet", {"hidden": 84}) == changed_options("LeNet", {}) == {}
+    for options, message in (
+        ({"hiden": 100}, "LeNet has no option 'hiden': did you mean 'hidden'?"),
+        ({"hidden": "100"}, "hidden of LeNet must be int, not '100' (str)"),
+        ({"hidden": True}, "hidden of LeNet must be int, not True (bool)"),
+    ):
+        with pytest.raises(ValueError) as caught:
+            build("LeNet", 1, 12, **options)
+        assert str(caught.value) == message
+    monkeypatch.setitem(MODELS, "Plain", lambda in_channels, classes: nn.Flatten())
+    assert type(build("Plain", 1, 2)) is nn.Flatten and advice(nn.Flatten()) == ""
+    with pytest.raises(ValueError, match="^Plain has no option 'hidden': it has none.$"):
+        build("Plain", 1, 2, hidden=3)
 
 
 def test_the_input_size_is_the_papers_unless_another_is_requested():

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torchvision
 
-from models import ResBlock, ResNet18
+from models import ResBlock, ResNet18, layer_summary
 
 
 def test_resnet18_is_torchvisions():
@@ -24,6 +24,17 @@ def test_resnet18_is_torchvisions():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_resnet18_takes_any_size_from_32(size, channels):
     assert ResNet18(channels, 7)(torch.randn(2, channels, size, size)).shape == (2, 7)
+
+
+def test_the_small_stem_keeps_the_size_of_small_images():
+    model = ResNet18(1, 7, stem="small")
+    assert model.conv1.weight.shape == (64, 1, 3, 3)
+    rows = {name: (shape, description) for name, shape, _, description in layer_summary(model, 32)}
+    assert rows["layer1"][0] == (64, 32, 32) and rows["layer4"][0] == (512, 4, 4)
+    assert rows["conv1"][1] == "64 feature maps, 3×3 convolutions of stride 1"
+    assert list(model.state_dict()) == list(ResNet18(1, 7).state_dict())
+    with pytest.raises(ValueError, match="^stem must be paper or small, not 'tiny'$"):
+        ResNet18(1, 7, stem="tiny")
 
 
 @pytest.mark.parametrize("channels, stride, shortcut", [(16, 1, False), (16, 2, True), (32, 1, True)])

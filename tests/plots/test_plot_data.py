@@ -54,6 +54,12 @@ def test_exemplars_are_images_of_their_class(drawn):
     assert (exemplars[12] == 255).all()  # a class without an image
 
 
+def test_exemplars_are_the_same_whatever_the_chunks(drawn, monkeypatch):
+    expected = plots.exemplars(drawn.x, drawn.y, 12)
+    monkeypatch.setattr("plots.data.CHUNK", 7)
+    np.testing.assert_array_equal(plots.exemplars(drawn.x, drawn.y, 12), expected)
+
+
 def test_an_exemplar_is_the_image_nearest_to_the_mean_of_its_class():
     grey = np.array([0, 10, 50, 200, 90, 100], np.uint8)  # the means are 20 and 130
     x = grey[:, None, None].repeat(9, 1).repeat(11, 2)

@@ -21,29 +21,35 @@ def exemplars(drawn) -> np.ndarray:
 NAMES = [f"n{k}" for k in range(12)]
 
 
+def counted(matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels and predicted classes of which a matrix (C, C) counts how many there are of each pair."""
+    y, predicted = np.nonzero(matrix)
+    return np.repeat((y, predicted), np.asarray(matrix)[y, predicted], axis=1)
+
+
 def test_confusion_counts_errors_only(exemplars, drawable):
     matrix = np.diag(range(1, 13)) + 2 * np.eye(12, k=1, dtype=int)
     matrix[2, 7] = 5
-    axis = drawable(plots.confusion(matrix, exemplars, NAMES)).axes[0]
+    axis = drawable(plots.confusion(*counted(matrix), exemplars, NAMES)).axes[0]
     first, *largest = axis.get_title().splitlines()
     assert first == f"27 errors in {matrix.sum()} images (correct ones not shown)"
     assert largest == ["n2 predicted as n7: 5", "n0 predicted as n1: 2", "n1 predicted as n2: 2"]
     assert sorted(texts(axis)) == ["2"] * 11 + ["5"]
     np.testing.assert_array_equal(images(axis)[0], matrix - np.diag(np.diag(matrix)))
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted class", "label")
-    whole = drawable(plots.confusion(matrix, exemplars, NAMES, diagonal=True)).axes[0]
+    whole = drawable(plots.confusion(*counted(matrix), exemplars, NAMES, diagonal=True)).axes[0]
     assert len(texts(whole)) == 24 and whole.get_title().splitlines()[0] == f"27 errors in {matrix.sum()} images"
 
 
 def test_numbers_of_a_confusion_can_be_read_on_dark_and_on_pale_cells(exemplars):
-    (axis,) = plots.confusion(np.array([[0, 9], [1, 0]]), exemplars[:2], NAMES[:2]).axes
+    (axis,) = plots.confusion(*counted([[0, 9], [1, 0]]), exemplars[:2], NAMES[:2]).axes
     assert {text.get_text(): text.get_color() for text in axis.texts} == {"9": "white", "1": "black"}
 
 
 @pytest.mark.parametrize("names", [list("0Oo1lI"), ["1", "2", "\u4e2d", "\u597d", "letter_alpha_upper", "0"]])
 def test_classes_have_a_name_beside_their_image(exemplars, drawable, names):
-    confusion = drawable(plots.confusion(np.eye(6, dtype=int), exemplars[:6], names)).axes[0]
-    reliability = drawable(plots.reliability(np.arange(6), np.eye(6), exemplars[:6], names)).axes[0]
+    confusion = drawable(plots.confusion(np.arange(6), np.arange(6), exemplars[:6], names)).axes[0]
+    reliability = drawable(plots.reliability(np.arange(6), np.arange(6), np.ones(6), exemplars[:6], names)).axes[0]
     axes = [confusion.get_xticklabels(), confusion.get_yticklabels(), reliability.get_yticklabels()]
     for labels in axes:
         assert [label.get_text() for label in labels] == class_labels(names)
@@ -54,12 +60,12 @@ def test_classes_have_a_name_beside_their_image(exemplars, drawable, names):
 
 
 def test_confusion_without_errors_shows_what_is_correct(exemplars, drawable):
-    axis = drawable(plots.confusion(np.diag([3, 4]), exemplars[:2], ["a", "b"])).axes[0]
+    axis = drawable(plots.confusion(*counted(np.diag([3, 4])), exemplars[:2], ["a", "b"])).axes[0]
     assert axis.get_title() == "0 errors in 7 images" and texts(axis) == ["3", "4"]
 
 
 def test_one_error_is_singular(exemplars):
-    (axis,) = plots.confusion(np.array([[0, 1], [0, 0]]), exemplars[:2], ["a", "b"]).axes
+    (axis,) = plots.confusion(*counted([[0, 1], [0, 0]]), exemplars[:2], ["a", "b"]).axes
     assert axis.get_title().startswith("1 error in 1 image (")
 
 
@@ -67,31 +73,26 @@ def test_the_most_frequent_confusions_of_many_classes_are_pairs(drawable):
     matrix = np.diag(np.full(1000, 50))
     matrix[np.arange(40), np.arange(40) + 1] = np.arange(1, 41)
     exemplars = (np.arange(1000) % 251).astype(np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
-    figure = drawable(plots.confusion(matrix, exemplars, [f"k{k}" for k in range(1000)]))
+    figure = drawable(plots.confusion(*counted(matrix), exemplars, [f"k{k}" for k in range(1000)]))
     (axis,) = figure.axes
     assert len(images(axis)) == 40 and figure.get_size_inches().max() < 12
     title, _, first, *others = texts(axis)
     assert title == "820 errors in 50,820 images; the most frequent confusions, label → predicted class:"
     assert first == "k39 → k40\n40 of 90 images" and others[-1] == "k20 → k21\n21 of 71 images"
     assert [image[0, 0] for image in images(axis)[:2]] == [39, 40]
-    none = drawable(plots.confusion(np.diag(np.full(1000, 50)), exemplars, [f"k{k}" for k in range(1000)]))
+    none = drawable(plots.confusion(*counted(np.diag(np.full(1000, 50))), exemplars, [f"k{k}" for k in range(1000)]))
     assert texts(none.axes[0]) == ["0 errors in 50,000 images"]
 
 
 @pytest.fixture
 def three(drawn):
-    """Labels and probabilities of three images: one is classified correctly."""
-    probabilities = np.zeros((3, 12))
-    probabilities[0, 0] = 1
-    probabilities[1, [4, 5]] = 0.6, 0.4
-    probabilities[2, 7] = 0.9
-    return drawn.y[:3], probabilities
+    """Labels, predicted classes and confidence of three images: one is classified correctly."""
+    return drawn.y[:3], np.array([0, 4, 7]), np.array([1, 0.6, 0.9])
 
 
 def test_errors_are_ranked_by_confidence(drawn, exemplars, three, drawable):
-    y, probabilities = three
-    assert plots.most_confident_errors(y, probabilities).tolist() == [2, 1]
-    (axis,) = drawable(plots.errors(drawn.x[:3], y, probabilities, exemplars, "abc", NAMES)).axes
+    assert plots.most_confident_errors(*three).tolist() == [2, 1]
+    (axis,) = drawable(plots.errors(drawn.x[:3], *three, exemplars, "abc", NAMES)).axes
     assert texts(axis) == [
         "image\nc", "label\nn0", "predicted, 90%\nn7", "image\nb", "label\nn0", "predicted, 60%\nn4"
     ]  # fmt: skip
@@ -100,36 +101,34 @@ def test_errors_are_ranked_by_confidence(drawn, exemplars, three, drawable):
 
 
 def test_chosen_images_are_beside_their_nearest_neighbour(drawn, exemplars, three, drawable):
-    y, probabilities = three
     files, nearest = ["$学_" + "a" * 17] * 3, drawn.x[4:5]
-    (axis,) = drawable(
-        plots.errors(drawn.x[:3], y, probabilities, exemplars, files, NAMES, np.array([0]), nearest)
-    ).axes
+    (axis,) = drawable(plots.errors(drawn.x[:3], *three, exemplars, files, NAMES, np.array([0]), nearest)).axes
     titles = ["image\n…" + "a" * 17, "label\nn0", "predicted, 100%\nn0", "nearest in training\nn0"]
     assert texts(axis) == titles
     np.testing.assert_array_equal(images(axis)[3], drawn.x[4])
 
 
 def test_as_many_errors_are_drawn_as_wanted(drawn, exemplars):
-    probabilities = np.eye(12)[(drawn.y + 1) % 12]
+    predicted, confidence = (drawn.y + 1) % 12, np.ones(480)
     for options, count in (({}, 12), ({"most": 3}, 3)):
-        (axis,) = plots.errors(drawn.x, drawn.y, probabilities, exemplars, drawn.files, NAMES, **options).axes
+        (axis,) = plots.errors(
+            drawn.x, drawn.y, predicted, confidence, exemplars, drawn.files, NAMES, **options
+        ).axes  # fmt: skip
         assert texts(axis).count("label\nn0") == count
 
 
 def test_no_errors_are_said(drawable):
-    figure = drawable(plots.errors(np.zeros((2, 8, 8), np.uint8), np.array([0, 1]), np.eye(2), None, "ab", "cd"))
+    x, y = np.zeros((2, 8, 8), np.uint8), np.arange(2)
+    figure = drawable(plots.errors(x, y, y, np.ones(2), None, "ab", "cd"))
     assert texts(figure.axes[0]) == ["no errors in 2 images"]
-    wrong = np.array([1, 0])
-    figure = drawable(plots.errors(np.zeros((2, 8, 8), np.uint8), wrong, np.eye(2), None, "ab", "cd", chosen=wrong[:0]))
+    figure = drawable(plots.errors(x, y, 1 - y, np.ones(2), None, "ab", "cd", chosen=y[:0]))
     assert texts(figure.axes[0]) == ["none is shown"]
 
 
 def test_reliability_shows_each_class_and_each_bin(drawn, exemplars, drawable):
-    probabilities = np.full((480, 12), 0.01)
-    probabilities[np.arange(480), drawn.y] = 0.89
-    probabilities[:4] = np.roll(probabilities[:4], 1, axis=1)  # four errors in class 0
-    left, right = drawable(plots.reliability(drawn.y, probabilities, exemplars, NAMES)).axes
+    predicted, confidence = drawn.y.copy(), np.full(480, 0.89)
+    predicted[:4] = 1  # four errors in class 0
+    left, right = drawable(plots.reliability(drawn.y, predicted, confidence, exemplars, NAMES)).axes
     points = [line.get_xdata()[0] for line in left.lines if line.get_marker() == "o"]
     assert points == [0.9] + [1.0] * 11
     assert left.get_title() == "all classes (grey): 99.17% (97.88% to 99.68%, n = 480)"
@@ -138,9 +137,15 @@ def test_reliability_shows_each_class_and_each_bin(drawn, exemplars, drawable):
     np.testing.assert_allclose(intervals.get_segments(), [[[0.89, 0.978771], [0.89, 0.996755]]], atol=1e-5)
 
 
+def test_reliability_gives_macro_averages_if_classes_differ_in_size(exemplars, drawable):
+    y, predicted = np.array([0] * 6 + [1] * 2), np.array([0] * 6 + [1, 0])
+    left, _ = drawable(plots.reliability(y, predicted, np.full(8, 0.9), exemplars[:2], ["a", "b"])).axes
+    assert left.get_title().splitlines()[1] == "balanced accuracy 75.00%, macro F1 79.49%"
+
+
 def test_reliability_of_few_images_has_few_bins(exemplars, drawable):
-    probabilities = np.linspace(0.51, 0.99, 30)[:, None] * [1, 0]
-    _, right = drawable(plots.reliability(np.zeros(30, int), probabilities, exemplars[:2], ["a", "b"])).axes
+    zeros, confidence = np.zeros(30, int), np.linspace(0.51, 0.99, 30)
+    _, right = drawable(plots.reliability(zeros, zeros, confidence, exemplars[:2], ["a", "b"])).axes
     assert len(right.collections[1].get_offsets()) <= 2
 
 
@@ -149,7 +154,7 @@ def test_of_many_classes_the_worst_twenty_are_drawn(drawable):
     predicted = np.where(np.arange(1000) % 10 < np.minimum(y, 9), y, (y + 1) % 100)  # class k < 9: k of 10 are correct
     exemplars = np.zeros((101, 8, 8), np.uint8)
     names = [f"k{k}" for k in range(101)]  # of the last one, there is no image
-    figure = drawable(plots.reliability(y, np.eye(101)[predicted], exemplars, names))
+    figure = drawable(plots.reliability(y, predicted, np.ones(1000), exemplars, names))
     worst, histogram, _ = figure.axes
     assert [label.get_text() for label in worst.get_yticklabels()] == names[:20]
     points = [line.get_xdata()[0] for line in worst.lines if line.get_marker() == "o"]
@@ -160,7 +165,7 @@ def test_of_many_classes_the_worst_twenty_are_drawn(drawable):
 
 
 def test_a_class_without_images_has_no_point(drawn, exemplars, drawable):
-    left, _ = drawable(plots.reliability(drawn.y[:80], np.eye(12)[drawn.y[:80]], exemplars, NAMES)).axes
+    left, _ = drawable(plots.reliability(drawn.y[:80], drawn.y[:80], np.ones(80), exemplars, NAMES)).axes
     assert [line.get_ydata()[0] for line in left.lines if line.get_marker() == "o"] == [0, 1]
 
 

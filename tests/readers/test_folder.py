@@ -218,6 +218,7 @@ def test_the_stamp_changes_when_the_images_do(raw, paper, tmp_path):
 
 
 REMEDY = "put the images of each class into one sub-folder, named after the class"
+FLAT = f"{REMEDY}, list them in a CSV of path and label, or set labels_from='{{label}}_*' if the files are named so"
 
 
 def test_folders_that_are_none_of_images_are_named_with_the_remedy(raw, paper, tmp_path):
@@ -236,7 +237,7 @@ def test_folders_that_are_none_of_images_are_named_with_the_remedy(raw, paper, t
     )
     (tmp_path / "flat").mkdir()
     Image.fromarray(paper(1)[0]).save(tmp_path / "flat/1.png")
-    assert error(open_source, tmp_path / "flat").endswith(f"no class folder, such as 1.png: {REMEDY}")
+    assert error(open_source, tmp_path / "flat").endswith(f"no class folder, such as 1.png: {FLAT}")
 
 
 def test_heic_is_named_with_the_remedy(raw):
@@ -295,7 +296,7 @@ def test_of_several_pages_the_first_is_read_and_this_is_said(raw, paper):
     pages[0].save(folder / "b/3.tif", save_all=True, append_images=pages[1:])
     source = open_source(folder)
     np.testing.assert_array_equal(list(source)[-1].image, paper(3, 5)[0])
-    assert source.notes == ["1 files have several pages or frames, of which the first is read"]
+    assert source.counts == {"files have several pages or frames, of which the first is read": 1}
 
 
 def test_classes_are_described_with_their_folders(raw, paper):
@@ -309,7 +310,7 @@ def test_classes_are_described_with_their_folders(raw, paper):
 
 def test_a_progress_bar_shows_after_a_second(raw, paper, monkeypatch, capsys):
     shown = []
-    monkeypatch.setattr("readers.folder.tqdm", lambda items, **options: shown.append(options) or items)
+    monkeypatch.setattr("readers.images.tqdm", lambda items, **options: shown.append(options) or items)
     source = open_source(raw({"a": paper(2), "b": paper(2)}))
     source.sizes()
     list(source)

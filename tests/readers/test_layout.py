@@ -166,8 +166,9 @@ def test_a_flat_test_folder_beside_the_training_classes_is_listed():
 
 def test_flat_folders_are_refused_with_the_remedy():
     remedy = "put the images of each class into one sub-folder, named after the class"
-    assert error("1.png", "2.png") == f"raw has images that are in no class folder, such as 1.png: {remedy}"
-    assert error(*grid("train test")) == f"raw has images that are in no class folder, such as train/0.png: {remedy}"
+    flat = f"{remedy}, list them in a CSV of path and label, or set labels_from='{{label}}_*' if the files are named so"
+    assert error("1.png", "2.png") == f"raw has images that are in no class folder, such as 1.png: {flat}"
+    assert error(*grid("train test")) == f"raw has images that are in no class folder, such as train/0.png: {flat}"
     assert error(*grid("images")) == f"raw has images of one class only, in images/: {remedy}"
 
 

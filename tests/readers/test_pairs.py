@@ -1,5 +1,6 @@
 import gzip
 import os
+import shutil
 import struct
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
-from readers import open_source
+from readers import container, open_source
 from readers.pairs import PairSource
 
 MNIST = Path(os.environ.get("FIT_CHAR_DATA", "")) / "mnist_t10k"
@@ -51,6 +52,35 @@ def test_the_four_files_of_mnist_in_a_folder_and_by_one_of_them(tmp_path, name):
         assert [sample.label for sample in source] == Y.tolist()
 
 
+@pytest.mark.parametrize("name", [
+    "{}-images-idx3-ubyte.gz {}-labels-idx1-ubyte.gz", "mnist/raw/{}-images-idx3-ubyte mnist/raw/{}-labels-idx1-ubyte",
+    "{0}-images-idx3-ubyte/{0}-images-idx3-ubyte {0}-labels-idx1-ubyte/{0}-labels-idx1-ubyte",
+])  # fmt: skip
+def test_the_four_files_of_mnist_in_a_zip(tmp_path, name):
+    for part, rows in (("train", slice(0, 6)), ("t10k", slice(6, 8))):
+        images, labels = name.format(part, part).split()
+        idx(tmp_path / "in" / images, X[rows])
+        idx(tmp_path / "in" / labels, Y[rows])
+    path = Path(shutil.make_archive(str(tmp_path / "mnist"), "zip", tmp_path / "in"))
+    for given in (path, tmp_path):
+        if given == tmp_path:
+            shutil.rmtree(tmp_path / "in")
+        source = open_source(given)
+        np.testing.assert_array_equal(images_of(source), X[:6])
+        np.testing.assert_array_equal(images_of(source, "test"), X[6:])
+
+
+def test_damage_in_a_zip_is_named_with_the_zip(tmp_path, monkeypatch):
+    idx(tmp_path / "in/train-images-idx3-ubyte", X[:5])
+    idx(tmp_path / "in/train-labels-idx1-ubyte", Y)
+    path = Path(shutil.make_archive(str(tmp_path / "mnist"), "zip", tmp_path / "in"))
+    assert error(path) == f"{path}: x holds 5 images and y 8 labels: give one label per image"
+    idx(tmp_path / "in/train-images-idx3-ubyte", np.zeros((8, 600, 600)))
+    path = Path(shutil.make_archive(str(tmp_path / "mnist"), "zip", tmp_path / "in"))
+    monkeypatch.setattr(container, "FREE_EXPANSION", 2**20)
+    assert error(path).startswith(f"{path} would expand to 3 MiB, more than 200 times its size")
+
+
 def test_packed_and_unpacked_files_side_by_side_are_read_once(tmp_path):
     for suffix in ("", ".gz"):
         idx(tmp_path / f"train-images-idx3-ubyte{suffix}", X)
@@ -83,7 +113,8 @@ def test_emnist_is_righted_and_named_by_its_mapping(tmp_path):
     assert source.classes == ["1", "2"] and source.sizes() == {(7, 5): 8}
     assert source.notes == [
         "labels are 1, 2: they are renumbered from 0",
-        "rows and columns are exchanged, since EMNIST stores images transposed",
+        "rows and columns are exchanged, since EMNIST stores images transposed; readers.pairs.PairSource(path, "
+        "transposed=False) leaves them",
     ]
     np.testing.assert_array_equal(images_of(source), X)
     before = repr(source.stamp())

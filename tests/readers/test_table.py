@@ -201,3 +201,12 @@ def test_it_becomes_data_and_is_made_again_when_an_image_changes(images):
     stamp = repr(open_source(images / "a.csv").stamp())
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(images / "images/3.png")
     assert repr(open_source(images / "a.csv").stamp()) != stamp
+
+
+def test_images_of_more_than_8_bits_are_scaled_by_the_depth_of_the_whole_set(images):
+    for k, level in enumerate((300, 4000, 1200, 2000)):
+        Image.fromarray(np.full((8, 8), level, np.uint16)).save(images / f"images/{k}.png")
+    (images / "labels.csv").write_text(text_of(ROWS))
+    source = open_source(images / "labels.csv")
+    assert [sample.image[0, 0] for sample in source] == [19, 249, 75, 125]
+    assert source.notes == ["images of more than 8 bits are scaled: their level 4095 becomes 255"]

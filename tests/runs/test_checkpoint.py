@@ -311,6 +311,13 @@ def test_a_copy_is_kept_of_what_is_of_other_classes(tmp_path, capsys):
     assert checkpoint.read(tmp_path / "best.first.my-digits_2.ckpt")["classes"] == ["e", "f"]
 
 
+def test_a_copy_is_kept_of_a_model_of_other_options(tmp_path):
+    published(tmp_path, 0.9, "wide", config={"model_options": {"hidden": 512}})
+    assert published(tmp_path, 0.5, "the paper's") == tmp_path / "best.ckpt"
+    kept = checkpoint.read(tmp_path / "best.wide.ckpt")
+    assert checkpoint.model_options(kept) == {"hidden": 512}
+
+
 def test_a_copy_that_was_kept_before_a_kill_is_not_kept_twice(tmp_path):
     published(tmp_path, 0.9, "first")
     (tmp_path / "best.first.ckpt").write_bytes((tmp_path / "best.ckpt").read_bytes())

@@ -26,13 +26,17 @@ def test_runs_are_read_and_unfinished_ones_left_out(tmp_path, capsys):
     assert (run["images"], run["epochs"], run["best_epoch"], run["source"]) == ("b", 7, 3, "a test")
     assert "80.00% (60.00% to 98.00%, n = 10)" in format_runs([run]) and "test images of a test" in format_runs([run])
     assert len(format_runs(read_runs(None)).splitlines()) == 1 and capsys.readouterr().out == ""
+    assert "balanced" not in format_runs([run])
+    finished.update_metrics(test=RESULT | {"fingerprint": "b", "balanced_accuracy": 0.7, "macro_f1": 0.65})
+    heading, line = format_runs([*read_runs(tmp_path)]).splitlines()
+    assert "  balanced  macro F1  " in heading and "    70.00%    65.00%  " in line
 
 
 def test_images_that_chose_the_epoch_are_called_validation(tmp_path, drawn):
     for part in ("validation", "test"):  # as it is recorded, and as earlier versions recorded it
         record = RunRecord.create(tmp_path, Config(), ABOUT | {"val_fingerprint": drawn.fingerprint()})
         record.update_metrics(best_epoch=3, seconds=2.0, validation=RESULT)
-        record.write_predictions(RESULT, drawn, np.eye(12)[drawn.y], part)
+        record.write_predictions(RESULT, drawn, drawn.y, np.ones(480), part)
     runs = read_runs(tmp_path)
     assert [run["part"] for run in runs] == ["validation"] * 2 and {run["images"] for run in runs} == {
         drawn.fingerprint()
@@ -70,7 +74,7 @@ def test_two_runs_are_compared(tmp_path, drawn):
     for k, images in enumerate((drawn, drawn, drawn.subset(range(9)))):
         record = RunRecord.create(tmp_path, Config(random_seed=k), {})
         wrong = np.arange(len(images)) < 20 * k
-        record.write_predictions(RESULT | {"n": 480}, images, np.eye(12)[(images.y + wrong) % 12])
+        record.write_predictions(RESULT | {"n": 480}, images, (images.y + wrong) % 12, np.ones(len(images)))
         folders.append(record.folder)
     first, second = folders[0].name, folders[1].name
     text = compare(folders[0], folders[1]).splitlines()
@@ -107,7 +111,7 @@ def test_the_newest_earlier_run_on_the_same_images_is_found(tmp_path, drawn):
         record = RunRecord.create(tmp_path, Config(), ABOUT)
         record.update_metrics(best_epoch=1, seconds=1.0, validation=None)
         shift = len(folders)
-        record.write_predictions(RESULT, images, np.eye(12)[(images.y + shift) % 12])
+        record.write_predictions(RESULT, images, (images.y + shift) % 12, np.ones(len(images)))
         folders.append(record.folder)
     name, predicted = earlier_predictions(tmp_path, drawn, exclude=folders[3])
     assert name == folders[1].name
@@ -127,7 +131,7 @@ def test_tested_and_validated_runs_on_the_same_images_are_ranked_together(drawn,
         classifier.fit(train, val)
         if epochs == tested:
             perfect = classifier.evaluate(val) | {"accuracy": 1.0}
-            classifier.record_.write_predictions(perfect, val, classifier.predict_proba(val))
+            classifier.record_.write_predictions(perfect, val, classifier.predict(val), np.ones(len(val)))
     runs = read_runs(tmp_path / "record", "accuracy")
     assert [(run["accuracy"] == 1, run["best"], run["epochs"]) for run in runs] == [
         (True, True, tested), (False, False, 3 - tested),

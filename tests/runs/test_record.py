@@ -131,9 +131,8 @@ def test_a_reopened_record_forgets_later_epochs(tmp_path):
 def test_metrics_and_predictions_are_written(tmp_path, drawn):
     record, images = RunRecord.create(tmp_path, Config(), {}), drawn.subset([0, 100, 479])
     record.update_metrics(best_epoch=3, validation=None)
-    probabilities = np.full((3, 12), 0.02, np.float32)
-    probabilities[range(3), [0, 1, 11]] = 0.78
-    record.write_predictions({"accuracy": 2 / 3, "n": 3, "interval": (0.2, 0.9)}, images, probabilities)
+    result = {"accuracy": 2 / 3, "n": 3, "interval": (0.2, 0.9)}
+    record.write_predictions(result, images, np.array([0, 1, 11]), np.full(3, 0.78, np.float32))
     assert (record.folder / "predictions.csv").read_text(encoding="utf-8").splitlines() == [
         "file,given,predicted,probability", "0,博,博,0.780000", "100,笃,学,0.780000", "479,用,用,0.780000",
     ]  # fmt: skip

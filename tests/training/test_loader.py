@@ -11,7 +11,7 @@ from dataset import CharDataset
 from imaging.ink import backgrounds
 from imaging.input_spec import InputSpec
 from training.augmentation import resample
-from training.loader import EVALUATION_BATCH, PerImageLoader, ResidentLoader, has_singleton_batch, make_loader
+from training.loader import EVALUATION_BATCH, PerImageLoader, ResidentLoader, ahead, has_singleton_batch, make_loader
 
 CPU, SPEC = torch.device("cpu"), InputSpec(32, (28, 28))
 LOADERS = pytest.mark.parametrize("loader", [ResidentLoader, PerImageLoader])
@@ -125,3 +125,35 @@ def test_the_loader_suits_config_and_images(drawn):
     transformed = drawn.with_transform(transforms.ToTensor())
     (images, _), *_ = make_loader(transformed, SPEC, config, CPU)
     assert images.shape == (480, 1, 28, 28), "the transform alone prepares the images"
+
+
+def test_a_memory_map_is_read_ahead_in_its_order_and_gives_the_same_batches(drawn, tmp_path):
+    np.save(tmp_path / "x.npy", drawn.x)
+    mapped = CharDataset(np.load(tmp_path / "x.npy", mmap_mode="r"), drawn.y, classes=drawn.classes)
+    batches = []
+    for images in (drawn, mapped):
+        torch.manual_seed(1)
+        loader = ResidentLoader(images.subset(range(100, 300)), SPEC, 32, CPU, Config(), shuffle=True)
+        batches.append(list(loader))
+    for (x, y), (other_x, other_y) in zip(*batches, strict=True):
+        assert x.equal(other_x) and y.equal(other_y)
+
+
+def test_what_is_computed_ahead_is_bounded_and_in_order():
+    begun = []
+
+    def double(i: int) -> int:
+        begun.append(i)
+        return 2 * i
+
+    results = ahead(double, range(10))
+    assert next(results) == 0 and len(begun) <= 3
+    assert list(results) == list(range(2, 20, 2)) and begun == list(range(10))
+
+
+def test_an_error_of_what_is_computed_ahead_is_raised_where_it_is_used():
+    with pytest.raises(ZeroDivisionError):
+        list(ahead(lambda i: 1 // i, [1, 0, 1, 1, 1]))
+    results = ahead(lambda i: i, range(10))
+    next(results)
+    results.close()

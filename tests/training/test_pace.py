@@ -57,6 +57,12 @@ def test_a_gpu_is_not_slow():
     assert reductions(Config("ResNet18"), torch.device("cuda")) == []
 
 
+def test_characters_stored_at_64_pixels_are_not_reduced_below():
+    sizes = {n: [one.input_size for one in reductions(Config("ResNet18", stored_size=n), CPU)] for n in (28, 64, 96)}
+    assert sizes == {28: [48, 32, 32], 64: [64], 96: [64]}
+    assert reductions(Config("ResNet18", stored_size=64), CPU)[0].samples_seen == 66_960
+
+
 def test_half_the_budget_is_half_the_epochs():
     default = Config("ResNet18")
     assert [one.epochs_for(6696) for one in [default, *reductions(default, CPU)]] == [20, 20, 20, 10]

@@ -57,10 +57,11 @@ def tracing(monkeypatch):
     """Trace, on a machine that seems to have a GPU with 1 GiB free."""
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device=None: (2**30, 2**30))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: True)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda tensor: tensor)
     monkeypatch.setattr(torch.Tensor, "backward", lambda loss: None)  # the engine for CUDA needs a GPU
     monkeypatch.setattr(optimizer, "copy", SimpleNamespace(deepcopy=copy_module))
     monkeypatch.setattr(ResidentLoader, "_pixels", pixels)
-    caches = augmentation._resize_matrix, augmentation._grid_basis
+    caches = augmentation.resize_matrix, augmentation._grid_basis
     for cache in caches:
         cache.cache_clear()
     with FakeTensorMode(allow_non_fake_inputs=True):

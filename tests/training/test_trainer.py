@@ -19,7 +19,7 @@ from imaging.input_spec import InputSpec
 from metrics import MIN_VALIDATION, fit_temperature, kept_epoch
 from models import LeNet
 from training.backend import Backend
-from training.evaluation import predict_logits, score
+from training.evaluation import Predictions, predict_logits, score
 from training.loader import make_loader
 from training.optimizer import one_cycle
 from training.trainer import Trainer, stuck_at_chance
@@ -181,7 +181,7 @@ def test_the_temperature_is_fitted_to_the_validation_images(halves):
     trainer.run()
     logits, labels = predict_logits(trainer.model, trainer.val_loader)
     assert trainer.temperature == fit_temperature(logits.numpy(), labels.numpy()) != 1
-    assert trainer.best["metrics"] == score(logits / trainer.temperature, labels)
+    assert trainer.best["metrics"] == score(Predictions.from_logits(logits / trainer.temperature, labels))
     few = make_trainer(halves[0], halves[1].subset(range(MIN_VALIDATION - 1)), epochs=3)
     few.run()
     assert few.temperature == 1 and few.best["epoch"] == 3

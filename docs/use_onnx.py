@@ -1,0 +1,33 @@
+"""Classify the images in a folder with an exported model: python use_onnx.py model.onnx my_images
+
+Needs numpy, pillow and onnxruntime. One character per image, dark on light or light on dark.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from PIL import Image, ImageOps
+
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+about = session.get_modelmeta().custom_metadata_map
+classes, spec = json.loads(about["classes"]), json.loads(about["input_spec"])
+height, width = spec["source_shape"]
+if spec["photos"]:
+    sys.exit("this model reads characters in photos: use the page, or fit_char.py predict")
+for path in sorted(file for file in Path(sys.argv[2]).rglob("*.*") if file.suffix in Image.registered_extensions()):
+    image = np.asarray(ImageOps.exif_transpose(Image.open(path)).convert("L"))
+    paper = np.median(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]))
+    contrast, margin = np.abs(image - paper), 0.1 if spec["cropped"] else 0
+    if margin and contrast.max() > 16:  # crop to the ink, as the training images were
+        rows, columns = np.nonzero(contrast > max(16, contrast.max() / 3))
+        image = image[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    h, w = image.shape
+    side = (1 + 2 * margin) * max(h / height, w / width)  # of the canvas, in pixels per pixel of the model's
+    canvas = Image.new("L", (round(side * width), round(side * height)), int(paper))
+    canvas.paste(Image.fromarray(image), ((canvas.width - w) // 2, (canvas.height - h) // 2))
+    x = np.asarray(canvas.resize((width, height), Image.Resampling.BILINEAR))[None]  # uint8 (1, height, width)
+    probabilities = session.run(None, {"images": x})[0][0]
+    print(f"{path}\t{classes[probabilities.argmax()]}\t{probabilities.max():.1%}")

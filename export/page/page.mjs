@@ -1,0 +1,233 @@
+// The page: draw a character, or give a picture of one, and see the five most probable classes after every stroke.
+
+import { env, InferenceSession, Tensor } from "./ort/ort.wasm.bundle.min.mjs";
+import { matchStyle, NoCharacter, toGrey } from "./match_style.mjs";
+
+const SIDE = 280, PEN = 12, MARGIN = PEN; // of a drawing, in pixels, as in apps/canvas.py
+const SHOWN = 5; // classes
+const LARGEST = 4096; // pixels of a picture's longer side that are read
+const HINT = "Draw a character, or drop, paste or choose a picture of one.";
+const FAINT = "No character stands out from the paper: take the picture from closer, or in better light.";
+
+const element = (id) => document.getElementById(id);
+const pad = element("pad"), message = element("message");
+let strokes = []; // lists of points [x, y], in pixels of a drawing
+let picture = null; // an ImageBitmap that is shown instead
+let latest = 0; // the number of the newest question: answers to older ones are dropped
+
+const loading = load();
+loading.then(() => answer(), (error) => (message.textContent = `The model cannot be loaded: ${error.message}`));
+
+async function load() {
+  env.wasm.numThreads = 1; // more would need a server that isolates the page, and save little
+  env.wasm.wasmPaths = { wasm: new URL("ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
+  const creating = InferenceSession.create("model.onnx");
+  const model = await fetch("model.json").then((response) => response.json());
+  element("title").textContent = document.title = model.title;
+  element("about").textContent = model.accuracy;
+  const examples = new Image();
+  examples.src = "examples.png";
+  const image = matchStyle(firstDrawing(), model.style, model.shape); // which is slow, as the browser compiles it now
+  const session = await creating;
+  await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
+  performance.mark("ready"); // these times are read by tests/browser_page.py
+  return { session, model, examples };
+}
+
+/** Return a drawing of one stroke. */
+function firstDrawing() {
+  const data = new Uint8Array(SIDE * SIDE).fill(255);
+  for (let y = 60; y < 220; y++) data.fill(0, y * SIDE + 120, y * SIDE + 120 + PEN);
+  return { data, width: SIDE, height: SIDE };
+}
+
+/** Return the probability of each class, of an image in the style of the training images. */
+async function predict(session, model, image) {
+  const images = new Tensor("uint8", image.data, [1, ...model.shape]);
+  return (await session.run({ images })).probabilities.data;
+}
+
+/** Classify what is on the pad, and show it. */
+async function answer() {
+  const question = ++latest;
+  show();
+  if (!strokes.length && !picture) {
+    element("answers").replaceChildren();
+    element("seen").hidden = true;
+    message.textContent = HINT;
+    return;
+  }
+  const { session, model, examples } = await loading;
+  const start = performance.now();
+  try {
+    const image = matchStyle(toGrey(pixels()), model.style, model.shape);
+    const prepared = performance.now();
+    const probabilities = await predict(session, model, image);
+    const end = performance.now();
+    performance.measure("prepare", { start, end: prepared });
+    performance.measure("predict", { start: prepared, end });
+    if (question !== latest) return;
+    showAnswers(model, probabilities, examples);
+    showSeen(image);
+    message.textContent = "";
+  } catch (error) {
+    if (!(error instanceof NoCharacter)) throw error;
+    if (question !== latest) return;
+    element("answers").replaceChildren();
+    element("seen").hidden = true;
+    message.textContent = FAINT;
+  }
+}
+
+/** Return the pixels of the drawing, black on white, or of the picture. */
+function pixels() {
+  const scale = picture ? Math.min(1, LARGEST / Math.max(picture.width, picture.height)) : 1;
+  const width = picture ? Math.round(picture.width * scale) : SIDE + 2 * MARGIN;
+  const height = picture ? Math.round(picture.height * scale) : SIDE + 2 * MARGIN;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  if (picture) {
+    context.drawImage(picture, 0, 0, width, height);
+  } else {
+    context.translate(MARGIN, MARGIN); // no stroke is cut off at the edge
+    draw(context, "black");
+  }
+  return context.getImageData(0, 0, width, height);
+}
+
+/** Draw the strokes. */
+function draw(context, colour) {
+  Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: colour });
+  for (const points of strokes) {
+    context.beginPath();
+    context.moveTo(...points[0]);
+    for (const point of points) context.lineTo(...point);
+    context.stroke();
+  }
+}
+
+/** Show the strokes or the picture on the pad. */
+function show() {
+  const side = Math.round(pad.clientWidth * devicePixelRatio);
+  if (pad.width !== side) pad.width = pad.height = side;
+  const context = pad.getContext("2d");
+  context.setTransform(1, 0, 0, 1, 0, 0);
+  context.clearRect(0, 0, side, side);
+  if (picture) {
+    const scale = side / Math.max(picture.width, picture.height);
+    const [width, height] = [picture.width * scale, picture.height * scale];
+    context.drawImage(picture, (side - width) / 2, (side - height) / 2, width, height);
+  } else {
+    context.scale(side / SIDE, side / SIDE);
+    draw(context, getComputedStyle(pad).color);
+  }
+  element("undo").disabled = !strokes.length;
+  element("clear").disabled = !strokes.length && !picture;
+}
+
+function showAnswers(model, probabilities, examples) {
+  const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, SHOWN);
+  const rows = order.map((k) => {
+    const row = document.createElement("li");
+    const percent = `${(100 * probabilities[k]).toFixed(1)} %`;
+    row.innerHTML = '<span class="name"></span><span class="percent"></span><div class="bar"><div></div></div>';
+    row.querySelector(".name").textContent = model.classes[k];
+    row.querySelector(".percent").textContent = percent;
+    row.querySelector(".bar div").style.width = percent.replace(" ", "");
+    if (model.examples) row.prepend(exampleImages(model, examples, k));
+    return row;
+  });
+  element("answers").replaceChildren(...rows);
+}
+
+/** Return a canvas with the example images of a class, which stand side by side in a sheet of all classes. */
+function exampleImages({ shape: [height, width], examples: { each, perRow }, classes }, sheet, k) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: each * width, height });
+  const [left, top] = [(k % perRow) * each * width, Math.floor(k / perRow) * height];
+  canvas.getContext("2d").drawImage(sheet, left, top, each * width, height, 0, 0, each * width, height);
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `Examples of ${classes[k]}`);
+  return canvas;
+}
+
+/** Show the image that the model gets. */
+function showSeen({ data, width, height }) {
+  const canvas = element("seen").querySelector("canvas");
+  Object.assign(canvas, { width, height });
+  const rgba = new Uint8ClampedArray(4 * data.length).fill(255);
+  data.forEach((grey, i) => rgba.fill(grey, 4 * i, 4 * i + 3));
+  canvas.getContext("2d").putImageData(new ImageData(rgba, width, height), 0, 0);
+  element("seen").hidden = false;
+}
+
+const place = (event) => [event.offsetX, event.offsetY].map((x) => (x * SIDE) / pad.clientWidth);
+let pen = null; // the pointer that draws
+
+pad.addEventListener("pointerdown", (event) => {
+  if (pen !== null || event.button) return;
+  pen = event.pointerId;
+  pad.setPointerCapture(pen);
+  picture = null;
+  strokes.push([place(event)]);
+  show();
+});
+pad.addEventListener("pointermove", (event) => {
+  if (event.pointerId !== pen) return;
+  const between = event.getCoalescedEvents?.() ?? [];
+  strokes.at(-1).push(...(between.length ? between : [event]).map(place));
+  show();
+});
+for (const end of ["pointerup", "pointercancel"]) {
+  pad.addEventListener(end, (event) => {
+    if (event.pointerId !== pen) return;
+    pen = null;
+    answer();
+  });
+}
+
+function undo() {
+  strokes.pop();
+  answer();
+}
+
+function clear() {
+  [strokes, picture] = [[], null];
+  answer();
+}
+
+/** Classify the first image among files. */
+async function open(files) {
+  const file = Array.from(files).find((one) => one.type.startsWith("image/"));
+  if (!file) return;
+  try {
+    picture = await createImageBitmap(file, { imageOrientation: "from-image" });
+  } catch {
+    message.textContent = `${file.name} is not an image that this browser can read.`;
+    return;
+  }
+  strokes = [];
+  answer();
+}
+
+element("undo").addEventListener("click", undo);
+element("clear").addEventListener("click", clear);
+element("file").addEventListener("change", async ({ target }) => {
+  await open(target.files);
+  target.value = ""; // so that the same file can be chosen again
+});
+addEventListener("paste", (event) => open(event.clipboardData.files));
+addEventListener("dragover", (event) => event.preventDefault());
+addEventListener("dragenter", () => document.body.classList.add("dragging"));
+addEventListener("dragleave", (event) => event.relatedTarget || document.body.classList.remove("dragging"));
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  document.body.classList.remove("dragging");
+  open(event.dataTransfer.files);
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "Escape") clear();
+  if (event.key === "z" && (event.ctrlKey || event.metaKey)) undo();
+});
+addEventListener("resize", show);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);

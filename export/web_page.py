@@ -1,0 +1,119 @@
+"""A folder with a web page that classifies drawings and photos in the browser, offline, from any static server."""
+
+import base64
+import hashlib
+import io
+import math
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from common.errors import ExportError
+from common.files import write_bytes, write_json
+from dataset import CharDataset
+from export.trained import Measured, Trained
+from metrics import format_accuracy
+
+SOURCE = Path(__file__).with_name("page")
+FILES = (
+    "filters.mjs",
+    "measures.mjs",
+    "match_style.mjs",
+    "page.mjs",
+    "index.html",
+)  # in the order in which they matter
+RUNTIME = "onnxruntime-web-1.30.0.tgz"  # as `npm pack` names it, and its SHA-512 as npm gives it
+INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+MANY = 200  # classes of which more than one example is shown
+
+
+def find_runtime(path: str | Path | None = None) -> dict[str, bytes]:
+    """Return name → content of what the page needs of onnxruntime-web.
+
+    Args:
+        path: of npm's package, or of the folder that has it; by default the current folder.
+
+    Raises:
+        ExportError: it is not there, or is another version.
+    """
+    path = Path(path or ".")
+    path = path / RUNTIME if path.is_dir() else path
+    name = RUNTIME.removesuffix(".tgz").replace("web-", "web@")
+    remedy = f"fetch it with `npm pack {name}`"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"the page needs {path} ({error.strerror}): {remedy}, or name where it is") from None
+    if base64.b64encode(hashlib.sha512(content).digest()).decode() != INTEGRITY:
+        raise ExportError(f"{path} is damaged, or not the version that the page was tested with: {remedy}")
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        members = {name: archive.extractfile(f"package/dist/{name}") for name in RUNTIME_FILES}
+        return {name: member.read() for name, member in members.items() if member}
+
+
+def write(
+    folder: Path,
+    trained: Trained,
+    measured: Measured,
+    model: bytes,
+    runtime: dict[str, bytes],
+    images: CharDataset | None,
+) -> None:
+    """Write the page; its index.html last, so that it is complete once that is there.
+
+    Args:
+        folder: of the page.
+        trained: the model and what belongs to it.
+        measured: what it gives for held-out images.
+        model: the content of the ONNX file.
+        runtime: what `find_runtime` gives.
+        images: from which each class is illustrated, or None.
+
+    Raises:
+        ExportError: the style of the training images is not known.
+        StorageError: the folder cannot be written.
+    """
+    if trained.spec.style is None:
+        raise ExportError("the page needs the style of the training images, which this checkpoint lacks: fit again")
+    about: dict = {
+        "title": f"{trained.config.model}: {len(trained.classes)} handwritten characters",
+        "accuracy": _sentence(measured), "classes": trained.classes,
+        "style": trained.spec.style, "shape": trained.spec.source_shape,
+    }  # fmt: skip
+    contents = {"model.onnx": model, **{f"ort/{name}": content for name, content in runtime.items()}}
+    if images is not None:
+        contents["examples.png"], about["examples"] = example_sheet(images.fitted(trained.spec))
+    contents |= {name: (SOURCE / name).read_bytes() for name in FILES}
+    write_json(folder / "model.json", about)
+    for name, content in contents.items():
+        write_bytes(folder / name, content)
+
+
+def _sentence(measured: Measured) -> str:
+    if measured.accuracy is None:
+        return "Its accuracy is not known."
+    return f"Accuracy on {measured.accuracy['on']} images: {format_accuracy(measured.accuracy)}"
+
+
+def example_sheet(images: CharDataset) -> tuple[bytes, dict[str, int]]:
+    """Return a PNG with examples of all classes, and where they are in it.
+
+    The sheet is about square. It has `perRow` classes per row in label order, each with `each` images side by side.
+    """
+    _, height, width = images.shape
+    classes = len(images.classes)
+    each = 3 if classes <= MANY else 1
+    per_row = max(1, round(math.sqrt(classes * height / (each * width))))
+    sheet = np.full((math.ceil(classes / per_row) * height, per_row * each * width), 255, np.uint8)
+    for k in range(classes):
+        members = np.flatnonzero(images.y == k)
+        chosen = members[np.linspace(0, len(members) - 1, each).astype(int)] if len(members) else members
+        top, left = k // per_row * height, k % per_row * each * width
+        for i, image in enumerate(images.subset(chosen).images()):
+            sheet[top : top + height, left + i * width : left + (i + 1) * width] = image
+    file = io.BytesIO()
+    Image.fromarray(sheet).save(file, "PNG", optimize=True)
+    return file.getvalue(), {"each": each, "perRow": per_row}

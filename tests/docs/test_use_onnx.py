@@ -1,0 +1,52 @@
+"""docs/use_onnx.py, on its own, gives what the classifier gives for a folder of images."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from dataset import load
+from init import preprocess
+from readers import open_source
+
+
+def predicted(model, folder) -> dict[str, list[str]]:
+    """Return file → what is printed of it."""
+    words = [sys.executable, "-I", str(ROOT / "docs" / "use_onnx.py"), str(model), str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return {file: rest for file, *rest in (line.split("\t") for line in done.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("cropped", [False, True])
+def test_a_folder_of_images(train_quickly, drawn, raw, tmp_path, cropped):
+    rng = np.random.default_rng(0)
+    images = {name: [] for name in drawn.classes[:3]}
+    for image, label in zip(drawn.x[::4], drawn.y[::4], strict=True):
+        if label < 3:
+            pads = rng.integers(0, 9, 4).reshape(2, 2) if cropped else [[0, 0], [0, 0]]
+            images[drawn.classes[label]].append(np.pad(image, pads, constant_values=255))
+    folder = raw(images)
+    preprocess(open_source(folder), tmp_path / "data.npz", 28)
+    data = load(tmp_path / "data.npz")
+    assert data.cropped == cropped
+    classifier = train_quickly(data).classifier
+    classifier.export(tmp_path / "model.onnx", data)
+    Image.new("RGB", (30, 40), "white").save(folder / "blank.jpg")
+    (folder / "notes.txt").write_text("no image")
+    found = predicted(tmp_path / "model.onnx", folder)
+    assert len(found) == len(data) + 1
+    for path, (name, probability) in found.items():
+        expected = classifier.predict_proba(path)[0]
+        assert name == classifier.classes_[expected.argmax()]
+        assert probability == f"{expected.max():.1%}"
+
+
+def test_it_is_short_and_needs_little():
+    text = (ROOT / "docs" / "use_onnx.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 35
+    imports = {line.split()[1] for line in text.splitlines() if line.startswith(("import", "from"))}
+    assert imports == {"json", "sys", "pathlib", "numpy", "onnxruntime", "PIL"}

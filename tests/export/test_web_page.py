@@ -1,0 +1,90 @@
+"""The page's folder; tests/browser_page.py uses the page in a browser."""
+
+import base64
+import hashlib
+import io
+import json
+import re
+import tarfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from PIL import Image
+
+from common.errors import ExportError
+from dataset import CharDataset
+from export import web_page
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package like npm's of onnxruntime-web, with small files."""
+    path = tmp_path / web_page.RUNTIME
+    with tarfile.open(path, "w:gz") as archive:
+        for name in (*web_page.RUNTIME_FILES, "other.mjs"):
+            member = tarfile.TarInfo(f"package/dist/{name}")
+            member.size = len(name)
+            archive.addfile(member, io.BytesIO(name.encode()))
+    digest = base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode()
+    monkeypatch.setattr(web_page, "INTEGRITY", digest)
+    return path
+
+
+def test_the_folder_is_complete(lenet, package, tmp_path):
+    written = lenet.classifier.export(tmp_path / "out" / "model.onnx", lenet.val, page=package)
+    folder = written["page"].parent
+    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    runtime = {f"ort/{name}" for name in web_page.RUNTIME_FILES}
+    assert found == {*web_page.FILES, *runtime, "model.json", "model.onnx", "examples.png"}
+    assert (folder / "model.onnx").read_bytes() == written["onnx"].read_bytes()
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    assert about["classes"] == lenet.classifier.classes_ and about["shape"] == [28, 28]
+    assert about["style"] == lenet.classifier.input_spec_.style
+    assert about["accuracy"].startswith("Accuracy on validation images: ") and "n = 240" in about["accuracy"]
+
+
+def test_every_file_that_the_page_names_is_in_its_folder(lenet, package, tmp_path):
+    folder = lenet.classifier.export(tmp_path / "out" / "model.onnx", lenet.val, page=package)["page"].parent
+    named: set[str] = set()
+    for name in web_page.FILES:
+        text = (folder / name).read_text(encoding="utf-8")
+        named |= set(re.findall(r"""["'](?:\./)?([\w/.-]+\.(?:mjs|wasm|onnx|json|png))["']""", text))
+        assert "://" not in text  # nothing from elsewhere
+    assert named and all((folder / name).is_file() for name in named)
+
+
+def test_the_package_is_found_or_its_command_is_named(package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (None, tmp_path, package, str(package)):
+        assert web_page.find_runtime(path) == {name: name.encode() for name in web_page.RUNTIME_FILES}
+    with pytest.raises(ExportError, match=r"npm pack onnxruntime-web@[\d.]+`, or name where it is"):
+        web_page.find_runtime(tmp_path / "elsewhere")
+    package.write_bytes(package.read_bytes()[:-1])
+    with pytest.raises(ExportError, match="is damaged, or not the version that the page was tested with"):
+        web_page.find_runtime(package)
+
+
+def test_the_makefile_fetches_the_same_version():
+    name = web_page.RUNTIME.removesuffix(".tgz").replace("web-", "web@")
+    assert f"npm pack --pack-destination .venv {name} " in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_without_a_style_there_is_no_page(lenet, tmp_path):
+    trained = replace(lenet.trained, spec=replace(lenet.trained.spec, style=None))
+    with pytest.raises(ExportError, match="needs the style of the training images, which this checkpoint lacks"):
+        web_page.write(tmp_path / "page", trained, trained.measure(None), b"", {}, None)
+    assert not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize(("classes", "each"), [(1, 3), (7, 3), (250, 1)])
+def test_examples_of_all_classes(classes, each):
+    y = np.repeat(np.arange(classes), 4)
+    x = np.broadcast_to((y % 250).astype(np.uint8)[:, None, None], (len(y), 6, 5))
+    content, where = web_page.example_sheet(CharDataset(x, y))
+    sheet = np.asarray(Image.open(io.BytesIO(content)))
+    assert where["each"] == each
+    for k in range(classes):
+        top, left = k // where["perRow"] * 6, k % where["perRow"] * each * 5
+        assert (sheet[top : top + 6, left : left + each * 5] == k % 250).all()
