@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from readers.charsets import read_characters
 from readers.drawn import PER_CLASS, SYNTHETIC
@@ -58,7 +57,7 @@ class CharactersSource(Source):
         self.modes = Counter({"L": len(self)})
         rng = np.random.RandomState(self.seed)
         habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class, self.size)
-        for label, character in enumerate(tqdm(self.classes, "drawing characters", unit="character", delay=1)):
+        for label, character in enumerate(self.classes):
             # Seeded by itself, so that a character does not depend on which others are drawn.
             rng = np.random.RandomState([self.seed, ord(character)])
             images = draw(rng, self.data.ways(character), habits, pens, self.size)
