@@ -25,7 +25,7 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training import pace
+from training import distributed, pace
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.class_weights import class_weights, describe_balance
 from training.evaluation import Predictions, predict, predict_logits, sample_logits, score
@@ -127,17 +127,19 @@ class CNNClassifier:
         self._check(train)
         if val is not None:
             self._check(val)
+        if self.config.devices > distributed.processes():
+            log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
         for images in (train, val):
             if images and images.transform:
                 with preserve_random_state(self.device):
                     check_transform(images, self.model, self.input_spec_.input_size)
-        if self.config.init_from:
+        if self.config.init_from and distributed.is_main():  # the trainer gives its weights to all processes
             self._start_from(self.config.init_from, train, val)
         epochs = self.config.epochs_for(len(train), len(self.classes_))
         title, balanced = f"{self.config.model} {self.config.hash_id}", self.config.class_weights == "balanced"
-        loaders = self._loader(train, True), self._loader(val) if val else None
+        loaders = self._loader(train, True), self._validation_loader(val) if val else None
         if val and len(val) < MIN_VALIDATION:
             log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
@@ -152,12 +154,14 @@ class CNNClassifier:
 
     def _train(self, trainer: Trainer, run: Run, progress: ProgressBar, callbacks: Sequence[Callable]) -> None:
         """Let the trainer make the run, from the beginning or from where it was interrupted."""
-        if run.former is not None:
-            trainer.load_state_dict(run.former)
+        former = distributed.broadcast(lambda: run.former)
+        if former is not None:
+            trainer.load_state_dict(former)
         self._follow(trainer)
         folder = run.record.folder if run.record else None
         users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
-        trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end, *users]
+        trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end]
+        trainer.on_epoch_end += users if distributed.is_main() else []
         trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
         trainer.run()
 
@@ -181,6 +185,11 @@ class CNNClassifier:
         if not images.transform:
             images = images.fitted(self.input_spec_)
         return make_loader(images, self.input_spec_, self.config, self.device, training, augment)
+
+    def _validation_loader(self, images: CharDataset):
+        """Return a loader of this process's share of the validation images; an empty list if it has none."""
+        mine = images.subset(np.arange(len(images))[distributed.share(len(images))])
+        return self._loader(mine) if len(mine) else []
 
     def _check(self, images: CharDataset) -> None:
         if not isinstance(images, CharDataset):
@@ -342,6 +351,7 @@ class CNNClassifier:
     def _open_run(self, train: CharDataset, val: CharDataset | None, epochs: int) -> Run:
         """Open the run on these images: a new one, or an interrupted one that had the same of all it depends on."""
         images = {"train": train.fingerprint(), "val": val.fingerprint() if val else None}
+        self._check_same_images(images)
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
         size, backend = self.input_spec_.input_size, asdict(self.backend)
         same = {"first weights": first, "classes": self.classes_, "input size": size} | backend
@@ -351,9 +361,20 @@ class CNNClassifier:
         about["writers"] = len(set(train.group.tolist()) - {""}) or "unknown: mixed writers"
         about |= describe_balance(train.y, self.classes_, self.config.class_weights == "balanced")
         about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
+        about["processes"] = distributed.processes()
+        if distributed.processes() > 1:
+            same["processes"] = distributed.processes()
         start = self._run["name"] if self._run else None
-        run = Run(self.config, self.device, images, same, about, self.save, start)
+        writing = self.config if distributed.is_main() else replace(self.config, record_path=None, save_path=None)
+        run = Run(writing, self.device, images, same, about, self.save, start)
         self.record_, self.checkpoint_, self._run = run.record, run.checkpoint, run.description
         for text in filter(None, (advice(self.model), about.get("class_weights"))):
             log.info("%s.", text)
         return run
+
+    def _check_same_images(self, images: dict) -> None:
+        """Raise InputError in all processes unless all train on the same images, given their fingerprints."""
+        found = distributed.gather(images)
+        for number, others in enumerate(found):
+            if others != found[0]:
+                raise InputError(f"process {number} has other images than the first: give all machines the same data")

@@ -62,8 +62,8 @@ class Config:
 
     model: str = "LeNet"  # a name in models.MODELS
     model_options: dict | None = None  # of the model's own, such as {"hidden": 512} of LeNet's; None: the paper's
-    mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))
-    recipe: str = _setting("default", choices=("default", "report"))
+    mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))  # "test": of save_path
+    recipe: str = _setting("default", choices=("default", "report"))  # the model's own, or the lab report's
     batch_size: int = _from_recipe(1, 65536)  # images per step
     epochs: int | None = _from_recipe(1, 100_000)  # passes over the training images; None: see `epochs_for`
     samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together if `epochs` is None: see `epochs_for`
@@ -80,6 +80,7 @@ class Config:
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch
     resume: bool = True  # continue an interrupted run of the same parameters and images
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps …
+    devices: int = _setting(1, 1, 1024)  # processes on this machine that train together, one per GPU
     # the data
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
@@ -90,7 +91,7 @@ class Config:
     split_seed: int = _setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
     pipeline: str = _from_recipe(choices=("resident", "per_image"))  # data on the device, or PIL image by image
     # the optimizer
-    optimizer: str = _from_recipe(choices=("adam", "adamw"))
+    optimizer: str = _from_recipe(choices=("adam", "adamw"))  # adamw decays the weights apart from the gradient
     schedule: str = _from_recipe(choices=("constant", "one_cycle"))  # of the learning rate, over all steps
     warmup: float = _setting(0.2, 0.0, 0.9)  # fraction of the steps that rise to the peak of a one-cycle schedule
     weight_decay: float = _from_recipe(0.0, 1.0)  # per step, times the learning rate (adamw)
@@ -140,7 +141,7 @@ class Config:
 
     def identity(self) -> dict:
         """Return the parameters that determine the result: no path, mode or device."""
-        other = {"mode", "device", "init_from", "hash_id", "resume", "photos", "labels_from", "npz_limit"}
+        other = {"mode", "device", "devices", "init_from", "hash_id", "resume", "photos", "labels_from", "npz_limit"}
         other |= {one.name for one in fields(self) if one.name in ADDED and getattr(self, one.name) == one.default}
         return {k: v for k, v in asdict(self).items() if k not in other and not k.endswith("_path")}
 

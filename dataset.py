@@ -220,13 +220,13 @@ def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
     Args:
         images: see `imaging.pictures.grey_images`, also for what is raised.
         classes: names of the classes.
-        spec: what images of different sizes are fitted to.
+        spec: what images of other sizes are fitted to, and photos among them matched to in style.
     """
     if isinstance(images, CharDataset):
         return images
     x = grey_images(images)
-    if isinstance(x, list):
-        x = np.stack([spec.fit(image) for image in x])
+    if isinstance(x, list) or (len(x) and x.shape[1:] != tuple(spec.source_shape)):
+        x = np.stack([spec.fit_unseen(image) for image in x])
     return CharDataset(x, np.zeros(len(x), np.int64), None, classes)
 
 

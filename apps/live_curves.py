@@ -8,6 +8,16 @@ import plots
 from common.files import write_atomically
 
 
+def draw_curves(history: list[dict], folder: Path | None, epochs: int, augmented: bool = True) -> bytes:
+    """Return the curves of a run so far as a PNG file, and save them in its record, also if it will be interrupted."""
+    buffer = io.BytesIO()
+    plots.curves(history, epochs, augmented).savefig(buffer)
+    png = buffer.getvalue()
+    if folder:
+        write_atomically(folder / "curves.png", lambda file: file.write(png))
+    return png
+
+
 class LiveCurves:
     """A callback of `fit` that redraws the curves in place, in at most 5 % of the run's time, and saves them.
 
@@ -28,12 +38,7 @@ class LiveCurves:
         start = time.perf_counter()
         if start < self._next and not is_last:
             return
-        buffer = io.BytesIO()
-        plots.curves(history, self.epochs, self.augmented).savefig(buffer)
-        png = buffer.getvalue()
-        if folder:  # also of a run that will be interrupted
-            write_atomically(folder / "curves.png", lambda file: file.write(png))
-        self._update(png)
+        self._update(draw_curves(history, folder, self.epochs, self.augmented))
         self._next = time.perf_counter() + 30 * (time.perf_counter() - start)
 
     def _update(self, png: bytes) -> None:

@@ -2,8 +2,10 @@
 
 import argparse
 import json
+import logging
 import math
 import os
+import socket
 import statistics
 import sys
 import tempfile
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from common.files import write_json
 from config import ALIASES
@@ -23,6 +26,7 @@ from init import pick_device, preprocess
 from readers import open_source
 from readers.drawn import CHARACTERS, PER_CLASS, draw
 from runs.record import environment
+from training import distributed
 
 CLASSES = list(CHARACTERS)
 NOTHING_SAVED = {"record_path": None, "save_path": None}  # parameters of a run that leaves nothing on disk
@@ -112,6 +116,41 @@ def processes() -> BaseContext:
     context = get_context("forkserver")
     context.set_forkserver_preload(["classifier", "benchmarks.common", "imaging.photo", "scipy.stats"])
     return context
+
+
+def together(count: int, function: Callable, *arguments: object) -> list:
+    """Return what a function of a module returns in each of `count` processes that train together on this CPU.
+
+    Raises:
+        EOFError: one of them has failed, and has said why.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    started = []
+    for rank in range(count):
+        receiver, sender = processes().Pipe(False)
+        work = (rank, count, port, sender, function, arguments)
+        process = processes().Process(target=_in_group, args=work)
+        process.start()
+        sender.close()
+        started.append((process, receiver))
+    try:
+        return [receiver.recv() for _, receiver in started]
+    finally:
+        for process, _ in started:
+            process.join(20)
+            process.kill()
+
+
+def _in_group(rank: int, count: int, port: int, sender, function: Callable, arguments: tuple) -> None:
+    """Run a function as one of `count` processes, and send what it returns."""
+    logging.getLogger("fit_char").setLevel("INFO")
+    torch.set_num_threads(1)
+    group = {"RANK": rank, "WORLD_SIZE": count, "LOCAL_RANK": rank, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in group.items()}, MASTER_ADDR="127.0.0.1")
+    with distributed.process_group(torch.device("cpu")):
+        sender.send(function(*arguments))
 
 
 def write_figures(options: argparse.Namespace, device: str, **figures: object) -> dict:

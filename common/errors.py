@@ -16,6 +16,10 @@ class TrainingError(ArithmeticError):
     """Training that cannot continue."""
 
 
+class LostProcessError(RuntimeError):
+    """Another process of the same run has ended."""
+
+
 class ExportError(RuntimeError):
     """A model that cannot be written in another format, or not without what is not installed."""
 

@@ -65,6 +65,20 @@ class InputSpec:
             return self.match_style(image)
         return fit_image(image, *self.source_shape, self.cropped)
 
+    def fit_unseen(self, picture: np.ndarray) -> np.ndarray:
+        """Return a further grey picture uint8 (h, w), made nobody knows how, like the training images.
+
+        A photo is recognised by its border (`photo.is_photo`), and brought to their style.
+
+        Raises:
+            InputError: no character is found in a photo.
+        """
+        from imaging.photo import is_photo
+
+        if picture.shape != self.source_shape and self.style is not None and is_photo(picture):
+            return self.match_style(picture)
+        return self.fit(picture)
+
     def match_style(self, picture: np.ndarray) -> np.ndarray:
         """Return the character of a photo uint8 (h, w) as an image like the training images (`photo.match_style`).
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import logging
 import os
 import platform
@@ -113,6 +114,13 @@ class RunRecord:
         write_json(folder / "config.json", asdict(config))
         write_json(folder / "environment.json", environment)
         return cls(folder)
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "RunRecord":
+        """Return the record of a run that another process has made, to add to it."""
+        record, metrics = cls(folder), Path(folder) / "metrics.json"
+        record._metrics = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
+        return record
 
     @classmethod
     def reopen(cls, folder: str | Path, history: list[dict]) -> "RunRecord":

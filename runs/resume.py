@@ -51,6 +51,7 @@ class Run:
     checkpoint: Path | None = None
     _state: StateFile | None = None
     _saved_best: dict | None = None
+    _note = ""  # on how the run continues
     _next_write = 0.0  # seconds; a slow state is not written before
 
     def __init__(
@@ -81,6 +82,9 @@ class Run:
         self.former, self.description = state.content, state.content["run"]
         epochs, name = len(self.former["history"]), self.description["name"]
         log.info("%s: continuing after epoch %d of %s", state.path, epochs, name)
+        before, now = state.content["identity"].get("processes", 1), state.identity.get("processes", 1)
+        if before != now:
+            self._note = f"Those epochs ran in {before} processes, the next in {now}: sums are rounded differently."
 
     def _own_file(self, save_path: Path, name: str) -> Path:
         """Return the path of this run's checkpoint until it is finished, which no other run has."""
@@ -99,6 +103,8 @@ class Run:
             self.record = RunRecord.create(config.record_path, config, environment(device) | about)
             self.description["name"] = self.record.folder.name
         self.record.start_logging()
+        if self._note:
+            log.info(self._note)
 
     def on_epoch_end(self, trainer) -> None:
         """Write the state, new best weights and the record. A slow state takes at most a tenth of the time."""

@@ -68,6 +68,7 @@ class StateFile:
 
     Attributes:
         path: the file.
+        identity: as given.
         content: the state to continue from, or None if the run starts from the beginning.
 
     Raises:
@@ -77,7 +78,7 @@ class StateFile:
     content: dict | None = None
 
     def __init__(self, save_path: Path, model: str, run: str, identity: dict, resume: bool, start: str | None = None):
-        self._identity, self._start = identity, start
+        self.identity, self._start = identity, start
         self.path = self._usual = save_path.with_name(f"{model}_last.ckpt")
         self._lock: FileLock | None = None
         states = _read_states(save_path.parent, model)
@@ -118,12 +119,14 @@ class StateFile:
     def _differing(self, state: dict) -> list[str]:
         """Return the keys in which the identity of a state differs from that of this run."""
         former = self._former(state)
-        keys = [key for key in self._identity | former if former.get(key) != self._identity.get(key)]
+        keys = [key for key in self.identity | former if former.get(key) != self.identity.get(key)]
+        if "processes" in keys:  # the run may go on in more or fewer of them, which have fewer or more threads
+            keys = [key for key in keys if key not in ("processes", "threads")]
         started_from_itself = self._start is not None and state["run"]["name"] == self._start
         return [] if started_from_itself and keys == ["first weights"] else keys
 
     def _former(self, state: dict) -> dict:
-        return {key: self._identity[key] for key in ADDED if key in self._identity} | state["identity"]
+        return {key: self.identity[key] for key in ADDED if key in self.identity} | state["identity"]
 
     def _continues(self, state: dict) -> bool:
         return _is_unfinished(state) and not self._differing(state)
@@ -131,7 +134,7 @@ class StateFile:
     def _why_not(self, state: dict) -> str:
         """Return why this run does not continue from a state."""
         former = self._former(state)
-        changed = [f"{key} {former.get(key)!r}, now {self._identity.get(key)!r}" for key in self._differing(state)]
+        changed = [f"{key} {former.get(key)!r}, now {self.identity.get(key)!r}" for key in self._differing(state)]
         why = f"it has {', '.join(changed)}" if changed else "it is still running"
         return (
             f"{self._usual} holds another run, unfinished after epoch {len(state['history'])}: {why:.300}. This run "
@@ -141,7 +144,7 @@ class StateFile:
 
     def write(self, **content) -> None:
         """Write the state at the end of an epoch, completely or not at all."""
-        checkpoint.write(self.path, {"identity": self._identity} | content)
+        checkpoint.write(self.path, {"identity": self.identity} | content)
 
     def finish(self) -> None:
         """Delete the state: there is nothing left to continue."""

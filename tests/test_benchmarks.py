@@ -109,6 +109,16 @@ def test_held_out(run, tmp_path, raw, drawn):
     assert [one["n"] for one in read_json(output)["runs"]] == [12, 12] and "2 seeds: mean" in text
 
 
+def test_scaling(run, tmp_path, images):
+    output, one = tmp_path / "scaling.json", ["--models", "LeNet", "--steps", 1, "--rounds", 1]
+    larger = ["--images", images, "--batches", 64, "--rules", "linear", "--samples-seen", 200]
+    text = run("scaling", *one, "--processes", 1, 2, *larger, "--output", output)
+    figures = read_json(output)
+    assert [row["processes"] for row in figures["processes"]] == [1, 2] and figures["processes"][1]["sum"] > 0
+    assert [row["gpus"] for row in figures["gpus"]] == [8, 64] and "90 % from" in text
+    assert figures["batches"][0]["rate"] == 0.003 and figures["batches"][0]["n"] > 0
+
+
 def test_many_classes(run, tmp_path):
     output, fonts = tmp_path / "many.json", get_data_path() + "/fonts/ttf"
     words = ["--fonts", fonts, "--characters", "ABC", "--classes", 3, "--per-class", 4, "--val", 2, "--samples", 12]

@@ -94,7 +94,7 @@ def test_the_reports_three_runs_are_here(name, model, batch_size, epochs, learni
 def test_hash_id_is_of_what_determines_the_result():
     assert Config().hash_id == "a6cd31f0"
     paths = {"raw_data_path": "a", "data_path": "b", "record_path": None, "save_path": "c", "init_from": "d"}
-    assert Config(**paths, device="cpu", mode="test").hash_id == Config().hash_id
+    assert Config(**paths, device="cpu", mode="test", devices=2).hash_id == Config().hash_id
     assert "hash_id" not in Config().identity() and Config().identity()["samples_seen"] == 1_004_400
     assert len({Config(**change).hash_id for change in ({}, {"epochs": 3}, {"random_seed": 1}, {"rotation": 1})}) == 4
     assert Config(learning_rate=1).hash_id == Config(learning_rate=1.0).hash_id

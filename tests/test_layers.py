@@ -16,6 +16,7 @@ LAYERS = [
     {"export"},
     {"classifier"},
     {"analysis", "apps"},
+    {"fit_char"},
 ]
 LAYER = {room: number for number, layer in enumerate(LAYERS) for room in layer}
 FILES = sorted([*ROOT.glob("*.py"), *(path for name in LAYER for path in (ROOT / name).rglob("*.py"))])

@@ -8,12 +8,18 @@ from torch.nn import functional
 
 from config import Config
 
+ALL = slice(None)
 
-def resample(ink: torch.Tensor, size: int, augmentation: Config | None = None) -> torch.Tensor:
+
+def resample(
+    ink: torch.Tensor, size: int, augmentation: Config | None = None, batch: int | None = None, part: slice = ALL
+) -> torch.Tensor:
     """Resample ink uint8 (N, H, W) to float (N, 1, size, size) in [0, 1].
 
     Args:
         augmentation: the strengths, with random numbers from torch's global generator; None: only resize.
+        batch: images in the batch of which these are a part, for all of which numbers are drawn; None: these are all.
+        part: which of the batch these images are.
     """
     images, (height, width) = ink / 255, ink.shape[1:]
     # Sampling larger images directly would lose strokes between the sampling points.
@@ -23,12 +29,12 @@ def resample(ink: torch.Tensor, size: int, augmentation: Config | None = None) -
     images = images[:, None]
     if augmentation is None:
         return images
-    grid = _random_grid(len(images), size, augmentation, images.device)
+    grid = _random_grid(len(images) if batch is None else batch, size, augmentation, images.device, part)
     return functional.grid_sample(images, grid, align_corners=False)  # beyond the border: 0, no ink
 
 
-def _random_grid(n: int, size: int, augmentation: Config, device: torch.device) -> torch.Tensor:
-    """Return n random sampling grids, float (n, size, size, 2)."""
+def _random_grid(n: int, size: int, augmentation: Config, device: torch.device, part: slice) -> torch.Tensor:
+    """Draw n random sampling grids, and return a part of them, float (n, size, size, 2)."""
     strength = torch.rand(n, device=device)  # some images hardly change, so that real ones are learned too
     turn, sx, sy, shear, dx, dy = torch.empty(6, n, device=device).uniform_(-1, 1) * strength
     turn = turn * math.radians(augmentation.rotation)
@@ -38,9 +44,9 @@ def _random_grid(n: int, size: int, augmentation: Config, device: torch.device) 
     rows += [sin * sx, (sin * shear + cos) * sy, 2 * dy * augmentation.shift]
     affine = torch.stack(rows, 1).view(n, 2, 3)
     elastic = torch.randn(n, 2, 25, device=device) * (augmentation.elastic * strength[:, None, None])
-    weights = torch.cat([affine, elastic], 2)  # (n, 2, 28)
-    grid = weights.view(2 * n, 28) @ _grid_basis(size, device)
-    return grid.view(n, 2, size, size).permute(0, 2, 3, 1)
+    weights = torch.cat([affine, elastic], 2)[part]  # (n, 2, 28)
+    grid = weights.flatten(0, 1) @ _grid_basis(size, device)
+    return grid.view(-1, 2, size, size).permute(0, 2, 3, 1)
 
 
 @lru_cache

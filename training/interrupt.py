@@ -7,8 +7,10 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def deferred_interrupt() -> Iterator[threading.Event]:
+def deferred_interrupt(second_acts: bool = True) -> Iterator[threading.Event]:
     """While active, the first SIGINT or SIGTERM only sets the event that it gives; the second of them acts at once.
+
+    Without `second_acts` it does not: torchrun repeats what the terminal has sent, and has means of its own.
 
     SIGINT is Ctrl-C or a kernel's interrupt, SIGTERM what schedulers send. One that the process ignores, as shells make
     their background jobs ignore SIGINT, stays ignored.
@@ -26,7 +28,8 @@ def deferred_interrupt() -> Iterator[threading.Event]:
 
     def handle(number, frame):
         interrupted.set()
-        restore()
+        if second_acts:
+            restore()
 
     for number in former:
         signal.signal(number, handle)

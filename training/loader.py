@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import DataLoader
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler, default_collate
 from torchvision import transforms
 
 from common.errors import InputError
@@ -17,7 +17,8 @@ from common.files import mapped_file
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
-from training.augmentation import resample
+from training import distributed
+from training.augmentation import ALL, resample
 
 EVALUATION_BATCH = 512  # images
 Item = TypeVar("Item")
@@ -94,10 +95,14 @@ class ResidentLoader:
             self._background, self._labels = self._background.to(device), self._labels.to(device)
 
     def _fits_device(self) -> bool:
-        """Return whether images go to the device: not to a CPU, nor if they exceed half of CUDA's free memory."""
+        """Return whether images go to the device: not to a CPU, nor if they exceed half of CUDA's free memory.
+
+        Processes that train together do the same.
+        """
         if self.device.type != "cuda":
             return self.device.type != "cpu"
-        return math.prod(self.images.shape) < torch.cuda.mem_get_info(self.device)[0] / 2
+        fits = math.prod(self.images.shape) < torch.cuda.mem_get_info(self.device)[0] / 2
+        return all(distributed.gather(fits)) if self.shuffle else fits
 
     def __len__(self) -> int:
         count, dropped = len(self.images), 0
@@ -106,17 +111,23 @@ class ResidentLoader:
         return math.ceil(count / self.batch_size) - dropped
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (float (B, 1, S, S) in [0, 1], int64 (B,)) on the device."""
+        """Yield (float (B, 1, S, S) in [0, 1], int64 (B,)) on the device: of a batch that is shuffled, this process's.
+
+        The order and the augmentation of an image are the same on any number of processes.
+        """
         count = len(self.images)
         order = torch.randperm(count) if self.shuffle else torch.arange(count)  # on the CPU: the same on any device
         order = order[: len(self) * self.batch_size]
-        batches = order.to(self._labels.device).split(self.batch_size)
+        whole = order.to(self._labels.device).split(self.batch_size)
+        parts = [distributed.share(len(batch)) if self.shuffle else ALL for batch in whole]
+        mine = [batch[part] for batch, part in zip(whole, parts, strict=True)]
         on_disk = self._resident is None and mapped_file(self.images.array) is not None
-        pixels = ahead(self._pixels, batches) if on_disk else map(self._pixels, batches)
-        for chosen, images in zip(batches, pixels, strict=True):
+        pixels = ahead(self._pixels, mine) if on_disk else map(self._pixels, mine)
+        for batch, part, chosen, images in zip(whole, parts, mine, pixels, strict=True):
             background, labels = self._background[chosen], self._labels[chosen]
-            batch = self._to_device(ink(images, background))
-            yield resample(batch, self.spec.input_size, self.augmentation), self._to_device(labels)
+            strokes = self._to_device(ink(images, background))
+            inputs = resample(strokes, self.spec.input_size, self.augmentation, len(batch), part)
+            yield inputs, self._to_device(labels)
 
     def _pixels(self, chosen: torch.Tensor) -> torch.Tensor:
         """Return images uint8 (B, H, W), on the device if they are resident; others are read in their order on disk."""
@@ -163,12 +174,30 @@ class PerImageLoader:
             size = (spec.input_size, spec.input_size)
             images = images.with_transform(transforms.Compose([transforms.Resize(size), transforms.ToTensor()]))
         drop_last = shuffle and has_singleton_batch(len(images), batch_size)
-        self.device, self._loader = device, DataLoader(images, batch_size, shuffle, drop_last=drop_last)
+        order: Sampler = RandomSampler(images) if shuffle else SequentialSampler(images)
+        batches = _Shares(order, batch_size, drop_last) if shuffle else BatchSampler(order, batch_size, drop_last)
+        self.device, self._images = device, images
+        self._loader = DataLoader(images, batch_sampler=batches, collate_fn=self._collate)
+
+    def _collate(self, items: list) -> list[torch.Tensor]:
+        """Return items as a batch, which may be empty."""
+        return [part[: len(items)] for part in default_collate(items or [self._images[0]])]
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (float (B, …), int64 (B,)) on the device."""
+        """Yield (float (B, …), int64 (B,)) on the device: of a batch that is shuffled, this process's.
+
+        Random numbers that a transform draws depend on the number of processes.
+        """
         for images, labels in self._loader:
             yield images.to(self.device), labels.to(self.device)
+
+
+class _Shares(BatchSampler):
+    """The batches' indices that are this process's."""
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in super().__iter__():
+            yield batch[distributed.share(len(batch))]

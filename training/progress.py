@@ -5,6 +5,7 @@ import sys
 from tqdm import tqdm
 
 from metrics import format_epoch
+from training.distributed import is_main
 
 
 class ProgressBar:
@@ -17,7 +18,7 @@ class ProgressBar:
     """
 
     def __init__(self, name: str, epochs: int, done: int = 0):
-        self._bar = tqdm(desc=name, total=epochs, initial=done, unit="epoch", file=sys.stdout)
+        self._bar = tqdm(desc=name, total=epochs, initial=done, unit="epoch", file=sys.stdout, disable=not is_main())
 
     def on_epoch_end(self, trainer) -> None:
         """Show the last epoch of a Trainer."""

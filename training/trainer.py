@@ -13,8 +13,9 @@ from common.errors import TrainingError
 from common.seeds import preserve_random_state, set_seed
 from config import Config
 from metrics import MIN_VALIDATION, accuracy, fit_temperature, kept_epoch
+from training import distributed
 from training.backend import Backend, deterministic, keep_freed_memory
-from training.evaluation import predict, sample_logits, score
+from training.evaluation import Predictions, predict, sample_logits, score
 from training.interrupt import deferred_interrupt
 from training.optimizer import flatten_parameters, learning_rate, make_ema, make_optimizer
 from training.waiting import WaitingThreads
@@ -53,8 +54,9 @@ class Trainer:
         self.history: list[dict] = []
         self.best: dict | None = None
         self.global_step, self.finished = 0, False
-        weights = flatten_parameters(model)
+        weights = self._weights = flatten_parameters(model)
         self.device = weights.device
+        distributed.copy_from_main([weights, *model.buffers()])
         self.class_weights = None if class_weights is None else class_weights.to(self.device)
         self.optimizer = make_optimizer(config, weights)
         self.ema_model, self._update_ema = make_ema(model, weights, config.ema_decay)
@@ -76,9 +78,10 @@ class Trainer:
             keep_freed_memory()
         failure = None
         with (
-            preserve_random_state(self.device), deterministic(repeatable), deferred_interrupt() as interrupt,
-            self._threads,
+            preserve_random_state(self.device), deterministic(repeatable),
+            deferred_interrupt(second_acts=distributed.processes() == 1) as event, self._threads,
         ):  # fmt: skip
+            interrupt = distributed.CommonEvent(event)
             try:
                 while len(self.history) < self.epochs and not interrupt.is_set():
                     self._run_epoch(interrupt)
@@ -95,55 +98,76 @@ class Trainer:
             raise failure
         return self.history
 
-    def _run_epoch(self, interrupt: Event) -> None:
+    def _run_epoch(self, interrupt: distributed.CommonEvent) -> None:
         start, epoch = time.perf_counter(), len(self.history) + 1
         set_seed(self.config.random_seed * 100_003 + epoch)  # an epoch's batches depend on seed and epoch alone
         trained = self.train_epoch(self.train_loader, interrupt)
         if interrupt.is_set():
             return
-        validated = score(predict(self.ema_model, self.val_loader)) if self.val_loader else None
+        distributed.average(_float_buffers(self.model))
+        if self.ema_model is not self.model:
+            distributed.average(_float_buffers(self.ema_model))
+        validated = (
+            None if self.val_loader is None else score(Predictions.join(self._validate(predict, self.ema_model)))
+        )
         row = {"epoch": epoch} | _columns("train", trained) | _columns("val", validated)
         row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
-        self.history.append(row | {"seconds": time.perf_counter() - start})
+        row["seconds"] = time.perf_counter() - start
+        self.history.append(distributed.broadcast(lambda: row))  # so that all keep the same epoch
         if kept_epoch(self.history)[0] is self.history[-1]:
             weights = {name: tensor.clone() for name, tensor in self.ema_model.state_dict().items()}
             self.best = {"epoch": epoch, "metrics": validated, "state_dict": weights}
         for callback in self.on_epoch_end:
             callback(self)
 
+    def _validate(self, function: Callable, model: nn.Module, *options: float) -> list:
+        """Return what a function of `evaluation` gives for each process's share of the validation images."""
+        mine = function(model, self.val_loader, *options) if len(self.val_loader) else None
+        return [part for part in distributed.gather(mine) if part is not None]
+
     def _calibrate(self) -> None:
         """Fit the temperature to the validation images, and bring the metrics of the kept epoch up to date with it."""
         if self.best is None or self.history[-1]["val_n"] < MIN_VALIDATION:
             return
-        logits, labels = sample_logits(self.model, self.val_loader)
+        logits, labels = map(torch.cat, zip(*self._validate(sample_logits, self.model), strict=True))
         self.temperature = fit_temperature(logits.numpy(), labels.numpy())
-        self.best["metrics"] = score(predict(self.model, self.val_loader, self.temperature))
+        self.best["metrics"] = score(Predictions.join(self._validate(predict, self.model, self.temperature)))
 
     def train_step(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Take one step; return the loss and the number of correct predictions, on the device.
 
         Args:
-            images: float (B, 1, S, S).
+            images: float (B, 1, S, S), this process's share of a batch, which may be empty.
             labels: int64 (B,).
         """
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
-            logits = self._forward(images)  # (B, C)
-            smoothing = self.config.label_smoothing
-            loss = functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
         self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one tensor
-        loss.backward()
+        loss, correct = self._backward(images, labels) if len(labels) else self._weights.new_zeros(2)
+        distributed.weighted_mean(self._weights.grad, self._weight(labels))
         self.optimizer.param_groups[0]["lr"] = self.learning_rate
         self.optimizer.step()
         self._update_ema(self.global_step)
         self.global_step += 1
+        return loss, correct
+
+    def _backward(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute the gradient of a batch; return the loss and the number of correct predictions, on the device."""
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.backend.bfloat16):
+            logits = self._forward(images)  # (B, C)
+            smoothing = self.config.label_smoothing
+            loss = functional.cross_entropy(logits, labels, self.class_weights, label_smoothing=smoothing)
+        loss.backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def _weight(self, labels: torch.Tensor) -> torch.Tensor | int:
+        """Return how much these images count in the mean over a batch."""
+        return len(labels) if self.class_weights is None else self.class_weights[labels].sum()
 
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
         return learning_rate(self.config, self.global_step, self.epochs * len(self.train_loader))
 
-    def train_epoch(self, loader: Iterable, interrupt: Event) -> dict:
+    def train_epoch(self, loader: Iterable, interrupt: Event | distributed.CommonEvent) -> dict:
         """Take one step per batch until interrupted; return the loss and `metrics.accuracy`.
 
         They stay on the device until the end of the epoch.
@@ -152,16 +176,20 @@ class Trainer:
             TrainingError: the loss is not finite.
         """
         self.model.train()
-        losses, counts, correct = [], [], torch.zeros((), device=self.device)
+        losses, counts, weights, correct = [], [], [], torch.zeros((), device=self.device)
         for images, labels in loader:
             loss, batch_correct = self.train_step(images, labels)
             losses.append(loss)
             counts.append(len(labels))
+            weights.append(self._weight(labels))
             correct += batch_correct
             self._threads.look()
             if interrupt.is_set():
                 break
         epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)
+        distributed.weighted_mean(epoch_losses, torch.tensor([float(weight) for weight in weights]))
+        distributed.add_up(sizes)
+        distributed.add_up(correct)
         self._check_finite(epoch_losses)
         loss_sum = epoch_losses @ sizes.float()
         return {"loss": float(loss_sum / sizes.sum())} | accuracy(int(correct), int(sizes.sum()))
@@ -192,6 +220,10 @@ class Trainer:
         self.ema_model.load_state_dict(training["ema"])
         self.optimizer.load_state_dict(training["optimizer"])
         self.global_step, self.history, self.best = training["global_step"], state["history"], state["best"]
+
+
+def _float_buffers(model: nn.Module) -> list[torch.Tensor]:
+    return [buffer for buffer in model.buffers() if buffer.is_floating_point()]
 
 
 def _columns(part: str, result: dict | None) -> dict:

@@ -1,0 +1,52 @@
+"""The notebook's steps that commands of the shell share: the data, and a checkpoint with its data."""
+
+import argparse
+from dataclasses import replace
+
+import init
+from apps.options import given, read_config
+from classifier import CNNClassifier
+from common.errors import InputError
+from config import Config
+from dataset import CharDataset, load_parts, split
+from training.distributed import common_errors, is_first_here
+
+Data = tuple[tuple[CharDataset, CharDataset], tuple[CharDataset, CharDataset, CharDataset, str]]
+
+
+def read_data(config: Config) -> Data:
+    """Return (images, test) at `data_path`, and their split: (train, val, held out, the part that the latter is)."""
+    images, val, test = load_parts(config.data_path).values()
+    train = images
+    if not len(val):
+        train, val = split(images, config.val_fraction, config.split_seed)
+    return (images, test), (train, val, test, "test") if len(test) else (train, val, val, "validation")
+
+
+def load_data(config: Config, prepared: bool = False) -> Data:
+    """Prepare the data, on each machine once, unless that was done, and return it as `read_data` does."""
+    with common_errors():
+        if is_first_here() and not prepared:
+            init.prepare(config)
+    with common_errors():
+        data = read_data(config)
+    return data
+
+
+def load_checkpoint(options: argparse.Namespace) -> tuple[CNNClassifier, Data]:
+    """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given.
+
+    Args:
+        options: checkpoint, or None for that at save_path, and those of `add_parameters`.
+
+    Raises:
+        InputError: no checkpoint is named, or it or the data cannot be read.
+    """
+    config = read_config(options)
+    path = options.checkpoint or config.save_path
+    if not path:
+        raise InputError("name the checkpoint")
+    best = CNNClassifier.load(path, config.device)
+    if not options.config:
+        config = replace(best.config, **given(options))
+    return best, load_data(replace(config, mode="test"))

@@ -1,0 +1,40 @@
+"""The data and the checkpoint that commands of the shell work with."""
+
+import pytest
+
+import init
+from apps.options import Parser, add_parameters
+from apps.steps import load_checkpoint, load_data, read_data
+from classifier import CNNClassifier
+from common.errors import InputError
+
+
+@pytest.fixture
+def parts(raw, paper, quick, tmp_path):
+    """The config of a run on two classes of 12 training images each, with test images of their own."""
+    folder = raw({f"{part}/{k}": paper(n, 3 * n + k) for part, n in (("train", 12), ("test", 3)) for k in range(2)})
+    return quick(raw_data_path=str(folder), data_path=str(tmp_path / "data.npz"), val_fraction=0.25)
+
+
+def test_the_data_are_prepared_and_split_as_in_the_notebook(parts):
+    (images, test), (train, val, held_out, part) = load_data(parts)
+    assert [len(one) for one in (images, test, train, val)] == [24, 6, 18, 6] and (held_out, part) == (test, "test")
+    again = read_data(parts)[1][0]
+    assert again.fingerprint() == train.fingerprint() == load_data(parts, prepared=True)[1][0].fingerprint()
+
+
+def test_a_checkpoint_brings_its_own_data(parts, tmp_path):
+    init.prepare(parts)
+    path = str(tmp_path / "model.ckpt")
+    CNNClassifier(parts, ["0", "1"]).save(path)
+    parser = Parser("test")
+    parser.add_argument("checkpoint", nargs="?")
+    add_parameters(parser)
+    best, (_, (train, _, _, part)) = load_checkpoint(parser.parse([path, "--device", "cpu"]))
+    assert best.classes_ == ["0", "1"] and len(train) == 18 and part == "test"
+    _, (_, (train, *_)) = load_checkpoint(
+        parser.parse(["--save-path", path, "--val-fraction", "0.5", "--device", "cpu"])
+    )
+    assert len(train) == 12
+    with pytest.raises(InputError, match="name the checkpoint"):
+        load_checkpoint(parser.parse(["--save-path", "none"]))
