@@ -323,7 +323,7 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     Raises:
         InputError: a class without images, or a fraction out of range.
     """
-    if not (dataset.group != "").any():  # NumPy 1 has no any() of texts
+    if not np.any(dataset.group != ""):
         log.info("The writers are unknown, so that they are mixed: the same ones may have written both sides.")
     is_val = splits.validation_mask(dataset.y, dataset.classes, leak_groups(dataset), val_fraction, seed)
     return dataset.subset(~is_val), dataset.subset(is_val)
