@@ -58,6 +58,15 @@ def test_a_wholly_transparent_image_is_white_paper():
     assert (decode(encoded(Image.new("RGBA", (20, 20))))[0] == 255).all()
 
 
+def test_a_card_of_paper_in_a_tall_transparent_image_is_paper(paper):
+    drawing = paper(1)[0]
+    height, width = drawing.shape
+    picture = np.full((3 * height, width, 4), (255, 255, 255, 0), np.uint8)
+    picture[height : 2 * height] = np.asarray(Image.fromarray(drawing).convert("RGBA"))
+    found = decoding.image_to_grey(Image.fromarray(picture))
+    assert (found[:height] == np.bincount(drawing.ravel()).argmax()).all()
+
+
 def test_the_paper_of_a_transparent_image_is_its_commonest_grey(tmp_path):
     picture = np.full((20, 20, 4), 255, np.uint8)
     picture[4:16, 4:16, :3] = np.random.default_rng(0).integers(0, 200, (12, 12, 1))  # ink, more than paper
