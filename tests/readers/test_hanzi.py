@@ -50,7 +50,9 @@ def member(size: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"text", gzip.compress(b"text" * 999), gzip.compress(member(2**20) + bytes(2**20))]
+    "data",
+    [b"", b"text", gzip.compress(b"text" * 999), gzip.compress(member(2**20) + bytes(2**20))],
+    ids=["empty", "text", "compressed text", "too much"],
 )
 def test_other_files_are_refused(tmp_path, monkeypatch, data):
     monkeypatch.setattr(hanzi, "MOST_IN_ALL", 2**20)
@@ -69,7 +71,8 @@ def test_a_member_that_claims_too_much_is_not_skipped_block_by_block(tmp_path):
 @pytest.mark.parametrize(
     "data", [b"", b"[]", b"{}", b"[" * 10**5, b'{"medians": 3}', b'{"medians": [[]]}', b'{"medians": [[["a", 1]]]}',
              b'{"medians": [[[NaN, 1]]]}', b'{"medians": [[[1e999, 1]]]}',
-             b'{"medians": [[[1, 1]]], "radStrokes": [[]]}']
+             b'{"medians": [[[1, 1]]], "radStrokes": [[]]}'],
+    ids=range(10),
 )  # fmt: skip
 def test_damage_is_refused(data):
     with pytest.raises(InputError):
