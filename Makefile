@@ -3,13 +3,14 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 # For example: make run PARAMETERS="-p model ResNet18 -p raw_data_path my_images.zip"
+#              make run PARAMETERS="-p characters 0123456789"   (as text: -p alone would make it a number)
 PARAMETERS ?=
 
 .PHONY: run notebook test test-browser clean
 
 run: .venv/run  ## train and test on the images in data/raw, or on synthetic ones
 	@$(BIN)/papermill fit_char.ipynb record/fit_char.ipynb --no-progress-bar --log-level WARNING --stdout-file - \
-		--stderr-file - $(PARAMETERS) 2> >(grep -v "TCP without encryption" >&2)  # which every kernel says at its start
+		--stderr-file - $(subst -p characters,-r characters,$(PARAMETERS)) 2> >(grep -v "TCP without encryption" >&2)  # which every kernel says at its start
 	@echo "The notebook with its figures: record/fit_char.ipynb"
 
 notebook: .venv/run  ## open the notebook

@@ -36,7 +36,7 @@ ALIASES = {
 }  # fmt: skip
 
 # Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
-ADDED = ("class_weights", "model_options")
+ADDED = ("class_weights", "model_options", "characters", "drawn_per_class")
 
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
@@ -71,6 +71,9 @@ class Config:
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
+    characters: str | None = None  # drawn instead of images: a text, a .txt file, digits, latin, hiragana, gb2312-1 …
+    drawn_per_class: int | None = _setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
+    hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
     data_path: str = "./data/data.npz"  # a folder in its place, data.arrays, if the set is too large for an npz
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved

@@ -186,6 +186,34 @@ class CharDataset(Dataset):
         return other
 
 
+def together(real: CharDataset, drawn: CharDataset, share: float = 0.5) -> CharDataset:
+    """Return real and drawn images as one training set, the real ones repeated until they are `share` of it.
+
+    With few real images per class, this is better than training on drawn ones first and on real ones last (RESULTS.md).
+    Split the real images before: what is repeated must not be validated.
+
+    Args:
+        share: 0 < share < 1; all real images are there at least once.
+
+    Raises:
+        InputError: other classes or sizes, or a share out of range.
+    """
+    if sorted(real.classes) != sorted(drawn.classes) or real.shape[1:] != drawn.shape[1:] or not 0 < share < 1:
+        raise InputError(
+            f"real images {real.shape[1:]} of {real.classes} and drawn ones {drawn.shape[1:]} of {drawn.classes} must "
+            f"have the same size and classes, and share, {share}, must be between 0 and 1"
+        )
+    times = max(1, round(share / (1 - share) * len(drawn) / len(real)))
+    order = np.array([real.classes.index(name) for name in drawn.classes])
+    x, y, files, group = (
+        np.concatenate([np.concatenate([one] * times), other])
+        for one, other in (
+            (real.x, drawn.x), (real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group),
+        )
+    )  # fmt: skip
+    return CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
+
+
 def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
     """Return one or several images as a CharDataset with labels 0; a dataset as it is.
 
@@ -295,7 +323,7 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
     Raises:
         InputError: a class without images, or a fraction out of range.
     """
-    if not dataset.group.any():
+    if not np.any(dataset.group != ""):
         log.info("The writers are unknown, so that they are mixed: the same ones may have written both sides.")
     is_val = splits.validation_mask(dataset.y, dataset.classes, leak_groups(dataset), val_fraction, seed)
     return dataset.subset(~is_val), dataset.subset(is_val)

@@ -23,9 +23,10 @@ from config import DEFAULT_RAW, Config
 from imaging.input_spec import InputSpec
 from imaging.photo import HOUSE_STYLE, is_photo
 from readers import open_source
+from readers.characters import CharactersSource
 from readers.chunks import read_chunks
 from readers.container import is_empty
-from readers.drawn import DrawnSource
+from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.source import Source
 from readers.store import SUFFIX, find_data, folder_of, read_about
@@ -115,21 +116,27 @@ def suit_cpu(config: Config) -> Config:
 def prepare(config: Config) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
+    If `config.characters` are set, these are drawn, whatever raw images there are.
+
     If there are no raw images, a data.npz of the user's own is used as it is. Of a set that is too large for an npz,
     see `preprocess`, the path is that of a folder.
 
     Raises:
-        InputError: see `readers.open_source` and `preprocess`; unless the mode is "test", also `check_paths`, so that a
-            run which could not be saved ends here.
+        InputError: see `readers.open_source`, `CharactersSource` and `preprocess`; unless the mode is "test", also
+            `check_paths`, so that a run which could not be saved ends here.
         StorageError: a folder cannot be written.
     """
     if config.mode != "test":
         check_paths(config)
     path = find_data(config.data_path)
     source: Source
-    if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
+    if config.characters is not None:
+        source = CharactersSource(
+            config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path
+        )
+    elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         source = open_source(config.raw_data_path, config.labels_from)
-    elif not path.exists() or read_npz(path).source == DrawnSource.name:
+    elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
         source = DrawnSource(config.stored_size)
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)

@@ -51,16 +51,18 @@ def near_duplicates(vectors: torch.Tensor, y: np.ndarray, chosen: np.ndarray, se
         seed: of the blocks.
     """
     limits = thresholds(vectors, y)
-    best = np.empty((0, 3))  # (pairs, 3): correlation, first and second image
-    pending = [best]
+    pending, held = [np.empty((0, 3))], 0  # each (pairs, 3): correlation, first and second image
     for rows, columns in _blocks(vectors, chosen, seed):
         products = vectors[rows] @ vectors[columns].T
         close = products > torch.maximum(limits[rows][:, None], limits[columns])
         i, j = torch.nonzero(close, as_tuple=True)
         pairs = np.stack([products[i, j].double().numpy(), rows[i].numpy(), columns[j].numpy()], 1)
-        pending.append(pairs[pairs[:, 1] < pairs[:, 2]])
-        if sum(map(len, pending)) > PENDING:
-            pending = [_nearest(np.concatenate(pending))]
+        pairs = pairs[pairs[:, 1] < pairs[:, 2]]
+        if len(pairs):
+            pending.append(pairs)
+            held += len(pairs)
+        if held > PENDING:
+            pending, held = [_nearest(np.concatenate(pending))], 0
     return _nearest(np.concatenate(pending))[:, 1:].astype(int).tolist()
 
 

@@ -13,12 +13,17 @@ import numpy as np
 from benchmarks import fuzz_seeds as seeds
 from benchmarks.fuzz_hostile import RawName, name_lists
 from benchmarks.fuzz_seeds import image_files, pair_files
+from benchmarks.fuzz_strokes import medians, svgs
 from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import load
 from init import preprocess
-from readers import open_source
+from readers import hanzi, kanjivg, open_source
+from readers.characters import draw
+from readers.pen import make_pens
+from readers.skeleton import Skeleton
+from readers.writing import make_habits
 
 
 def read_raw(path: Path) -> None:
@@ -104,9 +109,27 @@ def read_checkpoint(path: Path) -> None:
     CNNClassifier.load(path, device="cpu").predict(np.zeros((1, 28, 28), np.uint8))
 
 
+def draw_skeleton(skeleton: Skeleton) -> None:
+    """Draw a skeleton by two writers."""
+    rng = np.random.RandomState(0)
+    draw(rng, [skeleton], make_habits(rng, 2), make_pens(rng, 2, 28), 28)
+
+
+def read_kanjivg(path: Path) -> None:
+    """Draw a character of KanjiVG."""
+    draw_skeleton(kanjivg.parse(path.read_bytes()))
+
+
+def read_hanzi(path: Path) -> None:
+    """Draw the characters of a tarball of hanzi-writer-data, or of one of its files."""
+    is_packed = path.read_bytes()[:2] == b"\x1f\x8b"
+    for data in hanzi.read_files(path, "一二").values() if is_packed else [path.read_bytes()]:
+        draw_skeleton(hanzi.parse(data))
+
+
 READERS: dict[str, tuple[Callable, Callable]] = {  # what makes the files, what reads one
     "folder": (seeds.single_images, read_folder), "zip": (seeds.zips, read_raw), "names": (name_lists, read_names),
     "npz": (seeds.npzs, read_npz), "pair": (seeds.pairs, read_pair), "gnt": (seeds.gnts, read_gnt),
     "table": (seeds.tables, read_table), "checkpoint": (seeds.checkpoints, read_checkpoint),
-    "config": (seeds.configs, Config.load),
+    "config": (seeds.configs, Config.load), "kanjivg": (svgs, read_kanjivg), "hanzi": (medians, read_hanzi),
 }  # fmt: skip

@@ -230,10 +230,11 @@ def _on_paper(image: Image.Image) -> np.ndarray:
 def _paper_grey(grey: np.ndarray, opaque: np.ndarray) -> int:
     """Return the grey of the paper of a transparent image, uint8 (H, W), from its opaque pixels, bool (H, W).
 
-    A thick opaque region is paper with ink on it, and most of the paper has one grey. Strokes are ink alone, and the
+    A thick or rectangular opaque region is paper with ink on it, most of it of one grey. Strokes are ink alone, and the
     paper is what all of their greys differ more from. The outermost pixels of the ink may be a rim of another paper.
     """
-    if _thickness(opaque) > 0.4 and np.ptp(grey[opaque]) > 30:
+    is_rectangle = opaque.sum() > 0.97 * opaque.any(0).sum() * opaque.any(1).sum()
+    if (is_rectangle or _thickness(opaque) > 0.4) and np.ptp(grey[opaque]) > 30:
         return int(np.bincount(grey[opaque]).argmax())
     padded = np.pad(opaque, 1)
     core = opaque & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]

@@ -15,6 +15,7 @@ import numpy as np
 from readers.source import Sample, Source
 
 CHARACTERS = "博学笃志切问近思自由无用"
+SYNTHETIC = "synthetic handwriting"  # begins the name of every source of drawn images
 PER_CLASS = 620  # as in the lab's data set
 SKELETONS = Path(__file__).with_name("skeletons.txt")
 
@@ -26,7 +27,7 @@ class DrawnSource(Source):
         size: pixels per side.
     """
 
-    name = "synthetic handwriting (drawn by strokes.py)"  # under which corrections and records of earlier versions are
+    name = f"{SYNTHETIC} (drawn by strokes.py)"  # under which corrections and records of earlier versions are
 
     def __init__(self, size: int = 28):
         super().__init__()
@@ -48,10 +49,15 @@ class DrawnSource(Source):
             yield Sample(image, label, f"{label + 1}/{i}")
 
 
-def read_skeletons() -> dict[str, list[list[tuple[int, list[np.ndarray]]]]]:
-    """Return character → list of components, each a list of ways (share, list of strokes float64 (P, 2))."""
+def read_skeletons(path: Path | None = None) -> dict[str, list[list[tuple[int, list[np.ndarray]]]]]:
+    """Return character → list of components, each a list of ways (share, list of strokes float64 (P, 2)).
+
+    Args:
+        path: a file like SKELETONS, which is the default.
+    """
     characters: dict = {}
-    lines = [line for line in SKELETONS.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    text = (path or SKELETONS).read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     for line in lines:
         name, *rest = line.split(maxsplit=2)
         if not rest:
@@ -65,7 +71,7 @@ def read_skeletons() -> dict[str, list[list[tuple[int, list[np.ndarray]]]]]:
     return characters
 
 
-def _bell(rng, *shape):
+def bell(rng, *shape):
     """Return float64 of `shape` with mean 0 and standard deviation 1, within ±3, without logarithm or sine."""
     u = rng.random_sample((3, *shape))
     return 2 * (u[0] + u[1] + u[2] - 1.5)
@@ -82,8 +88,8 @@ def _write_stroke(rng, stroke, stretch, shift, slips, roundness):
     n = len(slips)
     points = stroke * stretch + shift
     middle = (points.min(1, keepdims=True) + points.max(1, keepdims=True)) / 2
-    points = middle + (points - middle) * (1 + 0.10 * slips * _bell(rng, n, 1, 1))
-    points = points + 1.8 * slips * (_bell(rng, n, 1, 2) + _bell(rng, n, len(stroke), 2))
+    points = middle + (points - middle) * (1 + 0.10 * slips * bell(rng, n, 1, 1))
+    points = points + 1.8 * slips * (bell(rng, n, 1, 2) + bell(rng, n, len(stroke), 2))
     step = stroke[1:] - stroke[:-1]
     pieces = []
     for k, length in enumerate(np.sqrt(step[:, 0] * step[:, 0] + step[:, 1] * step[:, 1])):
@@ -99,7 +105,7 @@ def _write_stroke(rng, stroke, stretch, shift, slips, roundness):
     at = (np.arange(path.shape[1]) / (path.shape[1] - 1))[:, None]
     chord = path[:, -1:] - path[:, :1]
     side = np.concatenate([-chord[..., 1:], chord[..., :1]], 2)
-    return path + side * (0.05 * slips * _bell(rng, n, 1, 1)) * (4 * at * (1 - at))
+    return path + side * (0.05 * slips * bell(rng, n, 1, 1)) * (4 * at * (1 - at))
 
 
 def _write(rng, components, n):
@@ -108,8 +114,8 @@ def _write(rng, components, n):
     Returns (images, path) in writing order: int64 (m,), which images hold the stroke, and float64 (m, T, 2).
     """
     roundness, slips = rng.random_sample((n, 1, 1)), 0.5 + rng.random_sample((n, 1, 1))
-    turn, shear = 0.06 * _bell(rng, n, 1), 0.08 * _bell(rng, n, 1)
-    bend = 0.0012 * _bell(rng, 6, n, 1)
+    turn, shear = 0.06 * bell(rng, n, 1), 0.08 * bell(rng, n, 1)
+    bend = 0.0012 * bell(rng, 6, n, 1)
     strokes = []
     for ways in components:
         shares = np.cumsum([share for share, _ in ways])
@@ -118,8 +124,8 @@ def _write(rng, components, n):
             images = np.flatnonzero(choice == k)
             corners = np.concatenate(skeleton)
             middle = (corners.min(0) + corners.max(0)) / 2
-            stretch = 1 + 0.09 * _bell(rng, len(images), 1, 2)
-            shift = middle - middle * stretch + 2.5 * _bell(rng, len(images), 1, 2)
+            stretch = 1 + 0.09 * bell(rng, len(images), 1, 2)
+            shift = middle - middle * stretch + 2.5 * bell(rng, len(images), 1, 2)
             a, b, c, d, e, f = bend[:, images]
             for stroke in skeleton:
                 path = _write_stroke(rng, stroke, stretch, shift, slips[images], roundness[images])
@@ -139,11 +145,11 @@ def _place(rng, strokes, n, size):
     # In 28ths of the frame: bell-shaped with a tail of small characters, never larger than the frame.
     small = rng.random_sample((n, 1))
     small = small * small * small
-    scale = 0.24 * (1 + 0.12 * _bell(rng, n, 1) - 0.35 * small * small) * (1 + 0.07 * _bell(rng, n, 2))
+    scale = 0.24 * (1 + 0.12 * bell(rng, n, 1) - 0.35 * small * small) * (1 + 0.07 * bell(rng, n, 2))
     scale = np.minimum(scale, 26.5 / (high - low))
     half = (high - low) / 2 * scale
     # A small character stays near the upper left, where writing began.
-    centre = 13.2 + 16 * (scale - 0.23) + 1.4 * _bell(rng, n, 2)
+    centre = 13.2 + 16 * (scale - 0.23) + 1.4 * bell(rng, n, 2)
     centre = np.minimum(np.maximum(centre, half + 0.5), 27.5 - half)
     offset = (centre - (high + low) / 2 * scale)[:, None]
     placed = []
@@ -154,7 +160,7 @@ def _place(rng, strokes, n, size):
     return placed
 
 
-def _ink(canvas, images, start, end):
+def ink_lines(canvas, images, start, end):
     """Draw lines one pixel wide from start to end, pixels int64 (m, 2), x and y, in these images (m,) of a canvas.
 
     The canvas is uint8 (N, size, size). What lies outside the frame is lost.
@@ -190,17 +196,17 @@ def _trace(rng, strokes, n, size):
         # A pen that is not lifted goes to a near start rather than to a far one.
         leap = abs(path[:, 0] - pen[images]).max(1) / size
         linked = kept & (rng.random_sample(len(images)) < linking[images] * (1 - 2 * leap))
-        _ink(canvas, images[linked], pen[images[linked]], path[linked, 0])
+        ink_lines(canvas, images[linked], pen[images[linked]], path[linked, 0])
         images, path = images[kept], path[kept]
         pen[images] = path[:, -1]
         for t in range(len(at) - 1):
             start, end = path[:, t], path[:, t + 1]
             drawn = rng.random_sample(len(images)) >= 0.002
-            _ink(canvas, images[drawn], start[drawn], end[drawn])
+            ink_lines(canvas, images[drawn], start[drawn], end[drawn])
             # A slow mouse enters the next column and the next row one after the other.
             stairs = drawn & (stride[images] == 1) & (abs(end - start).min(1) == 1)
             corner = np.stack([end[stairs, 0], start[stairs, 1]], 1)
-            _ink(canvas, images[stairs], corner, corner)
+            ink_lines(canvas, images[stairs], corner, corner)
     return canvas
 
 

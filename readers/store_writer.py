@@ -20,6 +20,7 @@ from readers.names import encode
 from readers.store import ABOUT, read_arrays
 
 HEADER = 128  # bytes of an .npy file before its array
+LOCK_SECONDS = 15.0  # to wait for the reading processes of a writer that was killed, which keep its lock for five
 SAVE_SECONDS = 10.0  # between two states from which an interrupted writer continues
 
 
@@ -50,7 +51,7 @@ class FolderStore:
         self.chunks, self.found = 0, Found()
 
     def __enter__(self) -> "FolderStore":
-        lock = try_lock(self.path)
+        lock = try_lock(self.path, LOCK_SECONDS)
         if lock is None:
             raise StorageError(f"{self.path} is being written by another process: wait for it, or end it")
         self._open_files.callback(lock.release)

@@ -1,9 +1,11 @@
 """What several tests share: small data sets, quick parameters, the real images where there are any."""
 
 import io
+import json
 import math
 import os
 import signal
+import tarfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -92,6 +94,41 @@ def paper():
         return list(images)
 
     return make
+
+
+def write_hanzi(path: Path, medians: dict[str, list]) -> Path:
+    """Write a tarball like that of hanzi-writer-data: character → strokes, each a list of [x, y], y upwards."""
+    with tarfile.open(path, "w:gz") as archive:
+        for character, strokes in medians.items():
+            data = json.dumps({"strokes": [], "medians": strokes, "radStrokes": [0]}).encode()
+            info = tarfile.TarInfo(f"package/{character}.json")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path
+
+
+def svg(*paths: str) -> str:
+    """Return a drawing like KanjiVG's, whose first two paths are a group."""
+    drawn = [f'<path d="{path}"/>' for path in paths]
+    body = f"<g>{''.join(drawn[:2])}</g>{''.join(drawn[2:])}"
+    return f'<svg xmlns="http://www.w3.org/2000/svg"><g id="StrokePaths"><g id="all">{body}</g></g></svg>'
+
+
+@pytest.fixture
+def stroke_data(tmp_path, monkeypatch) -> Path:
+    """The folder of stroke data of our own: 二 and T in SVG, 二 and 人 as medians, which the product finds."""
+    (tmp_path / "kanji").mkdir()
+    lines = {"04e8c": ("M20,30h60", "M10,80c20,-5,60,-5,90,0"), "00054": ("M20,15L90,15", "M55,15V95")}
+    for name, paths in lines.items():
+        (tmp_path / f"kanji/{name}.svg").write_text(svg(*paths), encoding="utf-8")
+    medians = {
+        "二": [[[250, 700], [750, 700]], [[100, 100], [900, 120]]],
+        "人": [[[500, 800], [100, 0]], [[500, 500], [900, 0]]],
+    }
+    path = write_hanzi(tmp_path / "hanzi.tgz", medians)
+    monkeypatch.setattr("readers.kanjivg.find_folder", lambda: tmp_path / "kanji")
+    monkeypatch.setenv("FIT_CHAR_HANZI", str(path))
+    return tmp_path
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import matplotlib
 import pytest
 import torch
 from matplotlib import get_data_path
+from PIL import Image
 
 
 @pytest.fixture
@@ -138,3 +139,26 @@ def test_gpu(run, tmp_path, images):
     summary = read_json(tmp_path / "gpu" / "summary.json")
     assert summary["matrix_rate"] > 0 and summary["LeNet, data streamed or resident"]["streamed"] > 0
     assert summary["ResNet18, batches of 64"]["part of the matrix rate"] > 0 and summary["LeNet"]["ours"] > 0
+
+
+def test_characters(run, tmp_path, raw, paper):
+    images = raw({"1": paper(4), "7": paper(4, 1)})
+    words = ["--per-class", 12, "--seeds", 2, "--device", "cpu", "--set", "epochs=1", "--output", tmp_path / "c.json"]
+    text = run("characters", images, "--half", "second", *words)
+    runs = read_json(tmp_path / "c.json")["runs"]
+    assert [one["n"] for one in runs] == [4, 4] and set(runs[0]["per_class"]) == {"7"} and "median of 2" in text
+
+
+def test_few(run, tmp_path, raw, paper):
+    images = raw({"1": paper(4), "7": paper(4, 1)})
+    words = ["--per-class", 12, "--counts", 0, 2, "--set", "epochs=1", "--output", tmp_path / "few.json"]
+    text = run("few", images, "--characters", "17", "--device", "cpu", *words)
+    figures = read_json(tmp_path / "few.json")["accuracies"]
+    assert list(figures["0"]) == ["drawn alone"] and "both together" in text
+    assert list(figures["2"]) == ["real alone", "drawn, then real", "both together"]
+
+
+def test_scripts(run, tmp_path):
+    run("scripts", tmp_path / "grid.png", "--size", 20, "--rows", "01", "Ab")
+    with Image.open(tmp_path / "grid.png") as grid:
+        assert grid.size == (40, 40)

@@ -167,3 +167,9 @@ def test_a_bad_file_is_named(tmp_path):
         Config.load(tmp_path)
     with pytest.raises(InputError, match="nothing.json does not exist: the runs of the report are in configs/"):
         Config.load(tmp_path / "nothing.json")
+
+
+def test_characters_belong_to_what_determines_the_result_if_there_are_any():
+    assert Config(characters=None).identity() == Config().identity() and "characters" not in Config().identity()
+    assert len({Config(**change).hash_id for change in ({}, {"characters": "永字"}, {"drawn_per_class": 9})}) == 3
+    assert Config(hanzi_path="a.tgz").hash_id == Config().hash_id

@@ -11,7 +11,7 @@ from classifier import CNNClassifier
 from common.errors import InputError
 from common.files import fingerprint, write_atomically
 from config import Config
-from dataset import CharDataset, as_dataset, correct, leak_groups, load, load_parts, split
+from dataset import CharDataset, as_dataset, correct, leak_groups, load, load_parts, split, together
 from imaging.fitting import fit_image
 from imaging.input_spec import InputSpec
 from init import prepare
@@ -321,3 +321,16 @@ def test_the_labs_split_does_not_leak(real_images, tmp_path):
     train, val = split(images)
     assert (len(train), len(val)) == (6696, 744) and np.bincount(val.y).tolist() == [62] * 12
     assert not {image.tobytes() for image in train.x} & {image.tobytes() for image in val.x}
+
+
+def test_real_and_drawn_images_together():
+    real = CharDataset(np.zeros((2, 4, 4), np.uint8), [0, 1], None, ["b", "a"], "mine", group=["me", "me"])
+    drawn = CharDataset(np.ones((9, 4, 4), np.uint8), [0] * 5 + [1] * 4, None, ["a", "b"], "drawn")
+    both = together(real, drawn)
+    assert both.classes == ["b", "a"] and both.source == "mine, and drawn" and both.shape == (17, 4, 4)
+    assert [both.classes[label] for label in both.y] == ["b", "a"] * 4 + ["a"] * 5 + ["b"] * 4
+    assert both.x.sum((1, 2)).tolist() == [0] * 8 + [16] * 9 and both.group[:3].tolist() == ["me"] * 3
+    assert len(together(real, drawn, 0.01)) == 11, "all real images are there"
+    for other, share in ((drawn, 1.0), (CharDataset(drawn.x, drawn.y, None, ["a", "c"]), 0.5)):
+        with pytest.raises(InputError, match="the same size and classes, and share, .*, must be between 0 and 1"):
+            together(real, other, share)

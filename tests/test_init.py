@@ -19,7 +19,7 @@ from classifier import CNNClassifier
 from common.errors import InputError, StorageError
 from common.files import _temporary_prefix
 from config import Config
-from dataset import load
+from dataset import load, split
 from imaging.input_spec import InputSpec
 from init import pick_device, prepare, preprocess, start_logging, suit_cpu
 from models import MODELS
@@ -508,6 +508,26 @@ def test_a_data_npz_of_an_earlier_version_is_read(tmp_path, monkeypatch):
     shutil.copy(ROOT / "tests/files/data.npz", tmp_path / "data.npz")
     images = load(prepare(Config(data_path="data.npz")))
     assert len(images.classes) == 2 and len(images) == len(load(ROOT / "tests/files/data.npz"))
+
+
+def test_characters_are_drawn_instead_of_images(stroke_data, quick, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    config = quick(characters="二人T", drawn_per_class=4, stored_size=32, data_path="data.npz")
+    images = load(prepare(config))
+    assert images.classes == ["二", "人", "T"] and images.shape == (12, 32, 32)
+    assert "synthetic" in images.source and "CC BY-SA 3.0" in images.source and "Arphic Public License" in images.source
+    train, val = split(images, 0.25)
+    assert not set(train.group) & set(val.group) and len(set(val.group)) == 1, "drawn writers are kept apart"
+    assert capsys.readouterr().out.startswith("12 images of 3 classes from synthetic handwriting")
+    prepare(config)
+    assert capsys.readouterr().out.startswith("data.npz is up to date")
+    prepare(quick(data_path="data.npz"))
+    assert load("data.npz").classes == list("博学笃志切问近思自由无用"), "without a name, the twelve are drawn again"
+
+
+def test_a_character_without_strokes_is_named(stroke_data, quick):
+    with pytest.raises(InputError, match="no strokes are known of 1 of the characters: 水"):
+        prepare(quick(characters="二水"))
 
 
 def test_what_a_killed_preparation_has_left_is_removed(raw, paper, tmp_path):

@@ -24,7 +24,7 @@ def tree(text: str) -> list[str]:
 
 
 def test_the_same_commands_in_the_same_order():
-    assert commands(CHINESE) == commands(ENGLISH) and len(commands(ENGLISH)) == 5
+    assert commands(CHINESE) == commands(ENGLISH) and len(commands(ENGLISH)) == 9
 
 
 def test_the_same_figures():
@@ -38,7 +38,7 @@ def test_the_same_figures():
 
 def test_the_same_pictures():
     pictures = re.findall(r"!\[[^]]*\]\((.*?)\)", ENGLISH)
-    assert len(pictures) == 3 and pictures == re.findall(r"!\[[^]]*\]\((.*?)\)", CHINESE)
+    assert len(pictures) == 4 and pictures == re.findall(r"!\[[^]]*\]\((.*?)\)", CHINESE)
 
 
 def test_the_same_tree_of_what_exists():

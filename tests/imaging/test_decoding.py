@@ -58,6 +58,15 @@ def test_a_wholly_transparent_image_is_white_paper():
     assert (decode(encoded(Image.new("RGBA", (20, 20))))[0] == 255).all()
 
 
+def test_a_card_of_paper_in_a_tall_transparent_image_is_paper(paper):
+    drawing = paper(1)[0]
+    height, width = drawing.shape
+    picture = np.full((3 * height, width, 4), (255, 255, 255, 0), np.uint8)
+    picture[height : 2 * height] = np.asarray(Image.fromarray(drawing).convert("RGBA"))
+    found = decoding.image_to_grey(Image.fromarray(picture))
+    assert (found[:height] == np.bincount(drawing.ravel()).argmax()).all()
+
+
 def test_the_paper_of_a_transparent_image_is_its_commonest_grey(tmp_path):
     picture = np.full((20, 20, 4), 255, np.uint8)
     picture[4:16, 4:16, :3] = np.random.default_rng(0).integers(0, 200, (12, 12, 1))  # ink, more than paper
@@ -290,7 +299,9 @@ def test_nothing_in_a_file_starts_a_program(name, tmp_path, monkeypatch):
         assert "gs" in started.read_text()
 
 
-def test_images_are_opened_in_one_place():
+def test_images_are_opened_with_a_list_of_formats():
     files = [path for path in ROOT.rglob("*.py") if path.relative_to(ROOT).parts[0] not in ("tests", ".venv")]
-    opened = [path.name for path in files if "Image.open(" in path.read_text(encoding="utf-8")]
-    assert opened == ["decoding.py"]
+    texts = {path.name: path.read_text(encoding="utf-8") for path in files}
+    opened = {name: text for name, text in texts.items() if "Image.open(" in text}
+    assert sorted(opened) == ["decoding.py", "use_onnx.py"]  # which stands alone
+    assert all(text.count("Image.open(") == text.count(", formats=") for text in opened.values())

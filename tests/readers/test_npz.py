@@ -199,7 +199,7 @@ def test_the_source_refuses_labels_and_arrays_that_do_not_fit(tmp_path):
         ({"y": y, "x_test": x, "y_test": np.array(["a", "b"])},
          "y holds numbers in one part and text in another: use the same in all"),
         ({"y": y, "x_test": x, "y_test": y + 1, "classes": ["a", "b"]},
-         "y has labels from 1 to 2: with 2 classes they must be 0 to 1"),
+         "y has labels from 1 to 2: with 2 classes they must be 0 to 1, so give y - 1"),
         ({"x": np.zeros((2, 8, 8, 5), np.uint8), "y": y},
          "x must be images (N, H, W), or with 1, 3 or 4 channels, not (2, 8, 8, 5)"),
     ):  # fmt: skip

@@ -127,7 +127,8 @@ def test_a_killed_preparation_continues_where_it_was(both, folder, monkeypatch):
     assert [name for name, _ in summary["skipped"]] == ["train/学1/w01/broken.png", "train/学0/w00/note.txt"]
 
 
-def test_one_process_writes_a_folder_at_a_time(folder, tmp_path):
+def test_one_process_writes_a_folder_at_a_time(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(store_writer, "LOCK_SECONDS", 0.0)
     path = tmp_path / "data.npz"
     lock = try_lock(tmp_path / "data.arrays")
     with pytest.raises(StorageError, match="data.arrays is being written by another process: wait for it"):

@@ -1,0 +1,93 @@
+"""A few real images per class, with and without drawn ones: accuracy on the others.
+
+    python -m benchmarks.few lab.zip --characters 博学笃志切问近思自由无用
+    python -m benchmarks.few hwdb.zip --size 64 --counts 0 1 5 20
+
+Three ways to train: on the real images alone; on drawn ones and then, from those weights, on the real ones (two runs,
+the second with `init_from`); on both together, the real ones repeated until they are --share of all. The images that
+are trained on are the same for all three, chosen at random from the training images; tested are the test images, or
+all others if there are none.
+"""
+
+import statistics
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.characters import draw_characters, real_images
+from benchmarks.common import NOTHING_SAVED, make_parser, write_figures
+from classifier import CNNClassifier
+from config import Config
+from dataset import CharDataset, together
+from init import start_logging
+
+
+def choose(images: CharDataset, count: int, seed: int) -> np.ndarray:
+    """Return the indices of `count` images of each class, chosen at random."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    return np.concatenate([order[images.y[order] == k][:count] for k in range(len(images.classes))])
+
+
+class Curve:
+    """Train in each way, with each number of real images."""
+
+    def __init__(self, options):
+        self.options = options
+        self.train, self.test = real_images(options)
+        self.drawn = draw_characters("".join(self.train.classes), options.per_class, options.size)
+        changes = {"model": options.model, "stored_size": options.size, "device": options.device}
+        self.changes = changes | NOTHING_SAVED | dict(options.set)
+
+    def fit(self, images: CharDataset, seed: int, **more) -> CNNClassifier:
+        config = Config.from_dict(self.changes | {"random_seed": seed} | more)
+        classifier = CNNClassifier(config, images.classes)
+        classifier.fit(images)
+        return classifier
+
+    def measure(self, count: int, seed: int, folder: Path) -> dict[str, float]:
+        """Return way of training → accuracy, with `count` real images per class."""
+        chosen = choose(self.train, count, seed)
+        few, test = self.train.subset(chosen), self.test
+        if self.test.array is self.train.array:  # there are no test images of their own
+            test = test.subset(~np.isin(test.indices, few.indices))
+        path = folder / f"drawn {seed}.ckpt"
+        if not path.exists():
+            self.fit(self.drawn, seed).save(path)
+        if not count:
+            return {"drawn alone": self.score(CNNClassifier.load(path, self.options.device), test)}
+        second = {"init_from": str(path)} | dict(self.options.second)
+        return {
+            "real alone": self.score(self.fit(few, seed), test),
+            "drawn, then real": self.score(self.fit(few, seed, **second), test),
+            "both together": self.score(self.fit(together(few, self.drawn, self.options.share), seed), test),
+        }
+
+    @staticmethod
+    def score(classifier: CNNClassifier, test: CharDataset) -> float:
+        return float((classifier.predict(test) == test.y).mean())
+
+
+def main():
+    parser = make_parser(__doc__, "few.json", "images", "--size", "--device", "--set")
+    parser.add_argument("--characters", help="the names of the classes, in order")
+    parser.add_argument("--per-class", type=int, help="drawn images per character; by default as in Config")
+    parser.add_argument("--counts", type=int, nargs="+", default=[0, 1, 5, 20], help="real images per class")
+    parser.add_argument("--model", default="LeNet")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0 on")
+    parser.add_argument("--share", type=float, default=0.5, help="of the real images among both together")
+    parser.set_defaults(half="all", second=[("learning_rate", 0.003), ("samples_seen", 100_000)])
+    options = parser.parse_args()
+    start_logging()
+    curve, figures = Curve(options), {}
+    with tempfile.TemporaryDirectory() as folder:
+        for count in options.counts:
+            rows = [curve.measure(count, seed, Path(folder)) for seed in range(options.seeds)]
+            figures[count] = {way: [row[way] for row in rows] for way in rows[0]}
+            for way, accuracies in figures[count].items():
+                print(f"{count:4} real images per class, {way:18}{statistics.median(accuracies):8.2%}", flush=True)
+            write_figures(options, options.device, accuracies=figures)
+
+
+if __name__ == "__main__":
+    main()

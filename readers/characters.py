@@ -1,0 +1,79 @@
+"""Characters of the user's choice, drawn from public stroke data: a training set without a single image."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from readers.charsets import read_characters
+from readers.drawn import PER_CLASS, SYNTHETIC
+from readers.pen import Pens, draw_track, make_pens
+from readers.skeleton import Skeleton
+from readers.source import Sample, Source
+from readers.strokes import StrokeData
+from readers.writing import Habits, make_habits, write
+
+FEWEST, IN_ALL = 100, 30_000  # images per class if there are many, and in all if there are few
+CHUNK = 128  # images that are drawn at once
+
+
+class CharactersSource(Source):
+    """Drawn characters; the same bytes on every machine. Image i of every class is by the i-th of the drawn writers.
+
+    Args:
+        characters: see `charsets.read_characters`, also for what is raised.
+        per_class: images per character; None: 620, or fewer if there are many characters.
+        size: pixels per side.
+        seed: int in [0, 2**32).
+        hanzi_path: see `strokes.StrokeData`, also for what is raised.
+    """
+
+    def __init__(
+        self,
+        characters: str,
+        per_class: int | None = None,
+        size: int = 28,
+        seed: int = 42,
+        hanzi_path: str | Path | None = None,
+    ):
+        super().__init__()
+        self.classes = read_characters(characters)
+        self.size, self.seed = size, seed
+        self.per_class = per_class or max(FEWEST, min(PER_CLASS, IN_ALL // len(self.classes)))
+        self.data = StrokeData(self.classes, hanzi_path)
+        self.name = f"{SYNTHETIC} (drawn from {', '.join(self.data.licences)})"
+
+    def stamp(self) -> object:
+        return self.classes, self.per_class, self.size, self.seed, self.data.digest()
+
+    def sizes(self) -> Counter[tuple[int, int]]:
+        return Counter({(self.size, self.size): len(self)})
+
+    def __len__(self) -> int:
+        return self.per_class * len(self.classes)
+
+    def __iter__(self) -> Iterator[Sample]:
+        self.modes = Counter({"L": len(self)})
+        rng = np.random.RandomState(self.seed)
+        habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class, self.size)
+        for label, character in enumerate(self.classes):
+            # Seeded by itself, so that a character does not depend on which others are drawn.
+            rng = np.random.RandomState([self.seed, ord(character)])
+            images = draw(rng, self.data.ways(character), habits, pens, self.size)
+            for i, image in enumerate(images):
+                yield Sample(image, label, f"{character}/{i}", group=f"drawn writer {i}")
+
+
+def draw(rng: np.random.RandomState, ways: list[Skeleton], habits: Habits, pens: Pens, size: int) -> np.ndarray:
+    """Return an image of a character by each of n writers, uint8 (n, size, size), ink dark on paper 255."""
+    n = len(pens.mouse)
+    images = np.empty((n, size, size), np.uint8)
+    shares = np.cumsum([way.share for way in ways])
+    choice = np.searchsorted(shares, rng.random_sample(n) * shares[-1], side="right")
+    for k, way in enumerate(ways):
+        chosen = np.flatnonzero(choice == k)
+        for start in range(0, len(chosen), CHUNK):
+            some = chosen[start : start + CHUNK]
+            images[some] = draw_track(rng, write(rng, way, habits.of(some)), pens.of(some), size)
+    return images

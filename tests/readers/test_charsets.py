@@ -1,0 +1,42 @@
+import pytest
+
+from common.errors import InputError
+from readers.charsets import read_characters
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "first", "last"),
+    [("digits", 10, "0", "9"), ("latin", 52, "A", "z"), ("hiragana", 71, "あ", "ん"), ("katakana", 71, "ア", "ン"),
+     ("gb2312-1", 3755, "啊", "座"), ("jis-1", 2965, "亜", "腕")],
+)  # fmt: skip
+def test_named_sets(name, count, first, last):
+    characters = read_characters(name)
+    assert (len(set(characters)), characters[0], characters[-1]) == (count, first, last)
+
+
+def test_a_text_is_its_characters_each_once():
+    assert read_characters("永字八法 字\n") == list("永字八法")
+
+
+def test_a_file_is_its_text(tmp_path):
+    path = tmp_path / "mine.txt"
+    path.write_bytes("\ufeff永字\r\n八法".encode())
+    assert read_characters(str(path)) == list("永字八法")
+
+
+def test_errors_name_the_remedy(tmp_path):
+    path = tmp_path / "mine.txt"
+    remedy = (
+        "give from 2 to 30000, as a text, as the path of a UTF-8 file that ends in .txt, or as one of digits, latin, "
+    )
+    with pytest.raises(InputError) as error:
+        read_characters("一 一")
+    assert str(error.value) == f"characters has 1 different characters: {remedy}hiragana, katakana, gb2312-1, jis-1"
+    with pytest.raises(InputError, match="mine.txt cannot be read .No such file or directory.: give a UTF-8 text"):
+        read_characters(str(path))
+    path.write_bytes("永字".encode("gb18030"))
+    with pytest.raises(InputError, match="mine.txt is not UTF-8: save it as a UTF-8 text of the characters"):
+        read_characters(str(path))
+    path.write_bytes(b" " * 2**20 + b"ab")
+    with pytest.raises(InputError, match="mine.txt is larger than 1048576 bytes"):
+        read_characters(str(path))
