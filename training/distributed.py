@@ -6,7 +6,7 @@ there is one process, or no group of them, everything here returns at once what 
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Event
 from typing import TypeVar
@@ -79,7 +79,12 @@ def process_group(device: torch.device) -> Iterator[None]:
             store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     yield
-    dist.destroy_process_group()  # not after an error, when others may wait: the end of this process tells them
+    # Not after an error, when others may wait: the end of this process tells them. Otherwise nobody closes a connection
+    # before all have ended their last operation, which would fail.
+    store.set(f"ended {rank}", "")
+    with suppress(RuntimeError):  # the process that keeps the store may be gone already
+        store.wait([f"ended {number}" for number in range(size)], PATIENCE)
+    dist.destroy_process_group()
 
 
 @contextmanager
