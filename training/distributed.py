@@ -6,13 +6,14 @@ there is one process, or no group of them, everything here returns at once what 
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from threading import Event
 from typing import TypeVar
 
 import torch
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from common.errors import InputError, LostProcessError
 
@@ -69,10 +70,21 @@ def process_group(device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) if device.index is None else device.index)
     elif device.type != "cpu":
         raise InputError(f"processes cannot train together on {device}: set device='cpu'")
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     with _connected():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        # torchrun's store outlives a restart, and so do the addresses of processes that are gone. On several machines
+        # the count may differ between them: see TORCH_DISABLE_SHARE_RDZV_TCP_STORE.
+        if os.environ.get("GROUP_WORLD_SIZE", "1") == "1":
+            store = dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
     yield
-    dist.destroy_process_group()  # not after an error, when others may wait: the end of this process tells them
+    # Not after an error, when others may wait: the end of this process tells them. Otherwise nobody closes a connection
+    # before all have ended their last operation, which would fail.
+    store.set(f"ended {rank}", "")
+    with suppress(RuntimeError):  # the process that keeps the store may be gone already
+        store.wait([f"ended {number}" for number in range(size)], PATIENCE)
+    dist.destroy_process_group()
 
 
 @contextmanager
