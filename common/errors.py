@@ -4,8 +4,16 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 
+LONGEST = 2000  # letters of a message
+
+
 class InputError(ValueError):
-    """Input that cannot be used."""
+    """Input that cannot be used. A message that quotes much of it, as other libraries' do, is cut in its middle."""
+
+    def __init__(self, message: str):
+        if len(message) > LONGEST:
+            message = f"{message[: LONGEST // 2]} … {message[-LONGEST // 2 :]}"
+        super().__init__(message)
 
 
 class StorageError(OSError):

@@ -147,7 +147,7 @@ def _names_in_zip(path: Path) -> dict[str, zipfile.ZipInfo]:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # the reader of folders will say so
         return {}
-    readable = [info for info in entries if not info.is_dir() and info.compress_type in METHODS]
+    readable = [info for info in entries if not info.filename.endswith("/") and info.compress_type in METHODS]
     names = {info.filename.replace("\\", "/"): info for info in readable}
     return {name: info for name, info in names.items() if not HIDDEN.search(name)}
 

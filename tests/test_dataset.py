@@ -169,7 +169,7 @@ def test_fitted_images_have_the_size_of_the_models_training_images(drawn):
 def test_arrays_to_predict_become_a_dataset(drawn):
     spec = InputSpec(32, (20, 20))
     assert as_dataset(drawn, ["a", "b"], spec) is drawn
-    for x, shape in ((drawn.x[:3], (3, 28, 28)), (drawn.x[0], (1, 28, 28)), (drawn.x[:0], (0, 28, 28))):
+    for x, shape in ((drawn.x[:3], (3, 20, 20)), (drawn.x[0], (1, 20, 20)), (drawn.x[:0], (0, 28, 28))):
         images = as_dataset(x, ["a", "b"], spec)
         assert images.shape == shape and images.classes == ["a", "b"] and not images.y.any()
     images = as_dataset([drawn.x[0], drawn.x[1].repeat(2, 0)], ["a", "b"], spec)

@@ -14,6 +14,11 @@ def test_each_error_is_also_the_built_in_one(error, built_in):
         raise error("what is wrong: the remedy")
 
 
+def test_a_long_message_keeps_its_beginning_and_its_end():
+    message = str(InputError(f"a.zip: {'x' * 30_000}: the remedy"))
+    assert len(message) < 2100 and message.startswith("a.zip: xxx") and message.endswith("xxx: the remedy")
+
+
 def test_the_nearest_name_is_proposed():
     assert did_you_mean("lerning_rate", ["epochs", "learning_rate", "rotation"]) == "did you mean 'learning_rate'?"
     assert did_you_mean("博/00", {"学/0": 1, "博/0": 2}) == "did you mean '博/0'?"

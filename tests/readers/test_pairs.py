@@ -2,6 +2,7 @@ import gzip
 import os
 import shutil
 import struct
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,13 @@ def test_damage_in_a_zip_is_named_with_the_zip(tmp_path, monkeypatch):
     path = Path(shutil.make_archive(str(tmp_path / "mnist"), "zip", tmp_path / "in"))
     monkeypatch.setattr(container, "FREE_EXPANSION", 2**20)
     assert error(path).startswith(f"{path} would expand to 3 MiB, more than 200 times its size")
+
+
+def test_a_member_without_a_name_is_no_file_of_a_pair(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("name.png", b"")
+    (tmp_path / "b.zip").write_bytes((tmp_path / "a.zip").read_bytes().replace(b"name.png", b"\0ame.png"))
+    assert "b.zip" in error(tmp_path / "b.zip")
 
 
 def test_packed_and_unpacked_files_side_by_side_are_read_once(tmp_path):
