@@ -71,7 +71,7 @@ def test_reading_begins_with_any_chunk(sources, monkeypatch):
     assert read(sources[2], first=2)[0] == rows[8:] and len(rows) == 12
 
 
-def test_one_process_goes_on_if_another_dies(sources, monkeypatch, caplog):
+def test_one_process_goes_on_if_another_dies(sources, monkeypatch, capsys):
     prepare, here = chunks._prepare, os.getpid()
 
     def die(*args):
@@ -80,7 +80,7 @@ def test_one_process_goes_on_if_another_dies(sources, monkeypatch, caplog):
     expected, _ = read(sources[2])
     monkeypatch.setattr(chunks, "_prepare", die)
     assert read(sources[2], processes=2)[0] == expected
-    assert "One of 2 processes that read images has died; this one goes on alone." in caplog.text
+    assert "One of 2 processes that read images has died; this one goes on alone." in capsys.readouterr().out
 
 
 def test_few_images_are_read_by_one_process_and_chunks_are_of_limited_size(monkeypatch):

@@ -23,9 +23,9 @@ def test_a_fraction_of_each_class_is_held_out_and_groups_stay_together():
     assert (validation_mask(y, ["a", "b"], groups, 0.2, 1) != mask).any()
 
 
-def test_a_class_of_one_group_is_trained_on_alone(caplog):
+def test_a_class_of_one_group_is_trained_on_alone(capsys):
     assert validation_mask(np.array([0, 0, 1, 1]), ["a", "b"], np.array([0, 0, 1, 2]), 0.5, 0).sum() == 1
-    assert "Only one different image or one writer: a." in caplog.text
+    assert "Only one different image or one writer: a." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1])
