@@ -74,7 +74,7 @@ class Config:
     characters: str | None = None  # drawn instead of images: a text, a .txt file, digits, latin, hiragana, gb2312-1 …
     drawn_per_class: int | None = _setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
     hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
-    data_path: str = "./data/data.npz"  # a folder in its place, data.arrays, if the set is too large for an npz
+    data_path: str = "./data/data.npz"  # the prepared images; data.arrays beside it if too large for an npz
     record_path: str | None = "./record"  # the folder of all records; None: no record
     save_path: str | None = "./save/{model}_best.ckpt"  # the best checkpoint; None: not saved
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch

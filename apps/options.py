@@ -12,6 +12,7 @@ from common.errors import InputError, did_you_mean
 from config import ALIASES, RECIPES, Config
 
 COMPUTED = ("hash_id",)  # fields that no user sets
+METAVARS = {"characters": "TEXT", "init_from": "PATH", "labels_from": "PATTERN", "model_options": "JSON"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -105,7 +106,8 @@ def _option(field: Field, comment: str) -> dict:
     option = {"help": text, "dest": field.name, "default": argparse.SUPPRESS}
     if kind is bool:
         return option | {"action": argparse.BooleanOptionalAction}
-    metavar = {int: "N", float: "X"}.get(kind, "PATH" if field.name.endswith(("_path", "_from")) else "NAME")
+    usual = {int: "N", float: "X"}.get(kind, "PATH" if field.name.endswith("_path") else "NAME")
+    metavar = METAVARS.get(field.name, usual)
     choices = limits.get("choices")
     return option | {"type": _reader(field), "metavar": f"{{{','.join(choices)}}}" if choices else metavar}
 

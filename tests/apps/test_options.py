@@ -27,6 +27,7 @@ def test_every_field_is_an_option_with_help(parser):
     text = " ".join(parser.format_help().split())
     assert "--batch-size N images per step [1 to 65,536; default 256, report 32, ResNet18 64]" in text
     assert "--schedule {constant,one_cycle} of the learning rate" in text and "--resume, --no-resume" in text
+    assert "--labels-from PATTERN " in text and "--data-path PATH " in text and "--device NAME " in text
     assert "the optimizer: --optimizer" in text and "the largest change of an image." in text
 
 
