@@ -11,6 +11,8 @@ import numpy as np
 import onnxruntime
 from PIL import Image, ImageOps
 
+if len(sys.argv) != 3:
+    sys.exit(__doc__)
 FORMATS = ["BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP"]  # none that Pillow reads by starting another program
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 about = session.get_modelmeta().custom_metadata_map
@@ -19,7 +21,10 @@ height, width = spec["source_shape"]
 if spec["photos"]:
     sys.exit("this model reads characters in photos: use the page, or fit_char.py predict")
 suffixes = {suffix for suffix, name in Image.registered_extensions().items() if name in FORMATS}
-for path in sorted(file for file in Path(sys.argv[2]).rglob("*.*") if file.suffix.lower() in suffixes):
+paths = sorted(file for file in Path(sys.argv[2]).rglob("*.*") if file.suffix.lower() in suffixes)
+if not paths:
+    sys.exit(f"{sys.argv[2]} is not a folder with images")
+for path in paths:
     image = np.asarray(ImageOps.exif_transpose(Image.open(path, formats=FORMATS)).convert("L"))
     paper = np.median(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]))
     contrast, margin = np.abs(image - paper), 0.1 if spec["cropped"] else 0

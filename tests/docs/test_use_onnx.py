@@ -13,10 +13,14 @@ from init import preprocess
 from readers import open_source
 
 
+def use_onnx(*arguments) -> subprocess.CompletedProcess:
+    words = [sys.executable, "-I", str(ROOT / "docs" / "use_onnx.py"), *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, encoding="utf-8", cwd=arguments[-1])
+
+
 def predicted(model, folder) -> dict[str, list[str]]:
     """Return file → what is printed of it."""
-    words = [sys.executable, "-I", str(ROOT / "docs" / "use_onnx.py"), str(model), str(folder)]
-    done = subprocess.run(words, capture_output=True, text=True, encoding="utf-8", cwd=folder)
+    done = use_onnx(model, folder)
     assert done.returncode == 0, done.stderr
     return {file: rest for file, *rest in (line.split("\t") for line in done.stdout.splitlines())}
 
@@ -43,10 +47,14 @@ def test_a_folder_of_images(train_quickly, drawn, raw, tmp_path, cropped):
         expected = classifier.predict_proba(path)[0]
         assert name == classifier.classes_[expected.argmax()]
         assert probability == f"{expected.max():.1%}"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert use_onnx(tmp_path / "model.onnx", empty).stderr == f"{empty} is not a folder with images\n"
+    assert use_onnx(empty).stderr.startswith("Classify the images in a folder")
 
 
 def test_it_is_short_and_needs_little():
     text = (ROOT / "docs" / "use_onnx.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 35
+    assert len(text.splitlines()) <= 40
     imports = {line.split()[1] for line in text.splitlines() if line.startswith(("import", "from"))}
     assert imports == {"json", "sys", "pathlib", "numpy", "onnxruntime", "PIL"}
