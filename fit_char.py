@@ -137,7 +137,7 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
     print(f"checkpoint  {classifier.checkpoint_}", file=out)
     print(f"record      {classifier.record_.folder if classifier.record_ else None}", file=out)
     if config.mode != "train":
-        from metrics import format_accuracy
+        from metrics import format_scores
 
         saved = classifier.checkpoint_
         best = CNNClassifier.load(saved, config.device) if saved else classifier
@@ -145,7 +145,7 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
         if classifier.record_:
             found = best.predict_labelled(held_out)
             classifier.record_.write_predictions(result, held_out, found.predicted, found.confidence, part)
-        print(f"accuracy    {format_accuracy(result)}, {part} images", file=out)
+        print(f"accuracy    {format_scores(result)}, {part} images", file=out)
     return 0
 
 
@@ -169,14 +169,14 @@ def evaluate(options: argparse.Namespace, out: TextIO) -> int:
     """
     import init
     from apps.steps import load_checkpoint
-    from metrics import format_accuracy
+    from metrics import format_scores
 
     init.start_logging()
     best, (_, (training, _, held_out, part)) = load_checkpoint(options)
     if not best.trained_on(training):
         print("The model was trained on other images: some of the held-out images may be among those.")
     result = best.evaluate(held_out, classes=options.json)
-    text = json.dumps(result, ensure_ascii=False) if options.json else f"{format_accuracy(result)}, {part} images"
+    text = json.dumps(result, ensure_ascii=False) if options.json else f"{format_scores(result)}, {part} images"
     print(text, file=out)
     return 0
 

@@ -74,6 +74,15 @@ def test_a_run_is_the_notebooks_to_the_bit(three, quick, run, tmp_path):
     assert code == 0 and "differ in no parameter" in out and "no significant difference" in out
 
 
+def test_classes_of_different_sizes_have_balanced_accuracy(raw, paper, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = raw({"博": paper(50, 0), "学": paper(20, 1)})
+    code, out, _ = run("train", "--raw-data-path", folder, "--epochs", 1, "--device", "cpu")
+    accuracy = out.splitlines()[-1].split(None, 1)[1]
+    assert code == 0 and ", balanced accuracy " in accuracy and ", macro F1 " in accuracy
+    assert run("evaluate")[:2] == (0, f"{accuracy}\n")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
