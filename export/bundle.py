@@ -44,7 +44,7 @@ def export(
         web_page.write(path.with_name("page"), trained, measured, smaller or content, runtime, images)
         written["page"] = path.with_name("page") / "index.html"
     for part, file in written.items():
-        log.info("%-8s %s (%.2f MB)", part, file, file.stat().st_size / 1e6)
+        log.info("%-8s %s (%.0f kB)", part, file, file.stat().st_size / 1e3)
     return written
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from config import Config
 from dataset import CharDataset
 from export.trained import Measured, Trained
-from metrics import format_accuracy
+from metrics import MIN_VALIDATION, format_accuracy
 from readers.drawn import DrawnSource
 
 NAMED = 100  # classes whose names are listed, at most
@@ -84,12 +84,10 @@ def _accuracy(trained: Trained, measured: Measured) -> list[str]:
     accuracy = measured.accuracy
     if accuracy is None:
         return ["Unknown: no image was held out."]
-    what = {
-        "test": "test images, which chose nothing",
-        "validation": "validation images, which also chose the epoch and the temperature: slightly optimistic",
-    }[accuracy["on"]]
+    chosen = accuracy["on"] == "validation" and accuracy["n"] >= MIN_VALIDATION
+    role = "which also chose the epoch and the temperature: slightly optimistic" if chosen else "which chose nothing"
     lines = [
-        f"- {format_accuracy(accuracy)}, a 95 % interval, on {what}.",
+        f"- {format_accuracy(accuracy)}, a 95 % interval, on {accuracy['on']} images, {role}.",
         f"- These are of {accuracy['source'] or 'an unnamed source'}, fingerprint `{accuracy['data']}`.",
         f"- Mean cross-entropy {accuracy['loss']:.4f} nats.",
     ]

@@ -40,6 +40,18 @@ def test_a_run_with_all_that_belongs_to_it(lenet, drawn):
     assert "python fit_char.py train --epochs 1" in section(card, "How to repeat it")
 
 
+def test_it_says_what_the_held_out_images_chose(lenet, drawn):
+    accuracy = lenet.trained.measure(drawn.subset(range(60))).accuracy
+    said = {
+        ("test", 60): "on test images, which chose nothing.",
+        ("validation", 50): "on validation images, which also chose the epoch and the temperature: slightly",
+        ("validation", 49): "on validation images, which chose nothing.",  # too few: the last epoch is kept
+    }
+    for (part, n), words in said.items():
+        card = model_card(lenet.trained, Measured(accuracy | {"on": part, "n": n}))
+        assert words in section(card, "How accurate it is")
+
+
 def test_a_run_of_which_little_is_known(lenet):
     trained = replace(lenet.trained, metrics=None, run=None)
     card = model_card(trained, trained.measure(None))
