@@ -10,7 +10,7 @@ PARAMETERS ?=
 
 run: .venv/run  ## train and test on the images in data/raw, or on synthetic ones
 	@$(BIN)/papermill fit_char.ipynb record/fit_char.ipynb --no-progress-bar --log-level WARNING --stdout-file - \
-		--stderr-file - $(subst -p characters,-r characters,$(PARAMETERS)) 2> >(grep -v "TCP without encryption" >&2)  # which every kernel says at its start
+		--stderr-file - $(subst -p characters,-r characters,$(PARAMETERS)) 2> >(grep -v -e "TCP without encryption" -e "Passed unknown parameter" >&2)  # of every kernel; of fields of Config
 	@echo "The notebook with its figures: record/fit_char.ipynb"
 
 notebook: .venv/run  ## open the notebook

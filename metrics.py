@@ -76,7 +76,7 @@ def kept_epoch(history: Sequence[dict]) -> tuple[dict, str]:
     """
     last, n = history[-1], history[-1]["val_n"]
     if n < MIN_VALIDATION:
-        return last, f"the last, since there are too few validation images to choose ({n:.0f})"
+        return last, f"the last: too few validation images to choose ({n:.0f})"
     best = best_epoch(history)
     if last["learning_rate"] != history[0]["learning_rate"]:
         smoothed = (best["val_accuracy"] * n + 2) / (n + 4)  # Agresti and Coull: also 0 or n errors leave some doubt

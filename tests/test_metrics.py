@@ -139,5 +139,5 @@ def test_few_validation_images_choose_no_epoch():
     for annealed in (True, False):
         assert kept_epoch(history(*rows, annealed=annealed, n=MIN_VALIDATION))[0]["epoch"] == 1
         found, reason = kept_epoch(history(*rows, annealed=annealed, n=MIN_VALIDATION - 1))
-        assert found["epoch"] == 2 and reason == "the last, since there are too few validation images to choose (49)"
+        assert found["epoch"] == 2 and reason == "the last: too few validation images to choose (49)"
     assert kept_epoch(history((None, None), (None, None), n=0))[0]["epoch"] == 2
