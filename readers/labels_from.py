@@ -23,7 +23,8 @@ def in_class_folders(names: list[str], pattern: str) -> tuple[dict[str, str], li
     for name in names:
         *folders, file = name.split("/")
         if found := wanted.fullmatch(file.rsplit(".", 1)[0]):
-            virtual["/".join([*folders, found["label"], file])] = name
+            own = [] if folders[-1:] == [found["label"]] else [found["label"]]  # it may be in that folder already
+            virtual["/".join([*folders, *own, file])] = name
         else:
             others.append((name, f"its name does not fit labels_from={pattern!r}"))
     return virtual, others

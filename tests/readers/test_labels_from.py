@@ -29,3 +29,12 @@ def test_labels_from_the_names_of_files(tmp_path):
     (tmp_path / "a.csv").write_text("path,label")
     with pytest.raises(InputError, match="labels_from is for image files in a folder or a .zip"):
         open_source(tmp_path / "a.csv", "{label}_*")
+
+
+def test_folders_that_name_the_same_classes_stay(raw, paper, tmp_path):
+    folder = raw({"A": paper(2, 0), "B": paper(2, 1)})
+    for path in folder.rglob("*.*"):
+        path.rename(path.with_name(f"{path.parent.name}_{path.name}"))
+    named, plain = open_source(folder, "{label}_*"), open_source(folder)
+    assert named.classes == plain.classes == ["A", "B"]
+    assert [sample.file for sample in named] == [sample.file for sample in plain]
