@@ -31,7 +31,7 @@ def find_path(path: str | Path | None = None) -> Path | None:
     if not chosen:
         return None
     if not Path(chosen).exists():
-        raise InputError(f"{chosen} does not exist: {REMEDY}, and set {VARIABLE} to it")
+        raise InputError(f"{chosen} does not exist: {REMEDY}, and set hanzi_path to it")
     return Path(chosen)
 
 

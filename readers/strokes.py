@@ -52,7 +52,7 @@ class StrokeData:
         if self.folder is None:
             remedy = "pip install kanjivg, which has kanji, kana, letters and digits"
         elif self.path is None:
-            remedy = f"npm pack hanzi-writer-data, which has Chinese ones, and set {hanzi.VARIABLE} to the .tgz"
+            remedy = "npm pack hanzi-writer-data, which has Chinese ones, and set hanzi_path to the .tgz"
         else:
             remedy = "leave them out of `characters`"
         return f"no strokes are known of {len(missing)} of the characters: {names}: {remedy}"

@@ -38,7 +38,7 @@ def test_the_environment_variable_names_it_unless_a_path_is_given(tmp_path, monk
     assert hanzi.find_path() == tmp_path
     with pytest.raises(InputError) as error:
         hanzi.find_path(tmp_path / "none.tgz")
-    remedy = "make it with npm pack hanzi-writer-data, and set FIT_CHAR_HANZI to it"
+    remedy = "make it with npm pack hanzi-writer-data, and set hanzi_path to it"
     assert str(error.value) == f"{tmp_path / 'none.tgz'} does not exist: {remedy}"
 
 

@@ -57,7 +57,7 @@ def test_missing_characters_are_named_with_the_remedy(stroke_data, monkeypatch):
     start = "no strokes are known of 2 of the characters: 水 (U+6C34), é (U+00E9): "
     assert message() == start + "leave them out of `characters`"
     monkeypatch.delenv(hanzi.VARIABLE)
-    assert message().startswith(start + "npm pack hanzi-writer-data, which has Chinese ones, and set FIT_CHAR_HANZI to")
+    assert message().startswith(start + "npm pack hanzi-writer-data, which has Chinese ones, and set hanzi_path to")
     monkeypatch.setattr("readers.kanjivg.find_folder", lambda: None)
     assert message().endswith("pip install kanjivg, which has kanji, kana, letters and digits")
 
