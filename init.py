@@ -186,7 +186,7 @@ def preprocess(
         log.info("%s was made from other images or settings and is replaced.", form)
     limit = min(NPZ_LIMIT, available_memory() / 4 / 2**20) if npz_limit is None else npz_limit
     if len(source) * size * size > limit * 2**20:
-        log.info("%d images are more than the %.0f MiB of an npz: they go to %s.", len(source), limit, folder)
+        log.info("%d images are more than the %.4g MiB of an npz: they go to %s.", len(source), limit, folder)
         summary = _prepare_images(source, FolderStore, folder, stamp, size, photos)
         npz.unlink(missing_ok=True)
     else:

@@ -89,7 +89,8 @@ def test_what_changed_is_made_again_and_the_other_form_goes(both, folder, capsys
     assert f"{large.with_name('data.arrays')} is up to date." in capsys.readouterr().out
     preprocess(open_source(folder), large, size=20)
     assert large.is_file() and not large.with_name("data.arrays").exists() and load(large).shape[1:] == (20, 20)
-    preprocess(open_source(folder), large, size=24, npz_limit=0.0)
+    preprocess(open_source(folder), large, size=24, npz_limit=0.005)
+    assert "images are more than the 0.005 MiB of an npz: they go to" in capsys.readouterr().out
     assert not large.exists() and load(large).shape[1:] == (24, 24)
     assert sorted(path.name for path in large.parent.iterdir() if "lock" not in path.name) == ["data.arrays"]
 
