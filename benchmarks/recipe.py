@@ -120,27 +120,27 @@ def validated(config: Config, images: CharDataset, folds: int, with_shifts: bool
 
 
 def figures_of_folds(images: CharDataset, predicted: np.ndarray, fold: np.ndarray) -> dict:
-    """Return accuracies of the folds, their mean and std, all folds' accuracy and mistakes, and what was predicted."""
+    """Return accuracies of the folds, their mean and std, all folds' accuracy and errors, and what was predicted."""
     correct = predicted == images.y
     accuracies = [float(correct[fold == k].mean()) for k in range(fold.max() + 1)]
     return {
         "accuracies": accuracies, "mean": statistics.mean(accuracies), "std": statistics.stdev(accuracies),
-        "pooled": accuracy(correct.sum(), len(images)), "mistakes": misclassified(images, predicted),
+        "pooled": accuracy(correct.sum(), len(images)), "errors": misclassified(images, predicted),
         "predicted": predicted.tolist(),
     }  # fmt: skip
 
 
 def transferred(config: Config, images: CharDataset, seeds: int) -> dict:
-    """Return accuracies of models that were trained on drawn characters alone, their mean and std, and mistakes."""
-    characters, mistakes = drawn(size=images.shape[1]), []
+    """Return accuracies of models that were trained on drawn characters alone, their mean and std, and errors."""
+    characters, errors = drawn(size=images.shape[1]), []
     train = CharDataset(characters.x, characters.y, classes=images.classes, source=characters.source)
     for seed in range(seeds):
         classifier = CNNClassifier(replace(config, random_seed=seed, init_from=None, **NOTHING_SAVED), train.classes)
         classifier.fit(train)
-        mistakes.append(misclassified(images, classifier.predict(images)))
-    accuracies = [1 - len(one) / len(images) for one in mistakes]
+        errors.append(misclassified(images, classifier.predict(images)))
+    accuracies = [1 - len(one) / len(images) for one in errors]
     mean, std = statistics.mean(accuracies), statistics.stdev(accuracies)
-    return {"accuracies": accuracies, "mean": mean, "std": std, "mistakes": mistakes}
+    return {"accuracies": accuracies, "mean": mean, "std": std, "errors": errors}
 
 
 def predicted_per_epoch(
@@ -199,11 +199,11 @@ def run_variants(images: CharDataset, base: dict, changes: dict[str, dict], done
 def table(figures: dict[str, dict], images: CharDataset) -> Iterator[str]:
     """Yield the lines of a table; p is of McNemar's test over all images, or else of Welch's over the seeds."""
     first = next(iter(RULES)) if "last epoch" in figures else "recipe"
-    yield f"{'variant':30}{'mistakes':>9}{'mean ± std':>18}{'s per fit':>11}   p against the {first}"
+    yield f"{'variant':30}{'errors':>9}{'mean ± std':>18}{'s per fit':>11}   p against the {first}"
     recipe = figures.get(first)
     for name, one in figures.items():
-        of_seeds = isinstance(one["mistakes"], list)
-        count = statistics.mean(map(len, one["mistakes"])) if of_seeds else len(one["mistakes"])
+        of_seeds = isinstance(one["errors"], list)
+        count = statistics.mean(map(len, one["errors"])) if of_seeds else len(one["errors"])
         line = f"{name:30}{count:9.4g}{one['mean']:10.2%} ± {one['std']:.2%}{one['seconds']:11.0f}"
         if recipe and name != first:
             if of_seeds:

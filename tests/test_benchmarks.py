@@ -88,7 +88,7 @@ def test_recipe_of_drawn_characters(run, tmp_path, images):
     words = ["--drawn", "--folds", 2, "--set", "epochs=1", "--output", output, "--only", "recipe", "no shift"]
     assert "no shift" in run("recipe", images, *words)
     figures = read_json(output)["variants"]
-    assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["mistakes"][0]
+    assert [len(one["accuracies"]) for one in figures.values()] == [2, 2] and figures["recipe"]["errors"][0]
 
 
 def test_recipe_by_rules_of_which_epoch_is_kept(run, tmp_path, images):
