@@ -4,6 +4,7 @@ import string
 from pathlib import Path
 
 from common.errors import InputError
+from common.text import plural
 
 MOST_CHARACTERS = 30_000
 MOST_BYTES = 2**20  # of a text file
@@ -46,7 +47,7 @@ def read_characters(text: str) -> list[str]:
     found = [one for one in dict.fromkeys(text) if not one.isspace() and one.isprintable()]
     if not 2 <= len(found) <= MOST_CHARACTERS:
         raise InputError(
-            f"{where} has {len(found)} different characters: give from 2 to {MOST_CHARACTERS}, as a text, as the path "
+            f"{where} has {plural(len(found), 'different character')}: give from 2 to {MOST_CHARACTERS}, as a text, as the path "
             f"of a UTF-8 file that ends in .txt, or as one of {', '.join(SETS)}"
         )
     return found
