@@ -46,7 +46,7 @@ def validation_mask(
         seed: the same seed gives the same mask on every machine.
 
     Raises:
-        InputError: a class without images, classes of one group each only, or a fraction out of range.
+        InputError: a class without images, or a fraction out of range.
     """
     if not 0 < fraction < 1:
         raise InputError(f"val_fraction must be between 0 and 1, not {fraction}")
@@ -65,10 +65,6 @@ def validation_mask(
         if len(count) < 2:
             single.append(name)
         _assign_groups(count, max(1, round(fraction * count.total())), in_val)
-    if len(single) == len(classes):
-        raise InputError(
-            "no class can be validated, as each has only one different image or one writer: give two or more of each"
-        )
     if single:
         names = ", ".join(single[:20])
         log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)

@@ -28,11 +28,6 @@ def test_a_class_of_one_group_is_trained_on_alone(capsys):
     assert "Only one different image or one writer: a." in capsys.readouterr().out
 
 
-def test_a_split_in_which_no_class_can_be_validated_is_refused():
-    with pytest.raises(InputError, match="^no class can be validated, as each has only one different image or one wri"):
-        validation_mask(np.array([0, 0, 1]), ["a", "b"], np.array([0, 0, 1]), 0.5, 0)
-
-
 @pytest.mark.parametrize("fraction", [0, 1, -0.1])
 def test_a_fraction_out_of_range_is_refused(fraction):
     with pytest.raises(InputError, match="^val_fraction must be between 0 and 1, not "):
