@@ -13,6 +13,7 @@ and 130 after an interrupt; that of predict is the number of files that cannot b
 """
 
 import argparse
+import errno
 import io
 import json
 import os
@@ -53,9 +54,13 @@ def main(words: list[str] | None = None) -> int:
         return ERROR
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as head, has seen enough
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())  # or Python would complain when it closes it
-        return BROKEN_PIPE
+        if error.errno == errno.ENOSPC:
+            print(f"fit_char: {error.strerror}: free some, and run it again", file=sys.stderr)
+        return BROKEN_PIPE if error.errno == errno.EPIPE else ERROR  # the reader, such as head, has seen enough
 
 
 def make_parser() -> Parser:
@@ -102,16 +107,14 @@ def train(options: argparse.Namespace, out: TextIO) -> int:
     config = read_config(options)
     if config.mode == "test":
         raise InputError("mode 'test' trains nothing: use fit_char.py evaluate")
+    from apps.launch import end_with_launcher
     from init import pick_device, start_logging, suit_cpu
     from training import distributed
 
     start_logging()
+    end_with_launcher(options.report is not None)
     if not options.report and os.environ.get("RANK", "0") == "0":  # the others get what it has chosen
         config = suit_cpu(config)
-    if options.report:
-        from apps.launch import end_with_starter
-
-        end_with_starter()
     with distributed.process_group(pick_device(config.device)):
         return _train(distributed.broadcast(lambda: config), options.report, out)
 
@@ -241,4 +244,7 @@ def export(options: argparse.Namespace, out: TextIO) -> int:
 
 
 if __name__ == "__main__":
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # it was closed
+            setattr(sys, stream, open(os.devnull, "w"))  # noqa: SIM115
     sys.exit(main())

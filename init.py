@@ -212,6 +212,7 @@ def _read_summary(path: Path) -> dict:
         else:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
                 summary = json.loads(str(npz["summary"]))
+        format_summary(summary)
         return summary | {"fingerprint": summary["fingerprint"]}
     except Exception as error:  # whatever it is, it is no file of ours
         raise InputError(

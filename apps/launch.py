@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from torch.distributed import is_torchelastic_launched
+
 from apps.steps import read_data
 from classifier import CNNClassifier
 from common import ROOT
@@ -84,14 +86,30 @@ def _start(devices: int, folder: Path) -> subprocess.Popen:
     )
 
 
-def end_with_starter() -> None:
-    """Let this process be ended, as by SIGTERM, when the one that has started it is no more: its pipe is closed."""
+def end_with_launcher(has_starter: bool) -> None:
+    """Let this process be ended, as by SIGTERM, when those that have started it are no more: nobody else would end it.
 
-    def wait() -> None:
-        os.read(0, 1)
+    Args:
+        has_starter: whether torchrun was started by `_fit_elsewhere`, whose end closes the pipe of standard input.
+    """
+    if has_starter:
+        _end_after(lambda: os.read(0, 1))
+    if is_torchelastic_launched():
+        _end_after(_wait_for_parent)
+
+
+def _wait_for_parent() -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(INTERVAL)
+
+
+def _end_after(wait: Callable[[], object]) -> None:
+    def end() -> None:
+        wait()
         os.kill(os.getpid(), signal.SIGTERM)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=end, daemon=True).start()
 
 
 def _follow(
@@ -123,7 +141,7 @@ def _follow(
         finally:
             _end(process, was_interrupted)
     if process.returncode and not was_interrupted:
-        raise TrainingError(_reason(log))
+        raise TrainingError(_reason(log, process.returncode))
     return history, record, checkpoint
 
 
@@ -160,10 +178,12 @@ def _read_report(report: Path) -> tuple[list[dict], Path | None, Path | None]:
     return values["history"], record, checkpoint
 
 
-def _reason(log: Path) -> str:
-    """Return why the processes have failed: their last message, or the last line that one of them wrote."""
+def _reason(log: Path, returncode: int) -> str:
+    """Return why the processes have failed: their message, the signal that ended torchrun, or the last line written."""
     lines = [line for path in sorted(log.glob("*/attempt_*/*/stderr.log")) for line in path.read_text().splitlines()]
     messages = [line.removeprefix("fit_char: ") for line in lines if line.startswith("fit_char: ")]
+    if not messages and returncode < 0:
+        return f"torchrun was ended by signal {-returncode}: run it again to continue"
     return next(iter(messages), lines[-1] if lines else "the processes could not be started: see torchrun --help")
 
 

@@ -48,5 +48,8 @@ def load_checkpoint(options: argparse.Namespace) -> tuple[CNNClassifier, Data]:
         raise InputError("name the checkpoint")
     best = CNNClassifier.load(path, config.device)
     if not options.config:
-        config = replace(best.config, **given(options))
+        changes = given(options)
+        if "raw_data_path" in changes:
+            changes = {"characters": None} | changes  # those images, not the characters that the run drew
+        config = replace(best.config, **changes)
     return best, load_data(replace(config, mode="test"))

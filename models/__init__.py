@@ -37,10 +37,14 @@ def build(name: str, in_channels: int, classes: int, **options: object) -> nn.Mo
 
     Raises:
         ValueError: no model has that name, or the model no option of a name; the message gives the nearest one. Or an
-            option has a value that the model does not take.
+            option has a value that the model does not take, or that makes it too large for the memory.
     """
     model = _find(name)
-    return model(in_channels, classes, **changed_options(name, options))
+    try:
+        return model(in_channels, classes, **changed_options(name, options))
+    except (RuntimeError, TypeError, MemoryError) as error:  # torch's, for a size that it cannot allocate or represent
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"{name} cannot be built with {options}: {reason:.200}") from error
 
 
 def changed_options(name: str, options: Mapping[str, object]) -> dict[str, object]:

@@ -58,13 +58,14 @@ def read_parts(path: str | Path) -> dict[str, Arrays]:
     check_file(path)
     try:
         return _make_parts(read_store(path) if path.is_dir() else read_arrays(path), path.name)
-    except FileNotFoundError:
-        raise InputError(f"{path} does not exist: make it with init.prepare") from None
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
     except Exception as error:  # NumPy and zipfile raise nearly anything for a damaged file
-        kind = "folder" if path.is_dir() else "npz"
-        raise InputError(f"{path} is not a readable {kind} of plain arrays: {error!s:.200}") from None
+        if path.is_dir():
+            raise InputError(f"{path} is damaged ({error!s:.200}): delete it and prepare the data again") from None
+        if isinstance(error, FileNotFoundError):
+            raise InputError(f"{path} does not exist: make it with init.prepare") from None
+        if isinstance(error, InputError):
+            raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{path} is not a readable npz of plain arrays: {error!s:.200}") from None
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -109,8 +109,8 @@ def remember(array: np.ndarray, key: tuple[np.ndarray, ...], compute: Callable[[
     some = array[:: len(array) // 64 + 1]  # in case that the file has just been replaced by another
     name = f"{file.name} {found.st_size} {found.st_mtime_ns} {fingerprint(some, *key)}"
     kept: dict[str, str] = {}
-    with suppress(OSError, ValueError):  # there is none yet
-        kept = json.loads(path.read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, TypeError):  # there is none yet, or it is damaged
+        kept = dict(json.loads(path.read_text(encoding="utf-8")))
     if name not in kept:
         kept[name] = compute()
         try:

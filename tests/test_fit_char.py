@@ -164,3 +164,13 @@ def test_a_reader_that_has_seen_enough_ends_it_quietly(model):
         process.stdout.close()
         errors = process.stderr.read()
     assert (process.returncode, errors) == (141, b"")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no such device")
+def test_output_that_is_closed_or_full_ends_in_no_traceback(tmp_path, monkeypatch, capsys):
+    words = ["runs", "--record-path", str(tmp_path)]
+    assert subprocess.run(["sh", "-c", 'exec "$@" >&- 2>&-', "sh", *CALL, *words]).returncode == 0
+    with open("/dev/full", "w") as full, monkeypatch.context() as without_space:
+        without_space.setattr(sys, "stdout", full)
+        assert fit_char.main(words) == fit_char.ERROR
+    assert capsys.readouterr().err == "fit_char: No space left on device: free some, and run it again\n"

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import psutil
 import pytest
 import torch
+from conftest import ROOT
 
 import init
 from apps.launch import _follow, fit
@@ -82,6 +84,24 @@ def test_the_reason_of_a_failure_is_the_processes_own(tmp_path, written, reason,
     with subprocess.Popen(failing) as process, pytest.raises(TrainingError, match=reason):
         _follow(process, tmp_path / "report.json", [])
     assert capsys.readouterr().out == written
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its signals are those of POSIX")
+def test_nobody_is_left_when_torchrun_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "one")
+    own = "import apps.launch, time; apps.launch.end_with_launcher(False); print(flush=True); time.sleep(600)"
+    parent = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {own!r}]).pid); sys.stdout.flush()"
+    with subprocess.Popen(
+        [sys.executable, "-c", f"{parent}; input()"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as launcher:
+        assert launcher.stdout is not None
+        worker = psutil.Process(int(launcher.stdout.readline()))
+        launcher.stdout.readline()  # it waits
+        launcher.kill()
+        gone, _ = psutil.wait_procs([worker], timeout=60)
+        assert gone
+    with pytest.raises(TrainingError, match="^torchrun was ended by signal 9: run it again to continue$"):
+        _follow(launcher, tmp_path / "report.json", [])
 
 
 def test_what_is_reported_reaches_the_callbacks_once(tmp_path):

@@ -1,5 +1,7 @@
 """The data and the checkpoint that commands of the shell work with."""
 
+from dataclasses import replace
+
 import pytest
 
 import init
@@ -36,5 +38,8 @@ def test_a_checkpoint_brings_its_own_data(parts, tmp_path):
         parser.parse(["--save-path", path, "--val-fraction", "0.5", "--device", "cpu"])
     )
     assert len(train) == 12
+    CNNClassifier(replace(parts, characters="01"), ["0", "1"]).save(path)  # trained on drawn ones
+    _, ((images, _), _) = load_checkpoint(parser.parse([path, "--raw-data-path", parts.raw_data_path]))
+    assert len(images) == 24
     with pytest.raises(InputError, match="name the checkpoint"):
         load_checkpoint(parser.parse(["--save-path", "none"]))

@@ -31,6 +31,12 @@ def test_options_are_checked_and_the_papers_ones_left_out(monkeypatch):
         build("Plain", 1, 2, hidden=3)
 
 
+@pytest.mark.parametrize("hidden", [10**13, 10**30])
+def test_a_model_too_large_for_the_memory_is_refused(hidden):
+    with pytest.raises(ValueError, match=f"^LeNet cannot be built with {{'hidden': {hidden}}}: "):
+        build("LeNet", 1, 12, hidden=hidden)
+
+
 def test_the_input_size_is_the_papers_unless_another_is_requested():
     assert (input_size("LeNet"), input_size("LeNet", 32), input_size("LeNet", at_most=64)) == (32, 32, 32)
     assert (input_size("ResNet18"), input_size("ResNet18", at_most=64), input_size("ResNet18", 96, 64)) == (224, 64, 96)

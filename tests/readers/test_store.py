@@ -143,6 +143,10 @@ def test_a_folder_of_the_users_is_not_overwritten(folder, tmp_path):
     with pytest.raises(InputError, match="data.arrays was not made by this program and is not overwritten"):
         preprocess(open_source(folder), tmp_path / "data.npz", npz_limit=0.0)
     assert (tmp_path / "data.arrays/mine.txt").exists()
+    about = {"classes": [], "keys": [], "groups": [], "summary": {"fingerprint": ""}}  # incomplete
+    (tmp_path / "data.arrays/about.json").write_text(json.dumps(about))
+    with pytest.raises(InputError, match="data.arrays was not made by this program and is not overwritten"):
+        preprocess(open_source(folder), tmp_path / "data.npz", npz_limit=0.0)
 
 
 def test_damaged_folders_are_named(both):
@@ -156,11 +160,13 @@ def test_damaged_folders_are_named(both):
         ("files.npy", whole["files.npy"][:-8] + b"\x7f" * 8), ("group.npy", whole["group.npy"][:-4] + b"\x7f" * 4),
     ):  # fmt: skip
         (path / file).write_bytes(content)
-        with pytest.raises(InputError, match="data.arrays"):
+        with pytest.raises(InputError, match="data.arrays is damaged .*: delete it and prepare the data again$"):
             load(large)
         (path / file).write_bytes(whole[file])
+    (path / "fingerprints.json").write_text("[1]")  # computed again
+    assert load(large).fingerprint() == load(large).fingerprint()
     (path / "y.npy").unlink()
-    with pytest.raises(InputError, match="data.arrays"):
+    with pytest.raises(InputError, match=r"data.arrays is damaged \(.*y.npy.*\): delete it and prepare"):
         load(large)
 
 
