@@ -125,6 +125,8 @@ class CNNClassifier:
             TrainingError: the loss is not finite.
         """
         self._check(train)
+        if val is not None and not len(val):
+            raise InputError("there are no validation images: add images to the classes, or give no val")
         if val is not None:
             self._check(val)
         if self.config.devices > distributed.processes():

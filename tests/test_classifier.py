@@ -429,6 +429,7 @@ def test_bad_images_are_named_with_the_remedy(drawn, quick):
         "images and labels belong together: give CharDataset(x, y, classes=…), not ndarray"
     )
     assert error(classifier.evaluate, drawn.subset([])) == "there are no images (source: drawn for a test)"
+    assert error(classifier.fit, drawn, drawn.subset([])).startswith("there are no validation images: add images")
     small = transforms.Compose([transforms.Resize((28, 28)), transforms.ToTensor()])
     remedy = ": let it end with Resize((32, 32)) and ToTensor(), in this order"
     for transform, what in ((small, "float32 (1, 28, 28)"), (np.asarray, "ndarray")):

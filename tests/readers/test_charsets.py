@@ -31,7 +31,7 @@ def test_errors_name_the_remedy(tmp_path):
     )
     with pytest.raises(InputError) as error:
         read_characters("一 一")
-    assert str(error.value) == f"characters has 1 different characters: {remedy}hiragana, katakana, gb2312-1, jis-1"
+    assert str(error.value) == f"characters has 1 different character: {remedy}hiragana, katakana, gb2312-1, jis-1"
     with pytest.raises(InputError, match="mine.txt cannot be read .No such file or directory.: give a UTF-8 text"):
         read_characters(str(path))
     path.write_bytes("永字".encode("gb18030"))
