@@ -47,8 +47,8 @@ def read_characters(text: str) -> list[str]:
     found = [one for one in dict.fromkeys(text) if not one.isspace() and one.isprintable()]
     if not 2 <= len(found) <= MOST_CHARACTERS:
         raise InputError(
-            f"{where} has {plural(len(found), 'different character')}: give from 2 to {MOST_CHARACTERS}, as a text, as the "
-            f"path of a UTF-8 file that ends in .txt, or as one of {', '.join(SETS)}"
+            f"{where} has {plural(len(found), 'different character')}: give from 2 to {MOST_CHARACTERS}, as a text, as "
+            f"the path of a UTF-8 file that ends in .txt, or as one of {', '.join(SETS)}"
         )
     return found
 
