@@ -124,13 +124,7 @@ class CNNClassifier:
             StorageError: record, checkpoint or state cannot be written.
             TrainingError: the loss is not finite.
         """
-        self._check(train)
-        if val is not None and not len(val):
-            raise InputError("there are no validation images: add images to the classes, or give no val")
-        if val is not None:
-            self._check(val)
-        if self.config.devices > distributed.processes():
-            log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
+        self._check_fit(train, val)
         self.input_spec_ = InputSpec.from_images(train, self.input_spec_.input_size)
         self._reset()
         for images in (train, val):
@@ -142,8 +136,6 @@ class CNNClassifier:
         epochs = self.config.epochs_for(len(train), len(self.classes_))
         title, balanced = f"{self.config.model} {self.config.hash_id}", self.config.class_weights == "balanced"
         loaders = self._loader(train, True), self._validation_loader(val) if val else None
-        if val and len(val) < MIN_VALIDATION:
-            log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
         run = self._open_run(train, val, epochs)
         try:
             with run, ProgressBar(title, epochs, len(run.former["history"]) if run.former else 0) as progress:
@@ -153,6 +145,18 @@ class CNNClassifier:
         finally:
             self.record_, self.checkpoint_ = run.record, run.checkpoint
         return self.history_
+
+    def _check_fit(self, train: CharDataset, val: CharDataset | None) -> None:
+        """Raise InputError if a fit cannot use these images, and log what it cannot do with them."""
+        self._check(train)
+        if val is not None and not len(val):
+            raise InputError("there are no validation images: add images to the classes, or give no val")
+        if val is not None:
+            self._check(val)
+        if self.config.devices > distributed.processes():
+            log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
+        if val and len(val) < MIN_VALIDATION:
+            log.warning(TOO_FEW, plural(len(val), "validation image"), MIN_VALIDATION)
 
     def _train(self, trainer: Trainer, run: Run, progress: ProgressBar, callbacks: Sequence[Callable]) -> None:
         """Let the trainer make the run, from the beginning or from where it was interrupted."""

@@ -1,18 +1,18 @@
 """Draw the paths of pens into images: with a mouse one pixel wide, or with a pen or a brush of any width."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from readers.drawn import bell, ink_lines
 from readers.skeleton import GRID
-from readers.writing import Track
+from readers.writing import PerWriter, Track
 
 LEVELS = 256  # of grey
 
 
 @dataclass(frozen=True)
-class Pens:
+class Pens(PerWriter):
     """The pens of n writers, each array (n,).
 
     Attributes:
@@ -32,10 +32,6 @@ class Pens:
     dark: np.ndarray
     grain: np.ndarray
     soft: np.ndarray
-
-    def of(self, chosen: np.ndarray) -> "Pens":
-        """Return the pens of some of the writers."""
-        return Pens(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
 def make_pens(rng: np.random.RandomState, n: int, size: int) -> Pens:

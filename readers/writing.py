@@ -1,6 +1,7 @@
 """Write a skeleton by hand: the habits of writers, and the paths that their pens take."""
 
 from dataclasses import dataclass, fields
+from typing import TypeVar
 
 import numpy as np
 
@@ -12,8 +13,19 @@ LINK = 4  # points of a path between two strokes
 PASSES = 40  # of smoothing; a corner becomes an arc of about 10 units
 
 
+Rows = TypeVar("Rows", bound="PerWriter")
+
+
+class PerWriter:
+    """A dataclass whose fields are arrays with one row per writer."""
+
+    def of(self: Rows, chosen: np.ndarray) -> Rows:
+        """Return the rows of some of the writers, integers (n,)."""
+        return type(self)(*(getattr(self, one.name)[chosen] for one in fields(self)))  # type: ignore[arg-type]
+
+
 @dataclass(frozen=True)
-class Habits:
+class Habits(PerWriter):
     """What n writers keep in all characters, each float64 (n, 1).
 
     Attributes:
@@ -34,10 +46,6 @@ class Habits:
     shear: np.ndarray
     rise: np.ndarray
     width: np.ndarray
-
-    def of(self, chosen: np.ndarray) -> "Habits":
-        """Return the habits of some of the writers."""
-        return Habits(*(getattr(self, one.name)[chosen] for one in fields(self)))
 
 
 def make_habits(rng: np.random.RandomState, n: int) -> Habits:
