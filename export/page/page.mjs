@@ -22,11 +22,12 @@ async function load() {
   env.wasm.numThreads = 1; // more would need a server that isolates the page, and save little
   env.wasm.wasmPaths = { wasm: new URL("ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
   const creating = InferenceSession.create("model.onnx");
-  const model = await fetch("model.json").then((response) => response.json());
+  const model = JSON.parse(element("model").textContent);
   element("title").textContent = document.title = model.title;
   element("about").textContent = model.accuracy;
   const examples = new Image();
-  examples.src = "examples.png";
+  if (model.examples) examples.src = model.examples.image;
+  await new Promise((resolve) => setTimeout(resolve)); // the page is painted first, and the wasm fetched and compiled
   const image = matchStyle(firstDrawing(), model.style, model.shape); // which is slow, as the browser compiles it now
   const session = await creating;
   await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
