@@ -17,6 +17,7 @@ from common.files import write_bytes, write_text
 from dataset import CharDataset
 from export.trained import Measured, Trained
 from metrics import format_accuracy
+from readers.drawn import SYNTHETIC
 
 SOURCE = Path(__file__).with_name("page")
 MODULES = ("filters", "measures", "match_style")  # which page.mjs needs, each after those that it imports
@@ -78,7 +79,7 @@ def write(
         raise ExportError("the page needs the style of the training images, which this checkpoint lacks: fit again")
     about: dict = {
         "title": f"{trained.config.model}: {len(trained.classes)} handwritten characters",
-        "accuracy": _sentence(measured), "classes": trained.classes,
+        "accuracy": _sentences(trained, measured), "classes": trained.classes,
         "style": trained.spec.style, "shape": trained.spec.source_shape,
     }  # fmt: skip
     if images is not None:
@@ -115,10 +116,12 @@ def _with_constants_for_imports(name: str) -> str:
     return re.sub(r'^import (\{[^}]+\}) from "\./(\w+)\.mjs";$', r"const \1 = \2;", text, flags=re.M)
 
 
-def _sentence(measured: Measured) -> str:
-    if measured.accuracy is None:
-        return "Its accuracy is not known."
-    return f"Accuracy on {measured.accuracy['on']} images: {format_accuracy(measured.accuracy)}"
+def _sentences(trained: Trained, measured: Measured) -> str:
+    """Return how accurate the model is, and whether it was trained on images whose licences ask to be named."""
+    source, said = (trained.run or {}).get("source") or "", "Its accuracy is not known."
+    if measured.accuracy:
+        said = f"Accuracy on {measured.accuracy['on']} images: {format_accuracy(measured.accuracy)}."
+    return f"{said} Trained on {source}." if SYNTHETIC in source else said
 
 
 def example_sheet(images: CharDataset) -> tuple[bytes, dict[str, int]]:

@@ -18,6 +18,7 @@ from PIL import Image
 from common.errors import ExportError
 from dataset import CharDataset
 from export import web_page
+from readers.characters import CharactersSource
 
 
 def about_the_model(page) -> dict:
@@ -59,6 +60,22 @@ def test_every_file_that_the_page_names_is_in_its_folder(lenet, package, tmp_pat
     named = set(re.findall(r"""["'](?:\./)?([\w/.-]+\.(?:mjs|wasm|onnx|json|png))["']""", text))
     assert named == {"model.onnx", *(f"ort/{name}" for name in web_page.RUNTIME_FILES)}
     assert "://" not in text  # nothing from elsewhere
+
+
+def test_a_page_of_drawn_characters_says_so_and_shows_each(lenet, tmp_path):
+    digits = CharactersSource("0123456789", per_class=4)
+    run = lenet.trained.run | {"source": digits.name}
+    trained = replace(lenet.trained, classes=digits.classes, metrics=None, run=run)
+    y = np.repeat(np.arange(10), 4)
+    images = CharDataset(np.stack([sample.image for sample in digits]), y, classes=digits.classes, source=digits.name)
+    web_page.write(tmp_path, trained, trained.measure(None), b"", {}, images)
+    about = about_the_model(tmp_path / "index.html")
+    assert about["accuracy"] == f"Its accuracy is not known. Trained on {digits.name}."
+    sheet = Image.open(io.BytesIO(base64.b64decode(about["examples"]["image"].partition("base64,")[2])))
+    where, drawn = about["examples"], np.asarray(sheet)
+    for k in range(10):
+        top, left = k // where["perRow"] * 28, k % where["perRow"] * 3 * 28
+        np.testing.assert_array_equal(drawn[top : top + 28, left : left + 28], images.x[4 * k])
 
 
 def test_a_class_may_have_any_name(lenet, package, tmp_path):
