@@ -52,11 +52,7 @@ def usable_cores() -> int:
 
 def _context() -> multiprocessing.context.BaseContext:
     """Return how processes start: not as copies of this one, whose threads may hold locks."""
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "imaging.files"])  # imported once, not by each of them
-    return context
+    return multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 
 
 def _ignore_interrupts() -> None:
