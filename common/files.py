@@ -188,7 +188,7 @@ def zeros(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
 
 
 def copy_to_disk(
-    file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"] = "C"
+    file: IO[bytes] | io.BufferedIOBase, shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"] = "C"
 ) -> np.ndarray:
     """Return an array that comes next in a file as a read-only memory map of a temporary copy.
 

@@ -161,9 +161,9 @@ def make_parts(
         classes: names of the classes, if known.
         is_raw: whether the images may need `to_grey`. Otherwise they must be uint8 (N, H, W).
     """
-    for part, y in labels.items():
-        if y.ndim and images[part].ndim and len(y) != len(images[part]):
-            raise InputError(f"x holds {len(images[part])} images and y {len(y)} labels: give one label per image")
+    for part, given in labels.items():
+        if given.ndim and images[part].ndim and len(given) != len(images[part]):
+            raise InputError(f"x holds {len(images[part])} images and y {len(given)} labels: give one label per image")
     x, image_notes = to_grey(images) if is_raw else (images, [])
     y, names, label_notes = number_labels(labels, classes)
     notes = image_notes + label_notes
