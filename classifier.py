@@ -312,8 +312,8 @@ class CNNClassifier:
 
         Raises:
             ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
-            InputError: another suffix, images of other classes, held-out images that it was trained on, or `train` that
-                it was not trained on.
+            InputError: another suffix, a file in the way that no export has made, images of other classes, held-out
+                images that it was trained on, or `train` that it was not trained on.
             StorageError: a file cannot be written.
         """
         for images in filter(None, (held_out, train)):
