@@ -28,8 +28,6 @@ def test_all_parts(lenet, drawn, tmp_path, monkeypatch, fast):
 @pytest.mark.parametrize(
     "name", ["model.onnx", "model.int8.onnx", "model.safetensors", "MODEL_CARD.md", "page/index.html"]
 )
-    "name", ["model.onnx", "model.int8.onnx", "model.safetensors", "MODEL_CARD.md", "page/index.html"]
-)
 @pytest.mark.parametrize("content", [b"", b"# My own card", b"\xff" * 99, b'{"classes": []}'])
 def test_a_file_that_no_export_has_made_is_not_replaced(lenet, tmp_path, monkeypatch, name, content):
     (tmp_path / name).parent.mkdir(exist_ok=True)
