@@ -5,12 +5,12 @@
 
 Each run has two stages. A stage makes data.npz from its folder of images, corrects some of their labels and trains. The
 second starts from the weights of the first and puts its own in their place; its images are others under the same names,
-in a folder of the same name. Every other run is the report's 8a7e8d55 and 301efa36, of fewer epochs. A third of the kills come at a random time; the others while a file is written: with half
-of it written, before it is flushed, before it is moved into place, or just after. Every run must end with the same
-weights, histories, checkpoints and corrections, bit for bit, also of the first folder's images when they are prepared
-once more, and leave no state and no temporary file, neither beside data and checkpoints nor in its records. (A run that
-is killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What was tried is
-printed and written to a JSON file.
+in a folder of the same name. Every other run is the report's 8a7e8d55 and 301efa36, of fewer epochs. A third of the
+kills come at a random time; the others while a file is written: with half of it written, before it is flushed, before
+it is moved into place, or just after. Every run must end with the same weights, histories, checkpoints and corrections,
+bit for bit, also of the first folder's images when they are prepared once more, and leave no state and no temporary
+file, neither beside data and checkpoints nor in its records. (A run that is killed before the end of its first epoch
+leaves the beginning of a record, which no run continues.) What was tried is printed and written to a JSON file.
 """
 
 import csv
