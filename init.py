@@ -38,6 +38,7 @@ from runs.paths import check_paths
 from runs.state import unfinished_identities
 from training import pace
 from training.backend import default_input_size
+from training.interrupt import terminated_as_interrupted
 
 __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
@@ -132,6 +133,11 @@ def prepare(config: Config, elsewhere: Path | None = None) -> Path:
     """
     if config.mode != "test":
         check_paths(config)
+    with terminated_as_interrupted():
+        return _prepare(config, elsewhere)
+
+
+def _prepare(config: Config, elsewhere: Path | None) -> Path:
     path = find_data(config.data_path)
     source: Source
     if config.characters is not None:
