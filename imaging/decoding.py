@@ -48,9 +48,6 @@ MAX_PIXELS = 50_000_000  # of a record of a .gnt file
 MAX_DECODED = 192_000_000
 DEPTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel, by mode; others have 4
 SEVERAL_COPIES = {"WEBP": 2, "AVIF": 2}  # decoded to more: a WebP, of 24 megapixels at most, to 16 bytes per pixel
-    "WEBP": 2,
-    "AVIF": 2,
-}  # decoded to more memory: a WebP to 16 bytes per pixel, of 24 megapixels at most
 MAX_SIDE = 4096  # pixels; an image with a longer side is read smaller
 BAND = 16  # rows of a large image that are reduced at once
 _T = Image.Transpose
