@@ -232,8 +232,10 @@ def export(options: argparse.Namespace, out: TextIO) -> int:
     """
     import init
     from apps.steps import load_checkpoint
+    from export.targets import check_targets
 
     init.start_logging()
+    check_targets(Path(options.path), options.page)
     best, (_, (training, _, held_out, _)) = load_checkpoint(options)
     written = best.export(options.path, held_out, training if best.trained_on(training) else None, options.page)
     for part, path in written.items():

@@ -12,13 +12,14 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import check_file
+from common.files import check_file, write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from readers import open_source
 from readers.characters import CharactersSource
 from readers.container import is_empty
+from readers.corrections import corrections_path
 from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.preparation import prepare_images
@@ -31,6 +32,7 @@ from runs.paths import check_paths
 from runs.state import unfinished_identities
 from training import pace
 from training.backend import default_input_size
+from training.interrupt import terminated_as_interrupted
 
 __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
@@ -107,13 +109,16 @@ def suit_cpu(config: Config) -> Config:
     return pace.first_quick(configs, device)
 
 
-def prepare(config: Config) -> Path:
+def prepare(config: Config, elsewhere: Path | None = None) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
     If `config.characters` are set, these are drawn, whatever raw images there are.
 
     If there are no raw images, a data.npz of the user's own is used as it is. Of a set that is too large for an npz,
     see `preprocess`, the path is that of a folder.
+
+    Args:
+        elsewhere: a folder for the data if `data_path` holds others, which then stay; by default they are replaced.
 
     Raises:
         InputError: see `readers.open_source`, `CharactersSource` and `preprocess`; unless the mode is "test", also
@@ -122,6 +127,11 @@ def prepare(config: Config) -> Path:
     """
     if config.mode != "test":
         check_paths(config)
+    with terminated_as_interrupted():
+        return _prepare(config, elsewhere)
+
+
+def _prepare(config: Config, elsewhere: Path | None) -> Path:
     path = find_data(config.data_path)
     source: Source
     if config.characters is not None:
@@ -135,8 +145,25 @@ def prepare(config: Config) -> Path:
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
-    preprocess(source, config.data_path, config.stored_size, config.photos, config.npz_limit)
-    return find_data(config.data_path)
+    data_path = Path(config.data_path)
+    if elsewhere is not None and _holds_others(data_path, _stamp(source, config.stored_size, config.photos)):
+        log.info("%s was made from other images or settings and stays as it is.", path)
+        corrections, data_path = corrections_path(data_path), elsewhere / "data.npz"
+        if corrections.exists():  # which belong to images, wherever these are
+            write_bytes(corrections_path(data_path), corrections.read_bytes())
+    preprocess(source, data_path, config.stored_size, config.photos, config.npz_limit)
+    return find_data(data_path)
+
+
+def _forms(path: Path) -> tuple[Path, Path]:
+    """Return where the data of a path may be: an npz, and the folder that takes its place."""
+    return path.with_suffix(".npz") if path.suffix == SUFFIX else path, folder_of(path)
+
+
+def _holds_others(path: Path, stamp: str) -> bool:
+    """Return whether there are data at a path, all of them made from other images or settings."""
+    former = [_read_summary(form)["fingerprint"] for form in _forms(path) if form.exists()]
+    return bool(former) and stamp not in former
 
 
 def preprocess(
@@ -168,8 +195,7 @@ def preprocess(
             make.
         StorageError: it cannot be written, or another process is writing the folder.
     """
-    path = Path(data_path)
-    npz, folder = path.with_suffix(".npz") if path.suffix == SUFFIX else path, folder_of(path)
+    npz, folder = _forms(Path(data_path))
     stamp = _stamp(source, size, photos)
     former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}
     current = next((form for form, summary in former.items() if summary["fingerprint"] == stamp), None)

@@ -1,4 +1,4 @@
-"""Interrupts that wait for the end of a batch."""
+"""Interrupts that wait for the end of a batch, and a SIGTERM that is one."""
 
 import signal
 import threading
@@ -43,3 +43,17 @@ def deferred_interrupt(second_acts: bool = True) -> Iterator[threading.Event]:
         raise
     finally:
         restore()
+
+
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """While active, SIGTERM raises KeyboardInterrupt as Ctrl-C does, so that temporary files are removed."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
