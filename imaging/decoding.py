@@ -44,7 +44,7 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 MAX_FILE = 128 * 2**20  # bytes of a file that is read
 MAX_PIXELS = 50_000_000  # of a record of a .gnt file
 # Bytes that an image is decoded to. Pillow decodes PNG, TIFF and BMP as a whole, in colour 4 bytes per pixel, so that
-# 48 megapixels are read in colour and 178 in grey. Python and one image take at most 300 MB, or 430 MB for a WebP.
+# 48 megapixels are read in colour and 178 in grey. Python and one image take 300 MiB at most, or 430 for a WebP.
 MAX_DECODED = 192_000_000
 DEPTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel, by mode; others have 4
 SEVERAL_COPIES = {"WEBP": 2, "AVIF": 2}  # decoded to more: a WebP, of 24 megapixels at most, to 16 bytes per pixel
