@@ -150,7 +150,7 @@ class Config:
         """Whether any augmentation is on."""
         return any(getattr(self, part) for part in AUGMENTATION)
 
-    def epochs_for(self, images: int, classes: int = 0) -> int:
+    def epochs_for(self, images: int, classes: int) -> int:
         """Return the number of epochs of a run on that many training images of that many classes.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch

@@ -5,12 +5,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from common.errors import LostProcessError
+
 
 @contextmanager
 def deferred_interrupt(second_acts: bool = True) -> Iterator[threading.Event]:
     """While active, the first SIGINT or SIGTERM only sets the event that it gives; the second of them acts at once.
 
-    Without `second_acts` it does not: torchrun repeats what the terminal has sent, and has means of its own.
+    Without `second_acts` it does not: torchrun repeats what the terminal has sent, and has means of its own. After a
+    LostProcessError the signals do nothing any more.
 
     SIGINT is Ctrl-C or a kernel's interrupt, SIGTERM what schedulers send. One that the process ignores, as shells make
     their background jobs ignore SIGINT, stays ignored.
@@ -35,6 +38,9 @@ def deferred_interrupt(second_acts: bool = True) -> Iterator[threading.Event]:
         signal.signal(number, handle)
     try:
         yield interrupted
+    except LostProcessError:
+        former.clear()  # torchrun is about to end this process too, which first says why
+        raise
     finally:
         restore()
 
