@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.errors import InputError
 
-MAX_LIST = 2**24  # bytes of the list of members: some 250,000, of which each takes two kilobytes when it is read
+MAX_LIST = 12 * 2**20  # bytes of the list of members: some 200,000, of which each takes two kilobytes when it is read
 
 
 class Archive(zipfile.ZipFile):

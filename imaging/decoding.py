@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from common.errors import InputError
 from imaging.jpeg import coefficient_bytes
+from imaging.levels import to_uint8, white_level
 
 # The formats that Pillow decodes by itself. Others start a program (Ghostscript for PostScript), or hand an image that
 # they contain to a decoder of its own choice. TGA comes last, because it has no signature.
@@ -44,7 +45,7 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 MAX_FILE = 128 * 2**20  # bytes of a file that is read
 MAX_PIXELS = 50_000_000  # of a record of a .gnt file
 # Bytes that an image is decoded to. Pillow decodes PNG, TIFF and BMP as a whole, in colour 4 bytes per pixel, so that
-# 48 megapixels are read in colour and 178 in grey. Python and one image take at most 300 MB, or 430 MB for a WebP.
+# 48 megapixels are read in colour and 178 in grey. Python and one image take 300 MiB at most, or 430 for a WebP.
 MAX_DECODED = 192_000_000
 DEPTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel, by mode; others have 4
 SEVERAL_COPIES = {"WEBP": 2, "AVIF": 2}  # decoded to more: a WebP, of 24 megapixels at most, to 16 bytes per pixel
@@ -55,7 +56,6 @@ TURNS = {  # of an image, by the orientation in its Exif data
     2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270,
     7: _T.TRANSVERSE, 8: _T.ROTATE_90,
 }  # fmt: skip
-WHITE_LEVELS = (1, 16, 255, 1023, 4095, 16_383, 65_535)
 
 
 @dataclass(frozen=True)
@@ -182,19 +182,6 @@ def image_to_grey(image: Image.Image) -> np.ndarray:
 def _of_its_own_depth(pixels: np.ndarray) -> np.ndarray:
     """Return the grey levels of one image as uint8; 8 bits may be dark, but more bits need not all be used."""
     return pixels if pixels.dtype == np.uint8 else to_uint8(pixels, white_level(pixels.max(initial=0)))
-
-
-def white_level(highest: float) -> float:
-    """Return the level that is white where no higher level occurs: 1 for floats, 255, 4095 for 12 bits …"""
-    return next((level for level in WHITE_LEVELS if highest <= 1.05 * level), float(highest))  # resampling overshoots
-
-
-def to_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
-    """Return grey levels from 0 to `white`, (H, W) of any numeric dtype, as uint8 (H, W)."""
-    if pixels.dtype == np.uint8 and white == 255:
-        return pixels
-    scaled = pixels * np.float32(255 / white)
-    return np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled).astype(np.uint8)
 
 
 def _convert(image: Image.Image) -> Image.Image:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from imaging.decoding import Picture, decode_picture, to_uint8, white_level
+from imaging.decoding import Picture, decode_picture
+from imaging.levels import to_uint8, white_level
 
 SEVERAL_PAGES = "files have several pages or frames, of which the first is read"
 FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones

@@ -11,7 +11,7 @@ import numpy as np
 
 from common.archives import Archive
 from common.errors import InputError
-from common.files import ON_DISK, check_file, copy_to_disk, locked, remove_unfinished, write_atomically
+from common.files import check_file, copy_to_disk, locked, remove_unfinished, write_atomically
 from readers.arrays import Arrays, ArraySource, make_parts
 from readers.chunks import Columns, Found, divide
 from readers.container import check_archive
@@ -21,6 +21,7 @@ from readers.source import PARTS, PARTS_BY_WORD
 from readers.store import find_data, read_store
 
 MAX_LIST = 2**20  # bytes of the list of arrays
+ON_DISK = 2**26  # bytes of all arrays together that are held in memory
 LAYOUTS = (  # keys of images and labels: in the training part, in the others
     ("x", "y", "x_{}", "y_{}"),  # ours
     ("x_train", "y_train", "x_{}", "y_{}"),  # Keras

@@ -2,14 +2,20 @@ import gzip
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
+from common import files
 from common.errors import InputError
-from readers import container, open_source
+from readers import arrays, container, npz, open_source, pairs
+from readers import idx as idx_reader
 from readers.pairs import PairSource
 
 MNIST = Path(os.environ.get("FIT_CHAR_DATA", "")) / "mnist_t10k"
@@ -233,3 +239,64 @@ def test_mnist():
     source = open_source(MNIST)
     assert source.classes == [str(k) for k in range(10)] and source.sizes() == {(28, 28): 10_000}
     assert [sample.label for sample in source][:5] == [7, 2, 1, 0, 4]
+
+
+@pytest.mark.parametrize("kind", ["npy", "fortran.npy", "npz", "idx", "idx.gz", "zip"])
+@pytest.mark.parametrize("dtype", ["u1", "f4", "i2"])
+def test_large_arrays_are_memory_maps_of_the_same_images(tmp_path, monkeypatch, kind, dtype):
+    x = (X if dtype == "u1" else X * 16.0).astype(dtype)  # of 12 bits
+    idx_names = {
+        "idx": ("a-images-idx3-ubyte", "a-labels-idx1-ubyte"),
+        "idx.gz": ("a-images-idx3-ubyte.gz", "a-labels-idx1-ubyte.gz"),
+    }
+    if kind in idx_names:
+        images, labels = (tmp_path / "set" / name for name in idx_names[kind])
+        idx(images, x, dtype), idx(labels, Y)
+    else:
+        (tmp_path / "set").mkdir()
+        np.save(tmp_path / "set/images.npy", np.asfortranarray(x) if kind == "fortran.npy" else x)
+        np.save(tmp_path / "set/labels.npy", Y)
+    path = tmp_path / "set"
+    if kind == "npz":
+        path = tmp_path / "set.npz"
+        np.savez_compressed(path, x=x, y=Y)
+    elif kind == "zip":
+        path = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path / "set"))
+    expected = [(sample.image.tolist(), sample.label, sample.file) for sample in open_source(path)]
+    for module in (pairs, npz, idx_reader, files):
+        monkeypatch.setattr(module, "ON_DISK", 10)
+    monkeypatch.setattr(arrays, "CHUNK_BYTES", 100)  # two images at once
+    source = open_source(path)
+    assert files._memory_map(source._parts["train"].x) is not None
+    for _ in range(2):  # what was let go of is read again
+        assert [(sample.image.tolist(), sample.label, sample.file) for sample in source] == expected
+
+
+def test_what_a_large_file_needs_is_on_the_disk_or_said(tmp_path, monkeypatch):
+    images, labels = idx(tmp_path / "a-images-idx3-ubyte.gz", X), idx(tmp_path / "a-labels-idx1-ubyte", Y)
+    monkeypatch.setattr(idx_reader, "ON_DISK", 10)
+    images.write_bytes(gzip.compress(gzip.decompress(images.read_bytes()) + b"more"))
+    assert "does not hold as much as it claims" in error(labels)
+    images.write_bytes(gzip.compress(gzip.decompress(images.read_bytes())[:-50]))
+    assert "is not a readable idx file (it ends before its array does)" in error(labels)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=100))
+    assert "it needs 0 MiB in " in error(labels) and "free some, or set TMPDIR" in error(labels)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="measures memory with the module resource")
+def test_a_set_of_more_than_a_gigabyte_is_prepared_in_little_memory(tmp_path):
+    x = np.lib.format.open_memmap(tmp_path / "images.npy", "w+", np.uint8, (1500, 900, 900))  # sparse
+    x[::100, 300:600, 400:500] = 255
+    del x
+    np.save(tmp_path / "labels.npy", np.arange(1500) % 2)
+    code = f"""
+import resource, sys
+from init import preprocess
+from readers import open_source
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+before = peak()
+summary = preprocess(open_source({str(tmp_path)!r}), {str(tmp_path / "data.npz")!r})
+assert summary["images"] == {{"0": 750, "1": 750}}
+assert peak() - before < 250, peak() - before
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

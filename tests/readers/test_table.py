@@ -7,7 +7,7 @@ from PIL import Image
 
 from common.errors import InputError
 from init import preprocess
-from readers import open_source
+from readers import cells, open_source
 from readers.folder import FolderSource
 from readers.table import TableSource
 
@@ -210,3 +210,20 @@ def test_images_of_more_than_8_bits_are_scaled_by_the_depth_of_the_whole_set(ima
     source = open_source(images / "labels.csv")
     assert [sample.image[0, 0] for sample in source] == [19, 249, 75, 125]
     assert source.notes == ["images of more than 8 bits are scaled: their level 4095 becomes 255"]
+
+
+def test_a_line_without_end_is_refused(images, monkeypatch):
+    monkeypatch.setattr("readers.cells.MAX_LINE", 100)
+    path = images / "labels.csv"
+    path.write_text("path,label\n0.png," + "9" * 200)
+    assert error(path) == f"{path}: it has a line of more than 100 characters: save it again as CSV"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "gb18030"])
+def test_text_is_decoded_piece_by_piece(monkeypatch, encoding):
+    """A character may lie on two pieces."""
+    monkeypatch.setattr(cells, "PIECE", 1)
+    text = "path,label\n" + "".join(f"{k}.png,啊\n" for k in range(9))
+    assert text.encode(encoding).decode(cells.find_encoding(text.encode(encoding))) == text
+    rows = list(cells._read_csv(text.encode(encoding)))
+    assert rows[0] == ["path", "label"] and rows[9] == ["8.png", "啊"]

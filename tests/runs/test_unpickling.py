@@ -137,3 +137,14 @@ def test_a_member_that_claims_to_be_larger_than_the_file_is_refused(tmp_path):
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * 10_000_000)
     assert refusal(tmp_path / "a.ckpt", buffer.getvalue()).endswith("it claims to be larger than it is")
+
+
+def test_plain_values_are_limited(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.ckpt", {"values": [[] for _ in range(1000)]})
+    assert len(unpickling.load(path)["values"]) == 1000
+    monkeypatch.setattr(unpickling, "MAX_VALUES", 1000)
+    with pytest.raises(InputError, match="a.ckpt holds more than 1,000 plain values: it is refused$"):
+        unpickling.load(path)
+    monkeypatch.setattr(unpickling, "MAX_PICKLE", 2**10)
+    with pytest.raises(InputError, match="a.ckpt holds more than 0 MiB of plain values: it is refused$"):
+        unpickling.load(path)
