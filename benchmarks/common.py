@@ -114,7 +114,8 @@ def processes() -> BaseContext:
     if sys.platform != "linux":  # Windows cannot fork, and on macOS not every library survives it
         return get_context("spawn")
     context = get_context("forkserver")
-    context.set_forkserver_preload(["classifier", "benchmarks.common", "imaging.photo", "scipy.stats"])
+    imported = ["classifier", "benchmarks.common", "imaging.photo", "scipy.stats"]
+    context.set_forkserver_preload([*imported, "torch._dynamo"])  # the latter by every optimizer, in two seconds
     return context
 
 
