@@ -18,6 +18,7 @@ from dataset import CharDataset, as_dataset
 from export import bundle
 from export.trained import Trained
 from imaging.input_spec import InputSpec
+from imaging.planes import from_planes
 from init import pick_device
 from metrics import MIN_VALIDATION, fit_temperature, per_class
 from models import advice, build, input_size
@@ -44,6 +45,8 @@ TOO_FEW = (
     "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
     "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
+
+CHANNELS = "the images have channels={} and the config channels={}: set the latter, and prepare the raw images with it"
 
 
 class CNNClassifier:
@@ -84,7 +87,8 @@ class CNNClassifier:
             self._reset()
         except ValueError as error:
             raise InputError(str(error)) from None
-        self.input_spec_ = InputSpec(size, (self.config.stored_size, self.config.stored_size))
+        shape = (self.config.stored_size,) * 2
+        self.input_spec_ = InputSpec(size, shape if self.config.channels == 1 else (*shape, 3))
 
     def _reset(self) -> None:
         """Start with the config's first weights and no history."""
@@ -95,7 +99,8 @@ class CNNClassifier:
         self._run: dict | None = None  # its name, and the fingerprints of its images
         with preserve_random_state(self.device):  # the same first weights on any device
             torch.manual_seed(self.config.random_seed)
-            model = build(self.config.model, 1, len(self.classes_), **(self.config.model_options or {}))
+            options = self.config.model_options or {}
+            model = build(self.config.model, self.config.channels, len(self.classes_), **options)
         self.backend = select_backend(self.config, model, self.device)
         self.model: nn.Module = self.backend.place(model, self.device)
 
@@ -153,6 +158,9 @@ class CNNClassifier:
             raise InputError("there are no validation images: add images to the classes, or give no val")
         if val is not None:
             self._check(val)
+        for images in filter(None, (train, val)):
+            if images.channels != self.config.channels:
+                raise InputError(CHANNELS.format(images.channels, self.config.channels))
         if self.config.devices > distributed.processes():
             log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
         if val and len(val) < MIN_VALIDATION:
@@ -240,7 +248,7 @@ class CNNClassifier:
         """Return the probability of each class, float32 (N, C); rows sum to 1.
 
         Args:
-            images: uint8 (N, H, W), one image (H, W), a dataset, or whatever else `imaging.pictures.grey_images` takes:
+            images: uint8 (N, H, W), one image (H, W), a dataset, or whatever else `imaging.pictures.as_images` takes:
                 colour, PIL images, paths, lists of these. They may have any size and ink of either polarity, and are
                 fitted to the training images' size as these were, with the aspect kept.
 
@@ -263,24 +271,25 @@ class CNNClassifier:
         return predict(self.model, self._loader(images)).checked().predicted
 
     def model_input(self, images, augment: bool = False) -> np.ndarray:
-        """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
+        """Return images as the model sees them, float32 (N, S, S[, 3]), augmented if wanted. See `predict_proba`."""
         loader = self._loader(as_dataset(images, self.classes_, self.input_spec_), augment=augment)
-        return torch.cat([x.cpu() for x, _ in loader])[:, 0].numpy()
+        return from_planes(torch.cat([x.cpu() for x, _ in loader])).numpy()
 
     def match_style(self, picture: np.ndarray) -> np.ndarray:
         """Return the character of a photo, scan or drawing as an image uint8 (H, W) like the training images.
 
-        `predict` takes the result. See `imaging.photo.match_style`, also for what is raised.
+        `predict` takes the result. See `imaging.photo.match_style`, also for what is raised. A model that sees colours
+        gets the picture as it is, only fitted, uint8 (H, W, 3).
 
         Args:
-            picture: uint8 (h, w) of any size, of one character.
+            picture: uint8 (h, w) of any size, of one character; in colour also (h, w, 3).
         """
         return self.input_spec_.match_style(picture)
 
     def save(self, path: str | Path, state_dict: dict[str, torch.Tensor] | None = None) -> None:
         """Write a checkpoint: the weights, the model's or others, and all that `load` needs, as plain values."""
         content = {key: getattr(self, name) for key, name in CHECKPOINT_FIELDS.items()}
-        content |= {"model": self.config.model, "in_channels": 1, "config": asdict(self.config)}
+        content |= {"model": self.config.model, "in_channels": self.config.channels, "config": asdict(self.config)}
         content["input_spec"] = self.input_spec_.as_dict()
         content["state_dict"] = {
             key: tensor.cpu().clone(memory_format=torch.contiguous_format)
@@ -297,7 +306,7 @@ class CNNClassifier:
     ) -> dict[str, Path]:
         """Write the classifier as an ONNX file that prepares images itself, its weights, and a model card beside it.
 
-        The file's input is `images`, uint8 (batch, H, W) in the size of the training images, its output
+        The file's input is `images`, uint8 (batch, H, W[, 3]) in the size of the training images, its output
         `probabilities`, float32 (batch, C). Its metadata say the rest.
 
         Args:
@@ -337,7 +346,7 @@ class CNNClassifier:
             setattr(classifier, name, content[key])
         classifier.input_spec_ = InputSpec.from_dict(content["input_spec"])
         classifier.checkpoint_ = Path(path)
-        weights.load(path, content["state_dict"], classifier.model, classifier.input_spec_.input_size)
+        weights.load(path, content["state_dict"], classifier.model, classifier.input_spec_)
         return classifier
 
     def trained_on(self, images: CharDataset) -> bool:
@@ -352,9 +361,10 @@ class CNNClassifier:
         ours = {
             "model": self.config.model, "model_options": self.config.model_options, "classes": self.classes_,
             "input_size": self.input_spec_.input_size, "pipeline": self.config.pipeline,
+            "in_channels": self.config.channels,
         }  # fmt: skip
         weights.check_same(path, content, ours)
-        weights.load(path, content["state_dict"], self.model, self.input_spec_.input_size)
+        weights.load(path, content["state_dict"], self.model, self.input_spec_)
         self._run = content["run"]
 
     def _open_run(self, train: CharDataset, val: CharDataset | None, epochs: int) -> Run:

@@ -36,7 +36,7 @@ ALIASES = {
 }  # fmt: skip
 
 # Fields that came after the first hash_ids: left out of a run's identity at their default, so that these stay the same.
-ADDED = ("class_weights", "model_options", "characters", "drawn_per_class")
+ADDED = ("class_weights", "model_options", "characters", "drawn_per_class", "channels")
 
 AUGMENTATION = ("rotation", "scale", "shear", "shift", "elastic")
 DEFAULT_RAW = "./data/raw"
@@ -83,6 +83,7 @@ class Config:
     devices: int = _setting(1, 1, 1024)  # processes on this machine that train together, one per GPU
     # the data
     stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
+    channels: int = _setting(1, choices=(1, 3))  # 1: images are made grey; 3: those in colour stay so
     input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
     npz_limit: float | None = _setting(None, 0.0, 1e9)  # MiB of images in data.npz; None: by the memory, 1024 at most
     photos: bool | None = None  # whether characters are looked for in photos of them; None: if these seem to be photos
@@ -246,8 +247,8 @@ def _check_value(one: Field, value: Any) -> None:
         return
     choices = limits.get("choices")
     if choices and value not in choices:
-        near = did_you_mean(value, choices)
-        raise InputError(f"unknown {name} {value!r:.100}: {near} It is one of {', '.join(choices)}.")
+        near = did_you_mean(value, map(str, choices))
+        raise InputError(f"unknown {name} {value!r:.100}: {near} It is one of {', '.join(map(str, choices))}.")
     if limits.get("low") is not None and not limits["low"] <= value <= limits["high"]:
         raise InputError(f"{name} must be between {limits['low']} and {limits['high']}, not {value!r:.100}")
     if isinstance(value, str) and "\0" in value:

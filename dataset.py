@@ -13,9 +13,11 @@ from torch.utils.data import Dataset
 
 from common.errors import InputError
 from common.files import fingerprint, update_digest, zeros
+from imaging.channels import count_channels
 from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
-from imaging.pictures import grey_images
+from imaging.pictures import as_images
+from imaging.planes import to_planes
 from readers import corrections, splits
 from readers.arrays import Arrays
 from readers.names import Names, as_names
@@ -35,17 +37,17 @@ class CharDataset(Dataset):
     A subset or a split shares the array of images, which is never copied, also not a read-only memory map.
 
     Args:
-        x: uint8 (M, H, W), ink as in the source.
+        x: uint8 (M, H, W), ink as in the source, or in colour (M, H, W, 3).
         y: integers (M,), 0 ≤ y < C.
-        transform: applied to each image as a PIL image of mode L, as torchvision's are. Without one, an item is a uint8
-            tensor (1, H, W), and training takes the whole set to the device at once.
+        transform: applied to each image as a PIL image of mode L or RGB, as torchvision's are. Without one, an item is
+            a uint8 tensor (1 or 3, H, W), and training takes the whole set to the device at once.
         classes: names of the C classes in label order; by default "0", "1" …
         source: where the images come from.
         files: names of the M images.
         group: the writers of the M images, or whatever else must not stand on two sides of a split; "" if unknown.
 
     Attributes:
-        array: uint8 (M, H, W), shared with other datasets.
+        array: uint8 (M, H, W) or (M, H, W, 3), shared with other datasets.
         indices: int64 (N,), which images of the array these are.
         y: int64 (N,), their labels.
         files: str (N,), their names, or Names, which stay on disk.
@@ -84,7 +86,9 @@ class CharDataset(Dataset):
         self.corrections: list[dict[str, str]] = []
 
     @classmethod
-    def from_dataset(cls, dataset, classes: Sequence[str] | None = None, size: int | None = None) -> "CharDataset":
+    def from_dataset(
+        cls, dataset, classes: Sequence[str] | None = None, size: int | None = None, channels: int = 1
+    ) -> "CharDataset":
         """Return the images of a dataset object: torchvision's, Hugging Face's, Subset, ConcatDataset, a list …
 
         Args:
@@ -93,11 +97,12 @@ class CharDataset(Dataset):
                 or text.
             classes: names of the classes in label order; by default the dataset's own, else the labels as text.
             size: pixels per side, to which images are fitted; necessary if their sizes differ.
+            channels: 1 for grey images, 3 for colour.
 
         Raises:
             InputError: no length, another item, an image that cannot be read, or images of different sizes.
         """
-        return _from_arrays(read_dataset(dataset, classes, size), type(dataset).__name__)
+        return _from_arrays(read_dataset(dataset, classes, size, channels), type(dataset).__name__)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -105,28 +110,33 @@ class CharDataset(Dataset):
     def __getitem__(self, index: int):
         image, label = self.array[self.indices[index]], int(self.y[index])
         if self.transform is None:
-            return torch.tensor(image)[None], label
+            return to_planes(torch.tensor(image)[None])[0], label
         return self.transform(Image.fromarray(image)), label
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(N, H, W)."""
+    def shape(self) -> tuple[int, ...]:
+        """(N, H, W), or (N, H, W, 3)."""
         return len(self), *self.array.shape[1:]
 
     @property
+    def channels(self) -> int:
+        """1, or 3 in colour."""
+        return count_channels(self.array.shape[1:])
+
+    @property
     def x(self) -> np.ndarray:
-        """The images as one array, uint8 (N, H, W): a copy, unless these are all images of the array."""
+        """The images as one array, uint8 (N, H, W[, 3]): a copy, unless these are all images of the array."""
         if len(self) == len(self.array) and (self.indices == np.arange(len(self))).all():
             return self.array
         return self.array[self.indices]
 
     def chunks(self) -> Iterator[np.ndarray]:
-        """Yield copies uint8 (n, H, W) of all images, at most CHUNK at a time."""
+        """Yield copies uint8 (n, H, W[, 3]) of all images, at most CHUNK at a time."""
         for start in range(0, len(self), CHUNK):
             yield self.array[self.indices[start : start + CHUNK]]
 
     def images(self) -> Iterator[np.ndarray]:
-        """Yield the images one by one, uint8 (H, W)."""
+        """Yield the images one by one, uint8 (H, W[, 3])."""
         return (self.array[i] for i in self.indices)
 
     def hashes(self) -> np.ndarray:
@@ -176,7 +186,7 @@ class CharDataset(Dataset):
         return other
 
     def fitted(self, spec: InputSpec) -> "CharDataset":
-        """Return the images in the size of a model's training images; these themselves if they have it."""
+        """Return the images in the shape of a model's training images; these themselves if they have it."""
         if self.shape[1:] == tuple(spec.source_shape) or not len(self):
             return self
         other = copy.copy(self)
@@ -218,13 +228,13 @@ def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
     """Return one or several images as a CharDataset with labels 0; a dataset as it is.
 
     Args:
-        images: see `imaging.pictures.grey_images`, also for what is raised.
+        images: see `imaging.pictures.as_images`, also for what is raised.
         classes: names of the classes.
         spec: what images of other sizes are fitted to, and photos among them matched to in style.
     """
     if isinstance(images, CharDataset):
         return images
-    x = grey_images(images)
+    x = as_images(images, spec.channels)
     if isinstance(x, list) or (len(x) and x.shape[1:] != tuple(spec.source_shape)):
         x = np.stack([spec.fit_unseen(image) for image in x])
     return CharDataset(x, np.zeros(len(x), np.int64), None, classes)

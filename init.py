@@ -38,6 +38,7 @@ __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
 ]  # fmt: skip
 log = logging.getLogger("fit_char")
+UNUSED = ("corrections.py", "ink.py", "input_spec.py", "planes.py")  # by the preparation
 NPZ_LIMIT = 1024  # MiB of images at most in a data.npz, unless the config says otherwise
 
 
@@ -139,12 +140,13 @@ def _prepare(config: Config, elsewhere: Path | None) -> Path:
             config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path
         )
     elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
-        source = open_source(config.raw_data_path, config.labels_from)
+        source = open_source(config.raw_data_path, config.labels_from, config.channels)
     elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
         source = DrawnSource(config.stored_size)
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
+    source.channels = config.channels
     data_path = Path(config.data_path)
     if elsewhere is not None and _holds_others(data_path, _stamp(source, config.stored_size, config.photos)):
         log.info("%s was made from other images or settings and stays as it is.", path)
@@ -179,8 +181,10 @@ def preprocess(
     written in one pass with little memory, and a later call continues one that was killed.
 
     Args:
-        source: see `readers.open_source`.
-        data_path: the npz to write: x uint8 (N, size, size), ink as in the source, y int64 (N,), classes str (C,),
+        source: see `readers.open_source`. If it has 3 channels, those of grey images are equal, and photos are not
+            looked for, as characters are told from paper by their grey.
+        data_path: the npz to write: x uint8 (N, size, size), in colour (N, size, size, 3), ink as in the source, y
+            int64 (N,), classes str (C,),
             source str, files str (N,), digests bytes (N,) of the pixels in the source, group str (N,) of the writers if
             known, cropped and photos bool, summary str (JSON). Keys of the other parts end in _val and _test.
         size: pixels per side; images of other sizes are fitted (see `fit_image`).
@@ -191,10 +195,12 @@ def preprocess(
         The summary: source, fingerprint, images per class, sizes, modes, skipped files, identical images.
 
     Raises:
-        InputError: an empty class, most images damaged, or a data_path that holds a file which this function did not
-            make.
+        InputError: an empty class, most images damaged, photos in colour, or a data_path that holds a file which this
+            function did not make.
         StorageError: it cannot be written, or another process is writing the folder.
     """
+    if photos and source.channels == 3:
+        raise InputError("characters are looked for in photos by their grey: leave out photos, or set channels=1")
     npz, folder = _forms(Path(data_path))
     stamp = _stamp(source, size, photos)
     former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}
@@ -205,7 +211,7 @@ def preprocess(
     for form in former:
         log.info("%s was made from other images or settings and is replaced.", form)
     limit = min(NPZ_LIMIT, available_memory() / 4 / 2**20) if npz_limit is None else npz_limit
-    if len(source) * size * size > limit * 2**20:
+    if len(source) * size * size * source.channels > limit * 2**20:
         log.info("%d images are more than the %.4g MiB of an npz: they go to %s.", len(source), limit, folder)
         summary = prepare_images(source, FolderStore, folder, stamp, size, photos)
         npz.unlink(missing_ok=True)
@@ -220,8 +226,9 @@ def _stamp(source: Source, size: int, photos: bool | None) -> str:
     """Return what changes with the images, the settings and the code that prepares them."""
     folder = Path(__file__).parent
     modules = [folder / "init.py", *sorted(folder.glob("imaging/*.py")), *sorted(folder.glob("readers/*.py"))]
-    code = [file.read_bytes() for file in modules if file.name not in ("corrections.py", "ink.py", "input_spec.py")]
-    return hashlib.sha256(repr((code, source.name, source.stamp(), size, photos)).encode()).hexdigest()[:16]
+    code = [file.read_bytes() for file in modules if file.name not in UNUSED]
+    values = (code, source.name, source.stamp(), size, photos, source.channels)
+    return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
 
 
 def _read_summary(path: Path) -> dict:

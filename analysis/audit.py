@@ -10,6 +10,7 @@ from analysis.near_duplicates import collect, near_duplicates, thumbnails
 from common.text import plural
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
+from imaging.planes import to_planes
 from readers.names import number_names
 
 DRAWN = 12  # issues that a figure draws at most, and images of each
@@ -82,7 +83,7 @@ def _shared_writers(parts: list[CharDataset]) -> list[Issue]:
 
 
 def images_of(issues: list[Issue], images: CharDataset, test: CharDataset | None = None) -> dict[int, np.ndarray]:
-    """Return index → image uint8 (H, W) of the images that a figure of these issues draws, rather than of all.
+    """Return index → image uint8 (H, W[, 3]) of the images that a figure of these issues draws, rather than of all.
 
     Args:
         issues: what `audit` gave for `images` and `test`.
@@ -129,8 +130,9 @@ def _thumbnails(parts: list[CharDataset], contrast: torch.Tensor) -> Iterator[to
     start = 0
     for part in parts:
         for chunk in part.chunks():
-            pixels = torch.from_numpy(chunk)
-            strokes = ink(pixels, backgrounds(pixels))
+            planes = to_planes(torch.from_numpy(chunk))  # (n, 1 or 3, H, W)
+            single = planes.flatten(0, 1)
+            strokes = ink(single, backgrounds(single)).view(planes.shape)
             contrast[start : start + len(chunk)] = strokes.flatten(1).amax(1)
             start += len(chunk)
-            yield thumbnails(strokes)
+            yield thumbnails(strokes if planes.shape[1] == 1 else planes)

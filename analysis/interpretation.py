@@ -7,6 +7,7 @@ import torch
 
 from classifier import CNNClassifier
 from dataset import CharDataset, as_dataset
+from imaging.planes import from_planes, to_planes
 from models import layer_outputs
 
 log = logging.getLogger("fit_char")
@@ -15,14 +16,17 @@ CHUNK = 128  # images of which the device holds every layer's feature maps at on
 
 
 def _model_input(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> torch.Tensor:
-    """Return images as the model sees them, float32 (N, 1, S, S), on its device."""
-    return torch.from_numpy(classifier.model_input(images))[:, None].to(classifier.device)
+    """Return images as the model sees them, float32 (N, 1 or 3, S, S), on its device."""
+    return to_planes(torch.from_numpy(classifier.model_input(images))).to(classifier.device)
 
 
 def filters(classifier: CNNClassifier) -> np.ndarray | None:
-    """Return the filters of the first convolution, float32 (F, height, width); None if the model has none."""
+    """Return the filters of the first convolution, float32 (F, height, width[, 3]); None if the model has none."""
     first = next((module for module in classifier.model.modules() if isinstance(module, torch.nn.Conv2d)), None)
-    return None if first is None else first.weight.detach()[:, 0].float().cpu().numpy()
+    if first is None:
+        return None
+    weight = first.weight.detach().float().cpu()  # (F, C, height, width)
+    return from_planes(weight if weight.shape[1] == 3 else weight[:, :1]).numpy()
 
 
 def feature_maps(classifier: CNNClassifier, image: np.ndarray) -> dict[str, np.ndarray]:

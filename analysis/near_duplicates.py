@@ -23,16 +23,22 @@ BLOCK, DIVISIONS = 256, 12  # images per block; see `_blocks`
 PENDING = 1_000_000  # pairs that are held before all but the nearest are dropped
 
 
-def thumbnails(ink: torch.Tensor) -> torch.Tensor:
-    """Return images of ink, uint8 (n, H, W), as vectors float (n, SIDE²) whose products are their correlations."""
-    small = functional.interpolate(ink[:, None] / 255, (SIDE, SIDE), mode="area").flatten(1)  # (n, SIDE²)
+def thumbnails(planes: torch.Tensor) -> torch.Tensor:
+    """Return images as vectors float (n, SIDE²) or (n, 3 · SIDE²) whose products are their correlations.
+
+    Args:
+        planes: uint8 (n, 1, H, W), ink, or (n, 3, H, W), colours.
+    """
+    small = functional.interpolate(planes / 255, (SIDE, SIDE), mode="area").flatten(1)  # (n, SIDE²) or (n, 3 · SIDE²)
     return functional.normalize(small - small.mean(1, keepdim=True))
 
 
 def collect(chunks: Iterable[torch.Tensor], count: int) -> torch.Tensor:
-    """Return the vectors of `count` images, given chunk by chunk, as float (count, SIDE²), on disk if they are many."""
-    vectors, start = torch.from_numpy(zeros((count, SIDE * SIDE))), 0
+    """Return the vectors float (n, D) of `count` images, given chunk by chunk, as one array, on disk if it is large."""
+    vectors, start = torch.empty(0, SIDE * SIDE), 0
     for chunk in chunks:
+        if not start:
+            vectors = torch.from_numpy(zeros((count, chunk.shape[1])))
         vectors[start : start + len(chunk)] = chunk
         start += len(chunk)
     return vectors

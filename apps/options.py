@@ -109,7 +109,7 @@ def _option(field: Field, comment: str) -> dict:
     usual = {int: "N", float: "X"}.get(kind, "PATH" if field.name.endswith("_path") else "NAME")
     metavar = METAVARS.get(field.name, usual)
     choices = limits.get("choices")
-    return option | {"type": _reader(field), "metavar": f"{{{','.join(choices)}}}" if choices else metavar}
+    return option | {"type": _reader(field), "metavar": f"{{{','.join(map(str, choices))}}}" if choices else metavar}
 
 
 def _kind(field: Field) -> Any:

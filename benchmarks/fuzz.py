@@ -138,7 +138,8 @@ def feed(reader: str, files: int, seed: int, folder: str, queue) -> None:
             )  # a good one more often: it is read further
             data = chosen.read_bytes()
             is_archive = reader not in ("folder", "config") and data[:2] == b"PK"
-            path.write_bytes(mutate_member(data, rng) if is_archive and rng.random() < 0.7 else mutate(data, rng))
+            often = 1.0 if reader == "arrays" else 0.7  # the archive is ours alone
+            path.write_bytes(mutate_member(data, rng) if is_archive and rng.random() < often else mutate(data, rng))
         queue.put(("reading", number))
         queue.put((try_to_read(read, path, ran), number))
         if peak_megabytes() > MEGABYTES:

@@ -171,7 +171,7 @@ def recall(images: CharDataset, whole: int) -> dict:
         rows = Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR
         x[i] = np.asarray(Image.fromarray(x[i]).transform((SIDE, SIDE), *rows, fillcolor=255))
     pixels = torch.from_numpy(x)
-    vectors, y = near_duplicates.thumbnails(ink(pixels, backgrounds(pixels))), np.tile(images.y[:half], 2)
+    vectors, y = near_duplicates.thumbnails(ink(pixels, backgrounds(pixels))[:, None]), np.tile(images.y[:half], 2)
     levels = math.ceil(math.log2(max(whole, 2 * near_duplicates.BLOCK) / near_duplicates.BLOCK))
     found = []
     for exact, block in ((len(x), near_duplicates.BLOCK), (0, len(x) / 2**levels)):

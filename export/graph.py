@@ -7,21 +7,23 @@ from torch import nn
 
 from export.trained import Trained
 from imaging.ink import ink
+from imaging.planes import to_planes
 from training.augmentation import resize_matrix
 
 PIL_PRECISION = 22  # bits of the weights with which Pillow resizes uint8 images
 
 
 class ImageClassifier(nn.Module):
-    """Turn images uint8 (N, H, W) into probabilities float32 (N, C).
+    """Turn images uint8 (N, H, W) or (N, H, W, 3) into probabilities float32 (N, C).
 
     The result is that of `CNNClassifier.predict_proba`, and a test holds it to that.
     """
 
     def __init__(self, trained: Trained):
         super().__init__()
-        height, width = trained.spec.source_shape
-        prepare = Pictures if trained.config.pipeline == "per_image" else Ink
+        height, width = trained.spec.source_shape[:2]
+        resident = Ink if trained.spec.channels == 1 else Colours
+        prepare = Pictures if trained.config.pipeline == "per_image" else resident
         self.prepare, self.model = prepare(height, width, trained.spec.input_size), trained.model
         self.temperature = trained.temperature
 
@@ -29,13 +31,23 @@ class ImageClassifier(nn.Module):
         return (self.model(self.prepare(images)) / self.temperature).softmax(1)
 
 
-class Ink(nn.Module):
-    """Prepare images uint8 (N, H, W) as `ResidentLoader` does: ink on 0, resized, float (N, 1, size, size)."""
+class Colours(nn.Module):
+    """Prepare images uint8 (N, H, W, 3) as `ResidentLoader` does: resized, float (N, 3, size, size)."""
 
     def __init__(self, height: int, width: int, size: int):
         super().__init__()
         self.register_buffer("rows", resize_matrix(height, size, torch.device("cpu")))  # (size, H)
         self.register_buffer("columns", resize_matrix(width, size, torch.device("cpu")).T)  # (W, size)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.rows @ (to_planes(images).float() / 255 @ self.columns)
+
+
+class Ink(Colours):
+    """Prepare images uint8 (N, H, W) as `ResidentLoader` does: ink on 0, resized, float (N, 1, size, size)."""
+
+    def __init__(self, height: int, width: int, size: int):
+        super().__init__(height, width, size)
         self.middle = height + width  # of the 2 (H + W) pixels of the border
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -46,7 +58,7 @@ class Ink(nn.Module):
 
 
 class Pictures(nn.Module):
-    """Prepare images uint8 (N, H, W) as `PerImageLoader` does, to the bit: Pillow's resize, float (N, 1, size, size).
+    """Prepare images uint8 (N, H, W[, 3]) as `PerImageLoader` does, to the bit: Pillow's resize, float (N, C, S, S).
 
     Pillow rounds its weights to 22 bits, and the pixels to whole grey levels after the columns and after the rows.
     """
@@ -57,9 +69,9 @@ class Pictures(nn.Module):
         self.register_buffer("columns", _pil_matrix(width, size).T)  # (W, size)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        pixels = (images.double() @ self.columns + 0.5).floor()  # (N, H, size); sums are exact in 53 bits
-        pixels = (self.rows @ pixels + 0.5).floor()  # (N, size, size)
-        return pixels.float()[:, None] / 255
+        pixels = (to_planes(images).double() @ self.columns + 0.5).floor()  # (N, C, H, size); sums are exact in 53 bits
+        pixels = (self.rows @ pixels + 0.5).floor()  # (N, C, size, size)
+        return pixels.float() / 255
 
 
 def _pil_matrix(length: int, size: int) -> torch.Tensor:

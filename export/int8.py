@@ -26,7 +26,7 @@ def quantize(content: bytes, images: np.ndarray) -> bytes:
 
     Args:
         content: of the file.
-        images: uint8 (N, H, W), training images.
+        images: uint8 (N, H, W[, 3]), training images.
 
     Raises:
         ExportError: onnx or onnxruntime is not installed.

@@ -46,12 +46,15 @@ def model_card(trained: Trained, measured: Measured, train: CharDataset | None =
 
 
 def _reads(trained: Trained) -> list[str]:
-    height, width = trained.spec.source_shape
+    height, width = trained.spec.source_shape[:2]
+    kind, shades = "Grey", "dark on light or light on dark"
+    if trained.spec.channels == 3:
+        kind, shades = "RGB", "height, width, channels in this order"
     names = " ".join(trained.classes[:NAMED])
     if len(trained.classes) > NAMED:
         names += f" … and {len(trained.classes) - NAMED} more"
     lines = [
-        f"- Grey images of one character, {height}×{width} pixels, uint8, dark on light or light on dark.",
+        f"- {kind} images of one character, {height}×{width} pixels, uint8, {shades}.",
         f"- Resized to {trained.spec.input_size}×{trained.spec.input_size} pixels by the file itself.",
         f"- Its classes: {names}.",
     ]

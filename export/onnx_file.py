@@ -43,8 +43,7 @@ def to_onnx(trained: Trained) -> bytes:
         ExportError: onnx is not installed, or the model has an operation that ONNX lacks.
     """
     require("onnx")
-    height, width = trained.spec.source_shape
-    images, file = torch.zeros(2, height, width, dtype=torch.uint8), io.BytesIO()
+    images, file = torch.zeros(2, *trained.spec.source_shape, dtype=torch.uint8), io.BytesIO()
     axes = {INPUT: {0: "batch"}, OUTPUT: {0: "batch"}}
     with warnings.catch_warnings():  # of the exporter's age, and of shapes that tracing makes constants: see `check`
         warnings.simplefilter("ignore")
@@ -88,7 +87,7 @@ class Session:
             raise ExportError(f"onnxruntime cannot run the model: {_first_line(error)}") from error
 
     def __call__(self, images: np.ndarray, batch: int = 256) -> np.ndarray:
-        """Return probabilities float32 (N, C) of images uint8 (N, H, W), `batch` at a time."""
+        """Return probabilities float32 (N, C) of images uint8 (N, H, W[, 3]), `batch` at a time."""
         parts = [images[start : start + batch] for start in range(0, len(images), batch)]
         return np.concatenate([self._session.run([OUTPUT], {INPUT: part})[0] for part in parts])
 
@@ -131,14 +130,14 @@ def _run(session: Session, images: np.ndarray, batch: int) -> np.ndarray:
         raise ExportError(f"the model as ONNX does not take {batch} images: {_first_line(error)}") from error
 
 
-def random_images(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return images uint8 (N, H, W) of each polarity and their labels, 0.
+def random_images(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return images uint8 (N, *shape) of each polarity and their labels, 0.
 
     Thin ink on paper of any grey, dark on light and light on dark; noise without paper; and one grey.
     """
     rng = np.random.default_rng(0)
     count = CHECKED // 4
-    grey = rng.integers(0, 256, (count, 1, 1))
+    grey = rng.integers(0, 256, (count, *(1 for _ in shape)))
     strength = rng.integers(0, 256, (count, *shape)) * (rng.random((count, *shape)) < 0.2)
     parts = [np.maximum(grey - strength, 0), np.minimum(grey + strength, 255)]
     parts += [rng.integers(0, 256, (count, *shape)), np.broadcast_to(grey, (count, *shape))]

@@ -72,9 +72,11 @@ def write(
         images: from which each class is illustrated, or None.
 
     Raises:
-        ExportError: the style of the training images is not known.
+        ExportError: the style of the training images is not known, or they are in colour.
         StorageError: the folder cannot be written.
     """
+    if trained.spec.channels == 3:
+        raise ExportError("the page classifies drawings in grey, and this model sees colours: export it without")
     if trained.spec.style is None:
         raise ExportError("the page needs the style of the training images, which this checkpoint lacks: fit again")
     about: dict = {

@@ -1,4 +1,4 @@
-"""Image files decoded to grey."""
+"""Image files decoded to grey or, if that is wanted, to colour."""
 
 import io
 import math
@@ -10,11 +10,12 @@ from typing import IO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
-from scipy import ndimage
 
 from common.errors import InputError
+from imaging.channels import with_channels
 from imaging.jpeg import coefficient_bytes
 from imaging.levels import to_uint8, white_level
+from imaging.transparency import on_paper
 
 # The formats that Pillow decodes by itself. Others start a program (Ghostscript for PostScript), or hand an image that
 # they contain to a decoder of its own choice. TGA comes last, because it has no signature.
@@ -63,7 +64,7 @@ class Picture:
     """An image file as it was stored.
 
     Attributes:
-        pixels: grey, uint8 (H, W), or float32 (H, W) if the file has more than 8 bits per channel.
+        pixels: uint8 (H, W) or, in colour, (H, W, 3); float32 (H, W) if the file has more than 8 bits per channel.
         mode: the Pillow mode that it has in the file.
         has_more_pages: whether the file holds other images behind this one.
     """
@@ -78,10 +79,10 @@ def is_image(name: str) -> bool:
     return Path(name).suffix.lower() in IMAGE_SUFFIXES | HEIC_SUFFIXES
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Return an image file as grey uint8 (H, W), decoded as in data preparation. Raises InputError."""
+def read_image(path: str | Path, channels: int = 1) -> np.ndarray:
+    """Return an image file as uint8 (H, W) or (H, W, 3), decoded as in data preparation. Raises InputError."""
     try:
-        return decode(read_file(path))[0]
+        return decode(read_file(path), channels)[0]
     except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
         raise InputError(f"{path} cannot be read as an image: {error}") from error
 
@@ -97,14 +98,18 @@ def read_file(path: str | Path) -> bytes:
     return Path(path).read_bytes()
 
 
-def decode(data: bytes) -> tuple[np.ndarray, str]:
-    """Return an image file as grey uint8 (H, W), and the Pillow mode that it has in the file."""
-    picture = decode_picture(data)
-    return _of_its_own_depth(picture.pixels), picture.mode
+def decode(data: bytes, channels: int = 1) -> tuple[np.ndarray, str]:
+    """Return an image file as uint8 (H, W) or (H, W, 3), and the Pillow mode that it has in the file."""
+    picture = decode_picture(data, channels)
+    return with_channels(_of_its_own_depth(picture.pixels), channels), picture.mode
 
 
-def decode_picture(data: bytes) -> Picture:
+def decode_picture(data: bytes, channels: int = 1) -> Picture:
     """Return the first page of an image file, with its longer side reduced to at most MAX_SIDE.
+
+    Args:
+        data: the content of the file.
+        channels: 1 for grey, 3 for colour.
 
     Raises:
         ValueError: not an image, or too large; Pillow's decoders raise nearly anything for damaged files.
@@ -115,18 +120,19 @@ def decode_picture(data: bytes) -> Picture:
     mode, has_more_pages = image.mode, getattr(image, "is_animated", False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        _load(image, data)
+        _load(image, data, channels)
     turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     factor = math.ceil(max(image.size) / MAX_SIDE)
-    image = _reduce(image, factor) if factor > 1 else _convert(image)  # which frees the larger one
-    return Picture(_to_grey(image if turn is None else image.transpose(turn)), mode, has_more_pages)
+    image = _reduce(image, factor, channels) if factor > 1 else _convert(image, channels)  # which frees the larger one
+    return Picture(_to_array(image if turn is None else image.transpose(turn), channels), mode, has_more_pages)
 
 
-def _load(image: Image.Image, data: bytes) -> None:
+def _load(image: Image.Image, data: bytes, channels: int) -> None:
     """Decode an image, a large one smaller if its format allows it. Raises ValueError for one that is too large.
 
     Args:
         data: the file that it is in.
+        channels: 1 for grey, 3 for colour.
     """
     width, height = image.size
     factor = math.ceil(max(width, height) / MAX_SIDE)
@@ -134,12 +140,12 @@ def _load(image: Image.Image, data: bytes) -> None:
     if image.format in ("JPEG", "MPO") and coefficient_bytes(data) > MAX_DECODED:
         raise ValueError(f"{width}×{height} pixels as progressive JPEG: save it smaller, or as baseline JPEG")
     if factor > 1 and image.format == "JPEG":
-        image.draft("L", (max(1, width // factor), max(1, height // factor)))
+        image.draft("L" if channels == 1 else None, (max(1, width // factor), max(1, height // factor)))
         pixels = image.width * image.height
     elif factor > 1 and image.format == "JPEG2000":
         image.reduce = factor.bit_length() - 1  # type: ignore[method-assign,assignment]  # an exponent of 2
         pixels >>= 2 * (factor.bit_length() - 1)
-    depth = DEPTHS.get(image.mode, 4) * SEVERAL_COPIES.get(str(image.format), 1)
+    depth = (DEPTHS.get(image.mode, 4) if channels == 1 else 4) * SEVERAL_COPIES.get(str(image.format), 1)
     if pixels * depth > MAX_DECODED:
         raise ValueError(
             f"{width}×{height} pixels, {image.format} in mode {image.mode}: at most {MAX_DECODED // depth:,}, "
@@ -174,72 +180,35 @@ def too_large(size: int) -> str:
     return f"{size / 2**20:,.0f} MiB: at most {MAX_FILE // 2**20} MiB per file"
 
 
-def image_to_grey(image: Image.Image) -> np.ndarray:
-    """Return a PIL image of any mode as grey uint8 (H, W)."""
-    return _of_its_own_depth(_to_grey(_convert(image)))
+def image_to_array(image: Image.Image, channels: int = 1) -> np.ndarray:
+    """Return a PIL image of any mode as uint8 (H, W) or, with 3 channels, (H, W, 3)."""
+    return with_channels(_of_its_own_depth(_to_array(_convert(image, channels), channels)), channels)
 
 
 def _of_its_own_depth(pixels: np.ndarray) -> np.ndarray:
-    """Return the grey levels of one image as uint8; 8 bits may be dark, but more bits need not all be used."""
+    """Return the levels of one image as uint8; 8 bits may be dark, but more bits need not all be used."""
     return pixels if pixels.dtype == np.uint8 else to_uint8(pixels, white_level(pixels.max(initial=0)))
 
 
-def _convert(image: Image.Image) -> Image.Image:
-    """Return an image in mode F if it has more than 8 bits per channel, RGBA if it is transparent, otherwise L."""
+def _convert(image: Image.Image, channels: int) -> Image.Image:
+    """Return an image in mode F if it has more than 8 bits per channel, RGBA if it is transparent, else L or RGB."""
     if image.mode.startswith("I") or image.mode == "F":
         return Image.fromarray(np.nan_to_num(np.asarray(image, np.float32), nan=0, posinf=0, neginf=0))
-    return image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else "L")
+    opaque = "L" if channels == 1 else "RGB"
+    return image.convert("RGBA" if "A" in image.mode or "transparency" in image.info else opaque)
 
 
-def _reduce(image: Image.Image, factor: int) -> Image.Image:
+def _reduce(image: Image.Image, factor: int, channels: int) -> Image.Image:
     """Return `_convert` of an image, smaller by a factor; this is done in bands, which saves a copy of the whole."""
     reduced = None
     for i, top in enumerate(range(0, image.height, BAND * factor)):
         box = (0, top, image.width, min(top + BAND * factor, image.height))
-        band = _convert(image.crop(box)).reduce(factor)
+        band = _convert(image.crop(box), channels).reduce(factor)
         reduced = reduced or Image.new(band.mode, (band.width, math.ceil(image.height / factor)))
         reduced.paste(band, (0, i * BAND))
-    return reduced or _convert(image)
+    return reduced or _convert(image, channels)
 
 
-def _to_grey(image: Image.Image) -> np.ndarray:
-    """Return an image of mode F as float32 (H, W), one of mode L or RGBA as grey uint8 (H, W)."""
-    return _on_paper(image) if image.mode == "RGBA" else np.asarray(image)
-
-
-def _on_paper(image: Image.Image) -> np.ndarray:
-    """Return an RGBA image as grey uint8 (H, W), on paper where it is transparent.
-
-    A channel that is 0 everywhere is ignored, if there is something to see without it.
-    """
-    grey, alpha = np.asarray(image.convert("L")), np.asarray(image.getchannel("A"))
-    if not alpha.any():
-        return grey if np.ptp(grey) else np.full_like(grey, 255)
-    if alpha.min() == 255:
-        return grey
-    alpha = to_uint8(alpha, alpha.max())
-    paper = Image.new("L", image.size, _paper_grey(grey, alpha > 127))
-    return np.asarray(Image.composite(Image.fromarray(grey), paper, Image.fromarray(alpha)))
-
-
-def _paper_grey(grey: np.ndarray, opaque: np.ndarray) -> int:
-    """Return the grey of the paper of a transparent image, uint8 (H, W), from its opaque pixels, bool (H, W).
-
-    A thick or rectangular opaque region is paper with ink on it, most of it of one grey. Strokes are ink alone, and the
-    paper is what all of their greys differ more from. The outermost pixels of the ink may be a rim of another paper.
-    """
-    is_rectangle = opaque.sum() > 0.97 * opaque.any(0).sum() * opaque.any(1).sum()
-    if (is_rectangle or _thickness(opaque) > 0.4) and np.ptp(grey[opaque]) > 30:
-        return int(np.bincount(grey[opaque]).argmax())
-    padded = np.pad(opaque, 1)
-    core = opaque & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    darkest, lightest = np.quantile(grey[core if core.any() else opaque], (0.1, 0.9))
-    return 0 if darkest > 255 - lightest else 255
-
-
-def _thickness(mask: np.ndarray) -> float:
-    """Return the width of the thickest part of a mask (H, W), as a fraction of the longer side."""
-    small = Image.fromarray(mask.astype(np.uint8) * 255)
-    small.thumbnail((64, 64), Image.Resampling.BOX)
-    inside = np.pad(np.asarray(small) > 127, 1)
-    return 2 * ndimage.distance_transform_edt(inside).max() / max(small.size)
+def _to_array(image: Image.Image, channels: int) -> np.ndarray:
+    """Return what `_convert` gives as an array: float32 (H, W) for mode F, otherwise uint8 (H, W) or (H, W, 3)."""
+    return on_paper(image, channels) if image.mode == "RGBA" else np.asarray(image)

@@ -20,7 +20,7 @@ File = tuple[str, bytes | str]  # name and content, or the reason why there is n
 
 
 def fit_files(files: Iterable[File], spec: InputSpec, processes: int = 1) -> Iterator[tuple[str, np.ndarray | str]]:
-    """Yield (name, image uint8 (H, W) of the spec's source shape, or the reason why it cannot be read), in order.
+    """Yield (name, image uint8 of the spec's source shape, or the reason why it cannot be read), in order.
 
     Args:
         files: are read when they are needed.
@@ -68,7 +68,7 @@ def _fit(data: bytes | str, spec: InputSpec) -> np.ndarray | str:
     if isinstance(data, str):
         return data
     try:
-        return spec.fit_unseen(decode(data)[0])
+        return spec.fit_unseen(decode(data, spec.channels)[0])
     except InputError as error:
         return str(error)
     except Exception as error:  # Pillow's decoders raise nearly anything for damaged files

@@ -1,4 +1,4 @@
-"""The levels of grey images, scaled to 8 bits."""
+"""Levels of any depth as uint8."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ def white_level(highest: float) -> float:
 
 
 def to_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
-    """Return grey levels from 0 to `white`, (H, W) of any numeric dtype, as uint8 (H, W)."""
+    """Return levels from 0 to `white`, of any shape and numeric dtype, as uint8 of that shape."""
     if pixels.dtype == np.uint8 and white == 255:
         return pixels
     scaled = pixels * np.float32(255 / white)

@@ -1,4 +1,4 @@
-"""Whatever a user calls an image, or several, as grey images."""
+"""Whatever a user calls an image, or several, as images uint8."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,16 +8,19 @@ import torch
 from PIL import Image
 
 from common.errors import InputError
-from imaging.decoding import image_to_grey, read_image
+from imaging.decoding import image_to_array, read_image
 
 
-def grey_images(images) -> np.ndarray | list[np.ndarray]:
-    """Return one or several images as grey uint8 (N, H, W), or as a list of N arrays uint8 (H, W) if sizes differ.
+def as_images(images, channels: int = 1) -> np.ndarray | list[np.ndarray]:
+    """Return one or several images as uint8 (N, H, W), or as a list of N arrays uint8 (H, W) if sizes differ.
+
+    With 3 channels, they are (N, H, W, 3) or (H, W, 3).
 
     Args:
         images: one of: an array or tensor of uint8 or bool, (H, W), (N, H, W), in colour (H, W, 3), (N, H, W, 3) or
             (N, 3, H, W), with 4 channels for transparency or 1 for grey; a PIL image of any mode; the path of an image
             file; a list or generator of such pictures, of any sizes.
+        channels: 1 for grey images, 3 for colour.
 
     Raises:
         InputError: another rank or dtype, or a file that cannot be read.
@@ -25,23 +28,23 @@ def grey_images(images) -> np.ndarray | list[np.ndarray]:
     if isinstance(images, torch.Tensor):
         images = (images.float() if images.is_floating_point() else images).numpy(force=True)  # NumPy has no bfloat16
     if isinstance(images, Sequence | Iterator) and not isinstance(images, str | bytes):
-        return _stacked([one for image in images for one in grey_images(image)])
+        return _stacked([one for image in images for one in as_images(image, channels)])
     if isinstance(images, str | Path):
-        return read_image(images)[None]
+        return read_image(images, channels)[None]
     if isinstance(images, Image.Image):
-        return image_to_grey(images)[None]
-    return _grey_array(np.asarray(images))
+        return image_to_array(images, channels)[None]
+    return _from_array(np.asarray(images), channels)
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
-    """Return images (H, W) as one array if they have one size."""
+    """Return images (H, W) or (H, W, 3) as one array if they have one size."""
     if len({image.shape for image in images}) > 1:
         return images
     return np.stack(images) if images else np.zeros((0, 1, 1), np.uint8)
 
 
-def _grey_array(x: np.ndarray) -> np.ndarray:
-    """Return an array of one or several images as uint8 (N, H, W)."""
+def _from_array(x: np.ndarray, channels: int) -> np.ndarray:
+    """Return an array of one or several images as uint8 (N, H, W) or (N, H, W, 3)."""
     if x.dtype == bool:
         x = x.astype(np.uint8) * 255
     if x.dtype != np.uint8:
@@ -53,19 +56,22 @@ def _grey_array(x: np.ndarray) -> np.ndarray:
         x = x[None]
     if x.ndim != (4 if is_colour else 3) or 0 in x.shape[1:]:
         raise InputError(f"images must be (N, H, W) or (H, W), or in colour (N, H, W, 3) or (H, W, 3), not {x.shape}")
-    if not is_colour:
-        return x
-    if x.shape[-1] == 1:
-        return x[..., 0]
-    return colour_to_grey(x)
+    return convert_channels(x if is_colour else x[..., None], channels)
 
 
-def colour_to_grey(x: np.ndarray) -> np.ndarray:
-    """Return images uint8 (N, H, W, 3 or 4) as grey uint8 (N, H, W), on paper where they are transparent."""
-    grey = np.empty(x.shape[:3], np.uint8)
+def convert_channels(x: np.ndarray, channels: int) -> np.ndarray:
+    """Return images uint8 (N, H, W, 1, 3 or 4) as (N, H, W) or, with 3 channels, (N, H, W, 3).
+
+    Where they are transparent, they are on paper.
+    """
+    if x.shape[3] == channels:
+        return x[..., 0] if channels == 1 else x
+    if x.shape[3] == 1:
+        return np.repeat(x, channels, 3)
+    converted = np.empty(x.shape[:3] if channels == 1 else (*x.shape[:3], channels), np.uint8)
     for i, image in enumerate(x):
-        grey[i] = image_to_grey(Image.fromarray(np.ascontiguousarray(image)))
-    return grey
+        converted[i] = image_to_array(Image.fromarray(np.ascontiguousarray(image)), channels)
+    return converted
 
 
 def _remedy(x: np.ndarray) -> str:

@@ -1,5 +1,6 @@
 """Figures of the data: samples, augmentation, issues of the audit."""
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -16,13 +17,13 @@ MOST_ROWS, MOST_COLUMNS = 12, 12  # of augmented images and of issues
 
 
 def exemplars(x: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
-    """Return the most typical image of each class, uint8 (classes, H, W); white without an image.
+    """Return the most typical image of each class, uint8 (classes, H, W[, 3]); white without an image.
 
     It is the nearest to the class's mean at a coarse resolution, since strokes one pixel wide seldom overlap.
     """
     best = np.full((classes, *x.shape[1:]), 255, np.uint8)
-    rows, columns = (np.linspace(0, side, 8).astype(int)[:-1] for side in x.shape[1:])
-    coarse = np.empty((len(x), 7 * 7), np.float32)
+    rows, columns = (np.linspace(0, side, 8).astype(int)[:-1] for side in x.shape[1:3])
+    coarse = np.empty((len(x), 7 * 7 * math.prod(x.shape[3:])), np.float32)
     for start in range(0, len(x), CHUNK):
         chunk = x[start : start + CHUNK]
         sums = np.add.reduceat(np.add.reduceat(chunk, rows, 1, np.float32), columns, 2)
@@ -45,7 +46,7 @@ def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int
     Of more than 30 classes, one typical image each is drawn, and of more than 150, a selection of them.
 
     Args:
-        x: uint8 (N, H, W).
+        x: uint8 (N, H, W[, 3]).
         y: int64 (N,).
         classes: names of the C classes.
         per_class: how many images to draw per class.

@@ -17,7 +17,7 @@ def feature_maps(filters: np.ndarray | None, maps: dict[str, np.ndarray]) -> Fig
     """Draw the filters of the first layer, and a row of feature maps per layer.
 
     Args:
-        filters: float (F, h, w), or None; blue is negative, red positive.
+        filters: float (F, h, w), of which blue is negative, red positive; (F, h, w, 3), where 0 is grey; or None.
         maps: name of a layer → float (M, H, W).
     """
     rows = {} if filters is None else {"filters": filters}
@@ -27,6 +27,8 @@ def feature_maps(filters: np.ndarray | None, maps: dict[str, np.ndarray]) -> Fig
     for row, (name, images) in enumerate(rows.items()):
         top, bound = cell * row + 0.05, np.abs(images).max()
         style = {"cmap": "RdBu_r", "vmin": -bound, "vmax": bound} if name == "filters" else {"cmap": "gray_r"}
+        if images.ndim == 4:
+            images = 0.5 + images / (2 * max(bound, 1e-9))
         for column, image in enumerate(images[:COLUMNS]):
             draw_image(axis, image, left + cell * column, top, 0.6, **style)
         count = len(images) if len(images) <= COLUMNS else f"{COLUMNS} of {len(images)}"

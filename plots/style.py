@@ -65,10 +65,11 @@ def show(axis, image: np.ndarray, x: float, y: float, side: float, title: str = 
     """Draw an image and its title above it on a sheet; see `draw_image`.
 
     Args:
-        image: uint8 (H, W) or (H, W, 3), as it is; float (H, W) in [0, 1], as a model sees it, is drawn as dark ink on
-            white paper.
+        image: uint8 (H, W) or (H, W, 3), as it is; floats in [0, 1] as a model sees it, of which (H, W) is drawn as
+            dark ink on white paper.
     """
-    if image.dtype != np.uint8 and np.median([image[0], image[-1], image[:, 0], image[:, -1]]) < 0.5:
+    is_ink = image.dtype != np.uint8 and image.ndim == 2
+    if is_ink and np.median([image[0], image[-1], image[:, 0], image[:, -1]]) < 0.5:
         image = 1 - image
     draw_image(axis, image, x, y, side, cmap="gray", vmin=0, vmax=255 if image.dtype == np.uint8 else 1)
     axis.text(x + side / 2, y - 0.05, title, ha="center", va="bottom", fontsize=8)

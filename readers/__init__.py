@@ -19,8 +19,10 @@ KINDS = (
 )
 
 
-def open_source(path: str | Path, labels_from: str | None = None) -> Source:
+def open_source(path: str | Path, labels_from: str | None = None, channels: int = 1) -> Source:
     """Return the Source of a path, which is one of KINDS; with `labels_from`, image files in a folder or a .zip.
+
+    With 3 channels, images in colour stay so.
 
     Raises:
         InputError: no such path, or nothing that a reader can read.
@@ -31,13 +33,14 @@ def open_source(path: str | Path, labels_from: str | None = None) -> Source:
     except PermissionError:
         raise InputError(f"{path} cannot be read (Permission denied): allow reading it, or move it elsewhere") from None
     except OSError:  # also a link to nothing or to itself
-        raise InputError(f"{path} does not exist: give {KINDS}") from None
+        if not PairSource.accepts(path):  # one of several sets in a .zip
+            raise InputError(f"{path} does not exist: give {KINDS}") from None
     check_file(path)
     if labels_from is not None:
         if not FolderSource.accepts(path):
             raise InputError(f"labels_from is for image files in a folder or a .zip, which {path} is not: leave it out")
-        return FolderSource(path, labels_from)
+        return FolderSource(path, labels_from, channels)
     for reader in READERS:
         if reader.accepts(path):
-            return reader(path)
+            return reader(path, channels=channels)
     raise InputError(f"{path} is of no kind that is read: give {KINDS}")

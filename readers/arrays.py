@@ -12,7 +12,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import release, zeros
-from imaging.pictures import colour_to_grey
+from imaging.pictures import convert_channels
 from readers.labels import number_labels
 from readers.names import Names
 from readers.source import PARTS_BY_WORD, Sample, Source, check_arrays
@@ -38,7 +38,7 @@ class Arrays:
     """One part of a set of images.
 
     Attributes:
-        x: uint8 (N, H, W).
+        x: uint8 (N, H, W) or (N, H, W, 3).
         y: integers (N,).
         classes: names of the classes.
         source: where the images come from.
@@ -63,11 +63,12 @@ class Arrays:
     notes: list[str] = field(default_factory=list)
 
 
-def to_grey(parts: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Return images of any numeric dtype as uint8 (N, H, W), scaled by the range of all parts together, and notes.
+def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[dict[str, np.ndarray], list[str]]:
+    """Return images of any numeric dtype as uint8, scaled by the range of all parts together, and notes.
 
     Args:
         parts: each (N, H, W), with 1, 3 or 4 channels first or last, or flattened (N, side²).
+        channels: 1 for (N, H, W), 3 for (N, H, W, 3).
 
     Raises:
         InputError: another shape, no numbers, or values that are negative, not finite or above 16 bits.
@@ -82,9 +83,9 @@ def to_grey(parts: Mapping[str, np.ndarray]) -> tuple[dict[str, np.ndarray], lis
     white = next(top for top in RANGES if high <= top) if high else 255
     if white not in (1, 255) or (white == 1 and any(x.dtype.kind in "ui" for x in parts.values())):
         notes.append(f"values from {low} to {high} are scaled so that {white} becomes 255")
-    if any(x.shape[3] >= 3 for x in shaped.values()):
-        notes.append("colour images are made grey")
-    return {part: _convert(x, white) for part, x in shaped.items()}, notes
+    if channels == 1 and any(x.shape[3] >= 3 for x in shaped.values()):
+        notes.append("colour images are made grey (channels=3 keeps their colours)")
+    return {part: _convert(x, white, channels) for part, x in shaped.items()}, notes
 
 
 def _chunks(x: np.ndarray) -> Iterator[slice]:
@@ -132,18 +133,18 @@ def _with_channels(x: np.ndarray) -> np.ndarray:
     raise InputError(f"x must be images (N, H, W), or with 1, 3 or 4 channels, not {x.shape}")
 
 
-def _convert(x: np.ndarray, white: int) -> np.ndarray:
-    """Return images (N, H, W, channels) with values from 0 to `white` as grey uint8 (N, H, W)."""
-    if x.shape[3] == 1 and x.dtype == np.uint8 and white == 255:
-        return x[..., 0]
-    grey = zeros(x.shape[:3], np.uint8)
+def _convert(x: np.ndarray, white: int, channels: int) -> np.ndarray:
+    """Return images (N, H, W, 1, 3 or 4) with values from 0 to `white` as uint8 (N, H, W) or (N, H, W, 3)."""
+    if x.shape[3] == channels and x.dtype == np.uint8 and white == 255:
+        return convert_channels(x, channels)
+    converted = zeros(x.shape[:3] if channels == 1 else (*x.shape[:3], channels), np.uint8)
     for part in _chunks(x):
         values = x[part]
         if values.dtype != np.uint8 or white != 255:
             values = np.rint(values * (255 / white)).astype(np.uint8)
-        grey[part] = colour_to_grey(values) if x.shape[3] >= 3 else values[..., 0]
-        release(grey)
-    return grey
+        converted[part] = convert_channels(values, channels)
+        release(converted)
+    return converted
 
 
 def make_parts(
@@ -152,19 +153,21 @@ def make_parts(
     source: str,
     classes: list[str] | None = None,
     is_raw: bool = True,
+    channels: int = 1,
 ) -> dict[str, Arrays]:
-    """Return part → Arrays from its images and labels; see `to_grey` and `number_labels`.
+    """Return part → Arrays from its images and labels; see `convert_images` and `number_labels`.
 
     Args:
         images, labels: by part, as they are in files.
         source: where the images come from.
         classes: names of the classes, if known.
-        is_raw: whether the images may need `to_grey`. Otherwise they must be uint8 (N, H, W).
+        is_raw: whether the images may need `convert_images`. Otherwise they must be uint8 (N, H, W) or (N, H, W, 3).
+        channels: of images that do.
     """
     for part, given in labels.items():
         if given.ndim and images[part].ndim and len(given) != len(images[part]):
             raise InputError(f"x holds {len(images[part])} images and y {len(given)} labels: give one label per image")
-    x, image_notes = to_grey(images) if is_raw else (images, [])
+    x, image_notes = convert_images(images, channels) if is_raw else (images, [])
     y, names, label_notes = number_labels(labels, classes)
     notes = image_notes + label_notes
     for part in x:
@@ -180,8 +183,8 @@ def _numbers(count: int) -> np.ndarray:
 class ArraySource(Source):
     """Images that are in memory as arrays, by part."""
 
-    def __init__(self, paths: list[Path], parts: dict[str, Arrays]):
-        super().__init__()
+    def __init__(self, paths: list[Path], parts: dict[str, Arrays], channels: int = 1):
+        super().__init__(channels)
         self._paths, self._parts = paths, parts
         first = next(iter(parts.values()))
         self.classes, self.name, self.notes = first.classes, first.source, first.notes
@@ -201,7 +204,7 @@ class ArraySource(Source):
         return sum(len(arrays.x) for arrays in self._parts.values())
 
     def __iter__(self) -> Iterator[Sample]:
-        self.modes = Counter({"L": len(self)})
+        self.modes = Counter({"L" if next(iter(self._parts.values())).x.ndim == 3 else "RGB": len(self)})
         for part, arrays in self._parts.items():
             groups = np.full(len(arrays.x), "") if arrays.group is None else arrays.group
             for some in _chunks(arrays.x):

@@ -1,6 +1,7 @@
 """The images of a source, prepared chunk by chunk by several processes."""
 
 import logging
+import math
 import os
 import sys
 import warnings
@@ -64,8 +65,7 @@ class Found:
 
 def chunk_length(spec: InputSpec) -> int:
     """Return how many images of a source make a chunk."""
-    height, width = spec.source_shape
-    return max(1, min(MOST, CHUNK_BYTES // (height * width)))
+    return max(1, min(MOST, CHUNK_BYTES // math.prod(spec.source_shape)))
 
 
 def read_chunks(source: Source, spec: InputSpec, first: int = 0, processes: int | None = None):
@@ -79,8 +79,8 @@ def read_chunks(source: Source, spec: InputSpec, first: int = 0, processes: int 
         processes: by default one per core, at most MOST_PROCESSES.
 
     Yields:
-        (columns, Found): x uint8 (n, H, W), y int64 (n,), files str (n,), digests bytes (n,) of the images before they
-        were fitted, group and part str (n,), hashes uint64 (n, 2) of x.
+        (columns, Found): x uint8 (n, H, W[, 3]), y int64 (n,), files str (n,), digests bytes (n,) of the images before
+        they were fitted, group and part str (n,), hashes uint64 (n, 2) of x.
     """
     if source.share(0, 0) is None:
         yield from _read_whole(source, spec, first)
@@ -162,7 +162,8 @@ def _prepare(samples: Iterable[Sample], spec: InputSpec, most: int) -> tuple[Col
     columns: dict[str, list] = {"y": [], "files": [], "digests": [], "group": [], "part": []}
     for sample in samples:
         found.sizes[sample.image.shape[1], sample.image.shape[0]] += 1
-        found.photos += is_photo(sample.image)
+        if spec.channels == 1:
+            found.photos += is_photo(sample.image)
         try:
             x[len(columns["y"])] = spec.fit(sample.image)
         except InputError as error:

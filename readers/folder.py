@@ -26,6 +26,7 @@ class FolderSource(Source):
     Args:
         path: the folder or .zip.
         labels_from: a pattern of the files' names, as "{label}_*", if they name the classes rather than folders.
+        channels: see `Source`.
 
     Attributes:
         container: the files.
@@ -35,8 +36,8 @@ class FolderSource(Source):
         InputError: no image, no sub-folder per class, or a classes.txt that does not fit.
     """
 
-    def __init__(self, path: Path, labels_from: str | None = None):
-        super().__init__()
+    def __init__(self, path: Path, labels_from: str | None = None, channels: int = 1):
+        super().__init__(channels)
         self.name = f"{path.name} (raw images)"
         self.container, self.labels_from = _open_with_images(path), labels_from
         names = sorted(self.container.names, key=natural_key)
@@ -57,7 +58,8 @@ class FolderSource(Source):
         self._strays = sorted(strays, key=lambda stray: natural_key(stray[0]))
         self._decided = [*self.container.notes, *layout.notes]
         self.notes, self.skipped = self._decided, self._strays
-        self._images = ImageFiles(path.name, [named[place.name] for place in self._places], self.container.read)
+        files = [named[place.name] for place in self._places]
+        self._images = ImageFiles(path.name, files, self.container.read, channels)
         self.modes = self._images.modes
 
     @classmethod

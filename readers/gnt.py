@@ -42,12 +42,16 @@ class GntSource(Source):
     Record headers are read at the beginning, images one by one. A file ends before its first damaged record, and
     `skipped` says where.
 
+    Args:
+        path: see above.
+        channels: see `Source`; the images are grey.
+
     Raises:
         InputError: not one record can be read.
     """
 
-    def __init__(self, path: Path):
-        super().__init__()
+    def __init__(self, path: Path, channels: int = 1):
+        super().__init__(channels)
         self.name = path.name
         self._container = _open_file(path) if path.suffix.lower() == ".gnt" and path.is_file() else open_container(path)
         self._stamp = [row for row in self._container.stamp if _is_gnt(row[0])]

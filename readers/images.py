@@ -1,4 +1,4 @@
-"""The image files of one set, decoded to grey, with the levels of all of them scaled alike."""
+"""The image files of one set, decoded, with the levels of all of them scaled alike."""
 
 import copy
 from collections import Counter
@@ -21,6 +21,7 @@ class ImageFiles:
         name: of the set, for the progress bar.
         files: their names.
         read: returns the content of the file of a name.
+        channels: 1 to decode to grey, 3 to colour.
 
     Attributes:
         damaged: (file, reason) of what the last iteration skipped.
@@ -29,8 +30,8 @@ class ImageFiles:
         counts: of how many files a sentence on what was not read is true, from the last iteration.
     """
 
-    def __init__(self, name: str, files: Sequence[str], read: Callable[[str], bytes]):
-        self.name, self.files, self._read = name, files, read
+    def __init__(self, name: str, files: Sequence[str], read: Callable[[str], bytes], channels: int = 1):
+        self.name, self.files, self._read, self._channels = name, files, read, channels
         self.damaged: list[tuple[str, str]] = []
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -46,13 +47,13 @@ class ImageFiles:
         return other
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (index of the file, grey uint8 (H, W)) per file that can be read."""
+        """Yield (index of the file, uint8 (H, W) or (H, W, 3)) per file that can be read."""
         self.damaged, self.notes = [], []
         self.modes.clear()
         self.counts.clear()
         for i, file in enumerate(self.progress("reading")):
             try:
-                picture = decode_picture(self._read(file))
+                picture = decode_picture(self._read(file), self._channels)
             except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
                 self.damaged.append((file, f"{type(error).__name__}: {error}"))
                 continue
@@ -84,7 +85,7 @@ class ImageFiles:
         highest = 0.0
         for file in self.progress("levels in", self._all):
             try:
-                picture = decode_picture(self._read(file))
+                picture = decode_picture(self._read(file), self._channels)
             except Exception:  # iteration will say why it cannot be read
                 continue
             if picture.pixels.dtype == kind:

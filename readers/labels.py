@@ -18,13 +18,15 @@ def number_labels(
     """Return labels as int64 (N,) from 0 without gaps, the names of the classes, and notes.
 
     Args:
-        parts: whole numbers or text, each (N,) or (N, 1). A label means the same in each.
+        parts: whole numbers or text, each (N,) or (N, 1), or one-hot (N, C). A label means the same in each.
         classes: names of the classes; by default the labels that occur, as text.
 
     Raises:
         InputError: neither numbers nor text, too many classes, or a label that is none of the classes.
     """
-    labels = {part: _flat_labels(y) for part, y in parts.items()}
+    is_one_hot = all(map(_is_one_hot, parts.values()))
+    labels = {part: y.argmax(1) if is_one_hot else _flat_labels(y) for part, y in parts.items()}
+    one_hot = ["labels are one-hot: the class is the place of the 1"] if is_one_hot else []
     if len({y.dtype.kind for y in labels.values()}) > 1:
         raise InputError("y holds numbers in one part and text in another: use the same in all")
     found = np.unique(np.concatenate(list(labels.values()))).tolist()
@@ -39,11 +41,18 @@ def number_labels(
         return labels, names, []
     names = [str(label) for label in found] if classes is None else classes
     if classes is not None and found != list(range(1, len(classes) + 1)):
-        return labels, names, []  # `check_arrays` compares them with the classes
+        return labels, names, one_hot  # `check_arrays` compares them with the classes
     if found == list(range(len(found))):
-        return labels, names, []
+        return labels, names, one_hot
     note = f"labels are {_abbreviate(found)}: they are renumbered from 0"
-    return {part: np.searchsorted(found, y) for part, y in labels.items()}, names, [note]
+    return {part: np.searchsorted(found, y) for part, y in labels.items()}, names, [*one_hot, note]
+
+
+def _is_one_hot(y: np.ndarray) -> bool:
+    """Return whether labels are rows (N, C) of zeros with a single 1."""
+    if y.ndim != 2 or y.shape[1] < 2 or y.dtype.kind not in "buif":
+        return False
+    return bool(((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all())
 
 
 def _flat_labels(y: np.ndarray) -> np.ndarray:
@@ -55,7 +64,7 @@ def _flat_labels(y: np.ndarray) -> np.ndarray:
         return as_text(y)
     whole = y.dtype.kind in "bui" or (y.dtype.kind == "f" and np.isfinite(y).all() and (y == np.rint(y)).all())
     if y.ndim != 1 or not whole or (len(y) and not (y.min() > -(2**62) and y.max() < 2**62)):
-        raise InputError(f"y must be integers or text (N,), not {y.dtype} {y.shape}")
+        raise InputError(f"y must be integers or text (N,), or one-hot (N, C), not {y.dtype} {y.shape}")
     return y.astype(np.int64)
 
 

@@ -55,12 +55,17 @@ def one_part(parts: dict[str, Arrays], part: str) -> Arrays:
     return replace(train, x=train.x[:0], y=train.y[:0], files=train.files[:0], group=None, digests=None)
 
 
-def read_parts(path: str | Path) -> dict[str, Arrays]:
-    """Return part → Arrays of an .npz or folder, all from one. Raises InputError as `read_npz` does."""
+def read_parts(path: str | Path, channels: int = 1) -> dict[str, Arrays]:
+    """Return part → Arrays of an .npz or folder, all from one. Raises InputError as `read_npz` does.
+
+    Args:
+        path: see `read_npz`.
+        channels: of images that are not prepared yet: 3 if those in colour are to stay so.
+    """
     path = find_data(path)
     check_file(path)
     try:
-        return _make_parts(read_store(path) if path.is_dir() else read_arrays(path), path.name)
+        return _make_parts(read_store(path) if path.is_dir() else read_arrays(path), path.name, channels)
     except Exception as error:  # NumPy and zipfile raise nearly anything for a damaged file
         if path.is_dir():
             raise InputError(f"{path} is damaged ({error!s:.200}): delete it and prepare the data again") from None
@@ -117,14 +122,14 @@ def check_npy(file: IO[bytes], size: int, name: str) -> tuple[tuple[int, ...], b
     return shape, in_fortran_order, dtype
 
 
-def _make_parts(npz: dict[str, Any], name: str) -> dict[str, Arrays]:
+def _make_parts(npz: dict[str, Any], name: str, channels: int) -> dict[str, Arrays]:
     keys = _find_keys(npz)
     for key in (key for pair in keys.values() for key in pair):
         if key not in npz:
             raise InputError(f"it has no {key!r}, only {', '.join(npz) or 'nothing'}")
     source = str(npz["source"]) if "source" in npz else name
     images, labels = ({part: npz[pair[k]] for part, pair in keys.items()} for k in (0, 1))
-    parts = make_parts(images, labels, source, _read_classes(npz), is_raw="source" not in npz)
+    parts = make_parts(images, labels, source, _read_classes(npz), "source" not in npz, channels)
     for part, arrays in parts.items():
         files, group, digests = (_read_names(npz, f, part, len(arrays.x)) for f in ("files", "group", "digests"))
         assert not isinstance(digests, Names)
@@ -229,8 +234,8 @@ def _key(name: str, part: str) -> str:
 class NpzSource(ArraySource):
     """The images of an .npz, in one of LAYOUTS, with its parts. See `read_npz` for what is raised."""
 
-    def __init__(self, path: Path):
-        super().__init__([path], read_parts(path))
+    def __init__(self, path: Path, channels: int = 1):
+        super().__init__([path], read_parts(path, channels), channels)
 
     @classmethod
     def accepts(cls, path: Path) -> bool:

@@ -9,16 +9,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from common.errors import InputError
-from imaging.decoding import decode, image_to_grey
+from imaging.decoding import decode, image_to_array
 from imaging.fitting import fit_image
-from readers.arrays import Arrays, to_grey
+from readers.arrays import Arrays, convert_images
 from readers.labels import number_labels
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "x")
 LABEL_KEYS = ("label", "labels", "fine_label", "target", "class", "character", "y")
 
 
-def read_dataset(dataset: Any, classes: Sequence[str] | None = None, size: int | None = None) -> Arrays:
+def read_dataset(
+    dataset: Any, classes: Sequence[str] | None = None, size: int | None = None, channels: int = 1
+) -> Arrays:
     """Return the images of a dataset object as arrays; see `dataset.CharDataset.from_dataset`."""
     name = type(dataset).__name__
     if not hasattr(dataset, "__len__") or not hasattr(dataset, "__getitem__"):
@@ -28,7 +30,7 @@ def read_dataset(dataset: Any, classes: Sequence[str] | None = None, size: int |
     for i in tqdm(range(len(dataset)), f"reading {name}", unit="image", delay=1):
         try:
             image, label = _unpack(dataset[i])
-            images.append(_to_array(image))
+            images.append(_to_array(image, channels))
             labels.append(_to_scalar(label))
         except InputError as error:
             raise InputError(f"item {i} of the {name} {error}") from None
@@ -36,9 +38,9 @@ def read_dataset(dataset: Any, classes: Sequence[str] | None = None, size: int |
             reason = f"{type(error).__name__}: {error!s:.200}"
             raise InputError(f"item {i} of the {name} cannot be read: {reason}") from error
     names = find_classes(dataset) if classes is None else [str(name) for name in classes]
-    grey, image_notes = to_grey({str(i): image[None] for i, image in enumerate(images)})
+    converted, image_notes = convert_images({str(i): image[None] for i, image in enumerate(images)}, channels)
     numbers, names, label_notes = number_labels({"train": np.array(labels)}, names)
-    x = _stack([image[0] for image in grey.values()], size)
+    x = _stack([image[0] for image in converted.values()], size)
     return Arrays(x, numbers["train"], names, name, np.arange(len(x)).astype(str), notes=image_notes + label_notes)
 
 
@@ -74,14 +76,14 @@ def _unpack(item: Any) -> tuple[Any, Any]:
     raise InputError(f"is a {type(item).__name__}: it must be (image, label) or a dict of image and label")
 
 
-def _to_array(image: Any) -> np.ndarray:
+def _to_array(image: Any, channels: int) -> np.ndarray:
     """Return an image, PIL, array, tensor or the bytes of a file, as an array of any numeric dtype."""
     if isinstance(image, dict) and isinstance(image.get("bytes"), bytes):  # Hugging Face's Image(decode=False)
         image = image["bytes"]
     if isinstance(image, Image.Image):
-        return image_to_grey(image)
+        return image_to_array(image, channels)
     if isinstance(image, bytes):
-        return decode(image)[0]
+        return decode(image, channels)[0]
     return np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
 
 
@@ -94,11 +96,11 @@ def _to_scalar(label: Any) -> int | float | str:
 
 
 def _stack(images: list[np.ndarray], size: int | None) -> np.ndarray:
-    """Return images uint8 (H, W) as one array, fitted to size × size pixels if that is given."""
+    """Return images uint8 (H, W) or (H, W, 3) as one array, fitted to size × size pixels if that is given."""
     if size is not None:
-        return np.array([fit_image(image, size, size, False) for image in images], np.uint8).reshape(-1, size, size)
+        images = [fit_image(image, size, size, False) for image in images]
     shapes = Counter(image.shape for image in images)
     if len(shapes) > 1:
-        examples = ", ".join(f"{width}×{height}" for (height, width), _ in shapes.most_common(3))
+        examples = ", ".join(f"{width}×{height}" for (height, width, *_), _ in shapes.most_common(3))
         raise InputError(f"the images have {len(shapes)} sizes, as {examples}: give the size they shall have, size=28")
-    return np.stack(images) if images else np.empty((0, 1, 1), np.uint8)
+    return np.stack(images) if images else np.empty((0, size or 1, size or 1), np.uint8)

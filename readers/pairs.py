@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,11 +12,12 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from common.archives import Archive
-from common.errors import InputError
+from common.errors import InputError, did_you_mean
 from common.files import ON_DISK
 from readers.arrays import Arrays, ArraySource, find_part, make_parts
 from readers.container import HIDDEN, METHODS, check_archive
 from readers.idx import read_idx
+from readers.mappings import MAPPINGS, find_mapping, read_mapping
 from readers.npz import check_npy, read_arrays
 from readers.source import PARTS, PARTS_BY_WORD
 
@@ -25,12 +25,10 @@ WORDS = {"x": "images", "img": "images", "imgs": "images", "image": "images", "i
          "y": "labels", "label": "labels", "labels": "labels", "target": "labels", "targets": "labels"}  # fmt: skip
 CONTENTS = ("images", "labels")
 IDX_SUFFIX = re.compile(r"[-._](idx\d([-._]ubyte)?|ubyte)(\.gz)?$")
-MAX_MAPPING = 2**20  # characters
 TRANSPOSED = (
     "rows and columns are exchanged, since EMNIST stores images transposed; readers.pairs.PairSource(path, "
     "transposed=False) leaves them"
 )
-MAPPINGS = ("-mapping.txt", "_classmap.csv")
 Parts = dict[str, dict[str, Path]]  # part → "images" and "labels" → file
 
 
@@ -112,21 +110,23 @@ class PairSource(ArraySource):
     A mapping of EMNIST's or a class map of Kuzushiji's beside them gives the classes their names.
 
     Args:
-        path: a folder or a .zip with the files of one set, or one of these files.
+        path: a folder or a .zip with the files of one set, or one of these files; of a .zip with several sets, one of
+            them, such as gzip.zip/emnist-balanced.
         transposed: whether images are stored with rows and columns exchanged; by default if a file's name says EMNIST.
+        channels: see `Source`.
 
     Raises:
         InputError: several sets in a folder, or files that are damaged or do not fit each other.
     """
 
-    def __init__(self, path: Path, transposed: bool | None = None):
+    def __init__(self, path: Path, transposed: bool | None = None, channels: int = 1):
         archive = None if find_pairs(path) else _find_zip(path)
-        with _unpacked(archive) if archive else nullcontext(path) as folder:
+        with _unpacked(archive, path) if archive else nullcontext(path) as folder:
             try:
-                paths, parts = _read_set(folder, path.name, transposed)
+                paths, parts = _read_set(folder, path.name, transposed, channels)
             except InputError as error:
                 raise InputError(str(error).replace(str(folder), str(path))) from None
-        super().__init__(paths if archive is None else [archive], parts)
+        super().__init__(paths if archive is None else [archive], parts, channels)
         self.transposed = transposed
 
     def stamp(self) -> object:
@@ -139,9 +139,10 @@ class PairSource(ArraySource):
 
 
 def _find_zip(path: Path) -> Path | None:
-    """Return a .zip, or the only one in a folder."""
-    archives = sorted(path.glob("*.[zZ][iI][pP]")) if path.is_dir() else [path]
-    return archives[0] if len(archives) == 1 and archives[0].suffix.lower() == ".zip" else None
+    """Return a .zip, the only one in a folder, or the one in which a path such as gzip.zip/emnist-balanced would be."""
+    archives = sorted(path.glob("*.[zZ][iI][pP]")) if path.is_dir() else [path, *path.parents]
+    archives = [one for one in archives if one.suffix.lower() == ".zip" and one.is_file()]
+    return archives[0] if len(archives) == 1 else None
 
 
 def _names_in_zip(path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -157,16 +158,22 @@ def _names_in_zip(path: Path) -> dict[str, zipfile.ZipInfo]:
 
 
 @contextmanager
-def _unpacked(path: Path) -> Iterator[Path]:
-    """Give the files of pairs in a .zip, and what names their classes, as a temporary folder.
+def _unpacked(path: Path, given: Path) -> Iterator[Path]:
+    """Give the files of a set in a .zip, and what names its classes, as a temporary folder.
+
+    Args:
+        path: the .zip.
+        given: what the user gave: that, the folder that it is in, or one of its sets.
 
     Raises:
-        InputError: an archive that is refused (see `check_archive`), or damaged.
+        InputError: an archive that is refused (see `check_archive`), or damaged, or of several sets.
     """
     with TemporaryDirectory(ignore_cleanup_errors=True) as temporary, Archive(path) as archive:
         check_archive(path, archive)
-        for name, info in _names_in_zip(path).items():
-            if parse_name(Path(name)) or name.endswith(MAPPINGS):
+        names = _names_in_zip(path)
+        chosen = _choose_in_zip(path, given, _pair(map(Path, names)))
+        for name, info in names.items():
+            if Path(name) in chosen or name.endswith(MAPPINGS):
                 file = Path(temporary, name)
                 file.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -177,22 +184,35 @@ def _unpacked(path: Path) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _read_set(path: Path, name: str, transposed: bool | None) -> tuple[list[Path], dict[str, Arrays]]:
+def _choose_in_zip(path: Path, given: Path, sets: dict[tuple, Parts]) -> set[Path]:
+    """Return the files of the set that is given, or of the only one in a .zip; for the arguments see `_unpacked`."""
+    names = [Path(folder, "-".join(words)).as_posix() for _, folder, *words in sets]
+    wanted = given.relative_to(path).as_posix() if path in given.parents else None
+    found = [i for i, name in enumerate(names) if wanted in (None, name, Path(name).name)]
+    if not found:
+        raise InputError(f"{path} holds no set {wanted!r} of images: {did_you_mean(wanted, names)}")
+    if len(found) > 1:
+        listed, first = ", ".join(names[i] for i in found), path / names[found[0]]
+        raise InputError(f"{path} holds {len(found)} sets of images: give one of them, as {first}: {listed:.500}")
+    return {file for pair in list(sets.values())[found[0]].values() for file in pair.values()}
+
+
+def _read_set(path: Path, name: str, transposed: bool | None, channels: int) -> tuple[list[Path], dict[str, Arrays]]:
     """Return the files of the only set at a path and its parts; for the arguments see PairSource."""
     kind, files, notes = _choose_set(path, find_pairs(path) or _pair(path.rglob("*")))
     paths = [file for pair in files.values() for file in pair.values()]
     images, labels = ({part: _read(pair[content], kind) for part, pair in files.items()} for content in CONTENTS)
     try:
-        parts = make_parts(images, labels, name)
+        parts = make_parts(images, labels, name, channels=channels)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     if transposed is None and any("emnist" in file.name.lower() for file in paths):
         transposed = True
         notes.append(TRANSPOSED)
-    mapping = _find_mapping(paths[0])
-    names = {} if mapping is None else _read_mapping(mapping)
+    mapping = find_mapping(paths[0])
+    names = {} if mapping is None else read_mapping(mapping)
     for part, arrays in parts.items():
-        x = arrays.x.transpose(0, 2, 1) if transposed else arrays.x
+        x = arrays.x.swapaxes(1, 2) if transposed else arrays.x
         classes = [names.get(label, label) for label in arrays.classes]
         parts[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
     return paths if mapping is None else [*paths, mapping], parts
@@ -219,22 +239,3 @@ def _choose_set(path: Path, sets: dict[tuple, Parts]) -> tuple[str, Parts, list[
         raise InputError(f"{path} has images to validate and to test, but none to train on: add these")
     ((part, pair),) = parts.items()
     return kind, {"train": pair}, [f"the only part, {part}, is used for training"]
-
-
-def _find_mapping(images: Path) -> Path | None:
-    """Return the file beside EMNIST's or Kuzushiji's images that names their classes, if it is there."""
-    set_name = re.split(r"[-_](?:train|test)", images.name)[0]
-    candidates = [images.with_name(f"{set_name}{suffix}") for suffix in MAPPINGS]
-    return next((path for path in candidates if path.is_file()), None)
-
-
-def _read_mapping(path: Path) -> dict[str, str]:
-    """Return label → character, from lines that begin with a label and a code point, as `10 65` or `0,U+3042,あ`."""
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        text = file.read(MAX_MAPPING)
-    rows = re.findall(r"^(\d+)[ ,\t]+(U\+[0-9A-Fa-f]+|\d+)", text, re.MULTILINE)
-    codes = {label: int(code[2:], 16) if code.startswith("U") else int(code) for label, code in rows}
-    names = {label: chr(code) for label, code in codes.items() if code <= sys.maxunicode and chr(code).isprintable()}
-    if len(set(names.values())) < len(codes):
-        raise InputError(f"{path} does not give each class a character of its own: correct or remove it")
-    return names

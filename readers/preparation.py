@@ -36,8 +36,11 @@ def prepare_images(
         InputError: no training image of some class can be read.
         StorageError: the file or folder cannot be written.
     """
+    if source.channels == 3:
+        photos = False  # see `init.preprocess`
     few = [is_photo(sample.image) for sample in islice(source.share(0, 20) or source, 20)] if photos is None else []
-    spec = InputSpec(size, (size, size), _were_cut_out(source.sizes()), style=HOUSE_STYLE)
+    shape = (size, size) if source.channels == 1 else (size, size, 3)
+    spec = InputSpec(size, shape, _were_cut_out(source.sizes()), style=HOUSE_STYLE)
     spec = replace(spec, photos=sum(few) > len(few) / 2 if photos is None else photos)
     while True:
         with form(path, repr((stamp, spec))) as store:

@@ -25,7 +25,7 @@ class Sample:
     """One labelled image.
 
     Attributes:
-        image: grey uint8 (H, W), of any size.
+        image: uint8 (H, W), of any size, or (H, W, 3) from a source of 3 channels.
         label: index into the source's classes.
         file: its name, unique within the source.
         part: which of PARTS it belongs to; "train" if the source does not say.
@@ -42,9 +42,13 @@ class Sample:
 class Source(ABC):
     """Labelled images to iterate over. What cannot be read is skipped and listed.
 
+    Args:
+        channels: 1 for grey images, 3 if those in colour are to stay so.
+
     Attributes:
         name: where the images come from, for summaries and records.
         classes: names of the classes, in label order.
+        channels: see above.
         cropped, photos: whether `init.preprocess` has cropped the images, or found them in photos, before.
         skipped: (file, reason) of what the last iteration skipped.
         modes: how many images had which Pillow mode in the last iteration.
@@ -57,7 +61,8 @@ class Source(ABC):
     cropped: bool = False
     photos: bool = False
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 1) -> None:
+        self.channels = channels
         self.skipped: list[tuple[str, str]] = []
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
@@ -123,10 +128,11 @@ def as_array(images) -> np.ndarray:
 
 
 def check_arrays(x: np.ndarray, y: np.ndarray, classes: int | None = None) -> None:
-    """Raise InputError unless x is uint8 (N, H, W) and y integers (N,), 0 ≤ y < classes."""
-    if x.dtype != np.uint8 or x.ndim != 3 or 0 in x.shape[1:]:
-        grey = ": make colour images grey first, imaging.pictures.grey_images(x)" if x.ndim == 4 else ""
-        raise InputError(f"x must be uint8 (N, H, W), not {x.dtype} {x.shape}{grey}")
+    """Raise InputError unless x is uint8 (N, H, W) or (N, H, W, 3) and y integers (N,), 0 ≤ y < classes."""
+    is_colour = x.ndim == 4 and x.shape[3] == 3
+    if x.dtype != np.uint8 or not (x.ndim == 3 or is_colour) or 0 in x.shape[1:]:
+        remedy = ": imaging.pictures.as_images(x) makes it so" if x.ndim == 4 else ""
+        raise InputError(f"x must be uint8 (N, H, W), or in colour (N, H, W, 3), not {x.dtype} {x.shape}{remedy}")
     if y.ndim != 1 or not np.issubdtype(y.dtype, np.integer):
         raise InputError(f"y must be integers (N,), not {y.dtype} {y.shape}")
     if len(x) != len(y):

@@ -65,6 +65,8 @@ def read_arrays(folder: Path, about: dict[str, Any]) -> dict[str, Any]:
     groups = [encode(name) for name in about["groups"]]
     table = np.frombuffer(b"".join(groups), np.uint8), np.cumsum([len(name) for name in groups])
     for key, values in maps.items():
+        if key.partition("_")[0] == "hashes" and (values.dtype != np.uint64 or values.shape[1:] != (2,)):
+            raise InputError(f"{key}.npy is damaged: prepare the data again")
         if key.partition("_")[0] == "group":
             if about["groups"] != [""]:
                 arrays[key] = Names(*table, _checked(key, values, len(groups)))

@@ -9,6 +9,8 @@ from imaging.ink import identical_groups
 from readers.names import number_names
 from readers.source import PARTS, Source
 
+GREY = ("1", "L", "I", "F")  # how the names of Pillow's modes of grey images begin
+
 
 def summarize(source: Source, sizes: Counter[tuple[int, int]], arrays: dict[str, np.ndarray]) -> dict:
     """Return the summary of the training images: counts, what was skipped, and which images are identical."""
@@ -25,11 +27,19 @@ def summarize(source: Source, sizes: Counter[tuple[int, int]], arrays: dict[str,
         "photos": bool(arrays["photos"]),
         "sizes": {f"{width}×{height}": count for (width, height), count in sizes.most_common()},
         "modes": dict(source.modes.most_common()),
-        "notes": source.notes + [f"{count} {sentence}" for sentence, count in source.counts.items()],
+        "notes": _notes(source),
         "skipped": source.skipped,
         "identical": [files[group].tolist() for group in groups],
         "identical_across_classes": [files[group].tolist() for group in across],
     }
+
+
+def _notes(source: Source) -> list[str]:
+    """Return sentences on what was decided about the images."""
+    notes = source.notes + [f"{count} {sentence}" for sentence, count in source.counts.items()]
+    if source.channels == 3 and all(mode.startswith(GREY) for mode in source.modes):
+        notes.append("the images are grey: their three channels are equal, and channels=1 is faster")
+    return notes
 
 
 def _format_counts(images: dict[str, int], most: int = 30) -> str:

@@ -44,13 +44,14 @@ class TableSource(Source):
 
     Args:
         path: the table, or a folder of images with one table in it.
+        channels: see `Source`.
 
     Raises:
         InputError: the table cannot be read, no column has paths or labels, or most of the images cannot be read.
     """
 
-    def __init__(self, path: Path):
-        super().__init__()
+    def __init__(self, path: Path, channels: int = 1):
+        super().__init__(channels)
         self.path = path if path.is_file() else _find_tables(path)[0]
         self.name = self.path.name
         cells = read_cells(self.path)
@@ -66,7 +67,7 @@ class TableSource(Source):
         self._rows, self._strays = _sort_rows(rows, columns)
         self.skipped, self._decided = list(self._strays), self.notes
         files = [row.file for row in self._rows]
-        self._images = ImageFiles(self.name, files, lambda file: read_file(_join(self._root, file)))
+        self._images = ImageFiles(self.name, files, lambda file: read_file(_join(self._root, file)), channels)
         self.modes = self._images.modes
         labels = sorted({row.label for row in self._rows})  # 01 and 1 have the same natural key
         self.classes = sorted(labels, key=natural_key)

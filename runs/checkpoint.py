@@ -36,7 +36,8 @@ def _is_input_spec(spec: dict) -> bool:
     size, shape, style = spec["input_size"], spec["source_shape"], spec["style"]
     return (
         type(size) is int and 16 <= size <= 1024
-        and type(shape) is list and len(shape) == 2 and all(type(n) is int and 1 <= n <= 4096 for n in shape)
+        and type(shape) is list and (len(shape) == 2 or shape[2:] == [3])
+        and all(type(n) is int and 1 <= n <= 4096 for n in shape)
         and all(type(spec.get(flag, False)) is bool for flag in ("cropped", "transformed", "photos"))
         and (style is None or type(style) is dict and style.keys() - STROKES == STYLE
              and all(isinstance(value, int | float) and 0 <= value <= 1 for value in style.values()))
@@ -71,7 +72,7 @@ def _as_list(value: object) -> list:
 # that no fit has made
 SCHEMA: dict[str, tuple] = {
     "model": (str, len),
-    "in_channels": (int, lambda count: count == 1),
+    "in_channels": (int, lambda count: count in (1, 3)),
     "classes": (list, lambda names: 2 <= len(names) < 65_536 and all(isinstance(name, str) for name in names)),
     "input_spec": (dict, _is_input_spec),
     "config": (dict, _is_config),

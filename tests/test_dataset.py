@@ -142,12 +142,14 @@ def test_a_torchvision_transform_gets_a_pil_image(drawn):
 
 def test_arrays_that_do_not_fit_are_named():
     x, y = np.zeros((3, 8, 8), np.uint8), np.array([0, 1, 1])
-    assert error(CharDataset, x[0], y) == "x must be uint8 (N, H, W), not uint8 (8, 8)"
+    assert error(CharDataset, x[0], y) == "x must be uint8 (N, H, W), or in colour (N, H, W, 3), not uint8 (8, 8)"
     assert error(CharDataset, [x[0], x[0, 1:]], y[:2]) == (
         "the images differ in size: CharDataset.from_dataset(list(zip(x, y)), size=28) fits them to one"
     )
     assert len(CharDataset.from_dataset(list(zip([x[0], x[0, 1:]], [0, 1], strict=True)), size=28)) == 2
-    assert error(CharDataset, x / 255, y) == "x must be uint8 (N, H, W), not float64 (3, 8, 8)"
+    assert (
+        error(CharDataset, x / 255, y) == "x must be uint8 (N, H, W), or in colour (N, H, W, 3), not float64 (3, 8, 8)"
+    )
     assert error(CharDataset, x, y[:2]) == "x holds 3 images and y 2 labels: give one label per image"
     assert error(CharDataset, x, y * 0.5) == "y must be integers (N,), not float64 (3,)"
     assert error(CharDataset, x, y, classes=["a"]) == "y has labels from 0 to 1: with 1 class they must be 0 to 0"
@@ -202,7 +204,7 @@ def test_a_part_is_train_or_test(tmp_path, drawn):
     path = saved(tmp_path / "data.npz", x=drawn.x, y=drawn.y)
     assert error(load, path, "Test") == "unknown part 'Test': it is one of train, val, test"
     path = saved(tmp_path / "data.npz", x=drawn.x, y=drawn.y / 2)
-    assert error(load, path) == f"{path}: y must be integers or text (N,), not float64 (480,)"
+    assert error(load, path) == f"{path}: y must be integers or text (N,), or one-hot (N, C), not float64 (480,)"
 
 
 def test_a_file_without_test_images_has_an_empty_test_part(tmp_path):

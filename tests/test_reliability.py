@@ -15,7 +15,7 @@ from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import load
-from imaging.pictures import grey_images
+from imaging.pictures import as_images
 from init import preprocess
 from readers import corrections, open_source
 
@@ -80,7 +80,7 @@ def _prepare_over(path, tmp_path) -> None:
         ),
         ("config.json", lambda path, _: Config.load(path)),
         ("best.ckpt", lambda path, _: CNNClassifier.load(path)),
-        ("x.png", lambda path, _: grey_images(path)),
+        ("x.png", lambda path, _: as_images(path)),
     ],
 )
 def test_nobody_waits_for_a_pipe(name, read, tmp_path):

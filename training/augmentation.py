@@ -1,4 +1,4 @@
-"""Ink as a model sees it: resize and augmentation in one resampling, on the device."""
+"""Images as a model sees them: resize and augmentation in one resampling, on the device."""
 
 import math
 from functools import lru_cache
@@ -12,25 +12,27 @@ ALL = slice(None)
 
 
 def resample(
-    ink: torch.Tensor, size: int, augmentation: Config | None = None, batch: int | None = None, part: slice = ALL
+    images: torch.Tensor, size: int, augmentation: Config | None = None, batch: int | None = None, part: slice = ALL
 ) -> torch.Tensor:
-    """Resample ink uint8 (N, H, W) to float (N, 1, size, size) in [0, 1].
+    """Resample ink uint8 (N, H, W), or colours (N, 3, H, W), to float (N, 1 or 3, size, size) in [0, 1].
 
     Args:
         augmentation: the strengths, with random numbers from torch's global generator; None: only resize.
         batch: images in the batch of which these are a part, for all of which numbers are drawn; None: these are all.
         part: which of the batch these images are.
     """
-    images, (height, width) = ink / 255, ink.shape[1:]
+    images, (height, width) = images / 255, images.shape[-2:]
     # Sampling larger images directly would lose strokes between the sampling points.
     if augmentation is None or max(height, width) > size:
         rows, columns = (resize_matrix(side, size, images.device) for side in (height, width))
         images = rows @ (images @ columns.T)  # (N, size, size)
-    images = images[:, None]
+    is_ink = images.ndim == 3
+    images = images[:, None] if is_ink else images
     if augmentation is None:
         return images
     grid = _random_grid(len(images) if batch is None else batch, size, augmentation, images.device, part)
-    return functional.grid_sample(images, grid, align_corners=False)  # beyond the border: 0, no ink
+    beyond = "zeros" if is_ink else "border"  # 0 is no ink; colours go on
+    return functional.grid_sample(images, grid, padding_mode=beyond, align_corners=False)
 
 
 def _random_grid(n: int, size: int, augmentation: Config, device: torch.device, part: slice) -> torch.Tensor:

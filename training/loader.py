@@ -16,6 +16,7 @@ from common.files import mapped_file
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
+from imaging.planes import to_planes
 from training import distributed
 from training.augmentation import ALL, resample
 
@@ -46,7 +47,8 @@ def check_transform(images, model: nn.Module, input_size: int) -> None:
     image = images[0][0]
     remedy = f"let it end with Resize(({input_size}, {input_size})) and ToTensor(), in this order"
     if not isinstance(image, torch.Tensor):
-        raise InputError(f"the transform makes a {type(image).__name__}, not a float tensor (1, S, S): {remedy}")
+        made, wanted = type(image).__name__, f"({images.channels}, S, S)"
+        raise InputError(f"the transform makes a {made}, not a float tensor {wanted}: {remedy}")
     first = next(model.parameters())
     try:
         with torch.inference_mode():
@@ -82,11 +84,12 @@ class ResidentLoader:
         self._labels = torch.from_numpy(images.y)  # int64 (N,)
         self._resident = None
         if self._fits_device():
-            self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)  # (N, H, W)
+            self._resident = torch.empty(images.shape, dtype=torch.uint8, device=device)  # (N, H, W[, 3])
         self._background, start = torch.empty(len(images), dtype=torch.uint8), 0  # (N,)
         for chunk in images.chunks():
             pixels = torch.from_numpy(chunk)
-            self._background[start : start + len(chunk)] = backgrounds(pixels)
+            if spec.channels == 1:
+                self._background[start : start + len(chunk)] = backgrounds(pixels)
             if self._resident is not None:
                 self._resident[start : start + len(chunk)] = pixels
             start += len(chunk)
@@ -110,7 +113,7 @@ class ResidentLoader:
         return math.ceil(count / self.batch_size) - dropped
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (float (B, 1, S, S) in [0, 1], int64 (B,)) on the device: of a batch that is shuffled, this process's.
+        """Yield (float (B, C, S, S) in [0, 1], int64 (B,)) on the device: of a batch that is shuffled, this process's.
 
         The order and the augmentation of an image are the same on any number of processes.
         """
@@ -123,13 +126,13 @@ class ResidentLoader:
         on_disk = self._resident is None and mapped_file(self.images.array) is not None
         pixels = ahead(self._pixels, mine) if on_disk else map(self._pixels, mine)
         for batch, part, chosen, images in zip(whole, parts, mine, pixels, strict=True):
-            background, labels = self._background[chosen], self._labels[chosen]
-            strokes = self._to_device(ink(images, background))
-            inputs = resample(strokes, self.spec.input_size, self.augmentation, len(batch), part)
+            is_grey, labels = self.spec.channels == 1, self._labels[chosen]
+            seen = self._to_device(ink(images, self._background[chosen]) if is_grey else to_planes(images))
+            inputs = resample(seen, self.spec.input_size, self.augmentation, len(batch), part)
             yield inputs, self._to_device(labels)
 
     def _pixels(self, chosen: torch.Tensor) -> torch.Tensor:
-        """Return images uint8 (B, H, W), on the device if they are resident; others are read in their order on disk."""
+        """Return images uint8 (B, H, W[, 3]), on the device if resident; others are read in their order on disk."""
         if self._resident is not None:
             return self._resident[chosen]
         places = self.images.indices[chosen.numpy()]

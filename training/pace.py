@@ -74,10 +74,11 @@ def measured_speed(config: Config, device: torch.device) -> float:
     """Return how many random images training takes per second; of STEPS steps, the quickest counts."""
     size = default_input_size(config, device)
     with preserve_random_state(device):
-        model = build(config.model, 1, 12)
+        model = build(config.model, config.channels, 12)
         backend = select_backend(config, model, device)
         trainer = Trainer(config, backend.place(model, device), backend, [None] * (STEPS + 1))
-        images, labels = torch.rand(config.batch_size, 1, size, size), torch.zeros(config.batch_size, dtype=torch.int64)
+        images = torch.rand(config.batch_size, config.channels, size, size)
+        labels = torch.zeros(config.batch_size, dtype=torch.int64)
         keep_freed_memory()
         model.train()
         seconds = []

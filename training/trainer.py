@@ -137,7 +137,7 @@ class Trainer:
         """Take one step; return the loss and the number of correct predictions, on the device.
 
         Args:
-            images: float (B, 1, S, S), this process's share of a batch, which may be empty.
+            images: float (B, 1 or 3, S, S), this process's share of a batch, which may be empty.
             labels: int64 (B,).
         """
         self.optimizer.zero_grad(set_to_none=False)  # the gradients stay views of one tensor

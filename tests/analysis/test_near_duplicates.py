@@ -13,7 +13,7 @@ def vectors(drawn) -> torch.Tensor:
     x = np.array(drawn.x)
     x[440:] = x[:40]
     x[440:, 14, 14] ^= 255
-    return thumbnails(ink(torch.from_numpy(x), torch.full((480,), 255, dtype=torch.uint8)))
+    return thumbnails(ink(torch.from_numpy(x), torch.full((480,), 255, dtype=torch.uint8))[:, None])
 
 
 def found(vectors: torch.Tensor, chosen=range(480)) -> list[list[int]]:

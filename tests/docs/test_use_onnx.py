@@ -53,6 +53,26 @@ def test_a_folder_of_images(train_quickly, drawn, raw, tmp_path, cropped):
     assert use_onnx(empty).stderr.startswith("Classify the images in a folder")
 
 
+def test_a_folder_of_images_in_colour(train_quickly, raw, tmp_path):
+    rng = np.random.default_rng(0)
+    images: dict[str, list[np.ndarray]] = {"a": [], "b": []}
+    for k in range(24):
+        image = np.full((20 + k, 30, 3), rng.integers(150, 256, 3), np.uint8)
+        image[5:-6, 8:-3, k % 2] = 20
+        images["ab"[k % 2]].append(image)
+    folder = raw(images, suffix=".png")
+    preprocess(open_source(folder, channels=3), tmp_path / "data.npz", 28)
+    data = load(tmp_path / "data.npz")
+    assert data.cropped and data.shape == (24, 28, 28, 3)
+    classifier = train_quickly(data, channels=3).classifier
+    classifier.export(tmp_path / "model.onnx", data)
+    found = predicted(tmp_path / "model.onnx", folder)
+    assert len(found) == 24
+    for path, (name, probability) in found.items():
+        expected = classifier.predict_proba(path)[0]
+        assert (name, probability) == (classifier.classes_[expected.argmax()], f"{expected.max():.1%}")
+
+
 def test_it_is_short_and_needs_little():
     text = (ROOT / "docs" / "use_onnx.py").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 40

@@ -63,7 +63,7 @@ def test_a_card_of_paper_in_a_tall_transparent_image_is_paper(paper):
     height, width = drawing.shape
     picture = np.full((3 * height, width, 4), (255, 255, 255, 0), np.uint8)
     picture[height : 2 * height] = np.asarray(Image.fromarray(drawing).convert("RGBA"))
-    found = decoding.image_to_grey(Image.fromarray(picture))
+    found = decoding.image_to_array(Image.fromarray(picture))
     assert (found[:height] == np.bincount(drawing.ravel()).argmax()).all()
 
 

@@ -4,7 +4,7 @@ import torch
 from PIL import Image
 
 from common.errors import InputError
-from imaging.pictures import grey_images
+from imaging.pictures import as_images
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (20, 30), dtype=np.uint8)
@@ -21,39 +21,39 @@ OPAQUE = np.concatenate([COLOUR, np.full((20, 30, 1), 255, np.uint8)], 2)
 )  # fmt: skip
 def test_one_picture_is_one_image(image):
     for given, count in ((image, 1), ([image], 1), ([image, image], 2)):
-        np.testing.assert_array_equal(grey_images(given), [GREY] * count)
+        np.testing.assert_array_equal(as_images(given), [GREY] * count)
 
 
 @pytest.mark.parametrize("batch", [COLOUR[None], np.moveaxis(COLOUR[None], -1, 1), OPAQUE[None], GREY[None, None]])
 def test_batches_in_colour(batch):
-    np.testing.assert_array_equal(grey_images(np.concatenate([batch, 255 - batch])[:1]), [GREY])
-    assert len(grey_images(batch.repeat(5, 0))) == 5 and grey_images(batch[:0]).shape[0] == 0
+    np.testing.assert_array_equal(as_images(np.concatenate([batch, 255 - batch])[:1]), [GREY])
+    assert len(as_images(batch.repeat(5, 0))) == 5 and as_images(batch[:0]).shape[0] == 0
 
 
 def test_a_colour_picture_of_28_rows_gives_one_image():
-    assert grey_images(np.zeros((28, 28, 3), np.uint8)).shape == (1, 28, 28)
+    assert as_images(np.zeros((28, 28, 3), np.uint8)).shape == (1, 28, 28)
 
 
 def test_colours_are_as_bright_as_pillow_makes_them():
     red = np.zeros((4, 5, 3), np.uint8)
     red[..., 0] = 255
-    assert (grey_images(red) == 76).all()
+    assert (as_images(red) == 76).all()
 
 
 def test_paths_and_lists_of_different_sizes(tmp_path):
     Image.fromarray(GREY).save(tmp_path / "a.png")
     Image.fromarray(GREY.T).save(tmp_path / "b.png")
-    np.testing.assert_array_equal(grey_images(str(tmp_path / "a.png")), [GREY])
-    several = grey_images([tmp_path / "a.png", str(tmp_path / "b.png"), COLOUR, GREY[:5]])
+    np.testing.assert_array_equal(as_images(str(tmp_path / "a.png")), [GREY])
+    several = as_images([tmp_path / "a.png", str(tmp_path / "b.png"), COLOUR, GREY[:5]])
     assert isinstance(several, list) and [image.shape for image in several] == [(20, 30), (30, 20), (20, 30), (5, 30)]
     np.testing.assert_array_equal(several[1], GREY.T)
-    np.testing.assert_array_equal(grey_images(image for image in (GREY, GREY)), [GREY, GREY])
+    np.testing.assert_array_equal(as_images(image for image in (GREY, GREY)), [GREY, GREY])
     with pytest.raises(InputError, match="it is a folder: list its files"):
-        grey_images(tmp_path)
+        as_images(tmp_path)
 
 
 def test_black_and_white():
-    np.testing.assert_array_equal(grey_images(GREY > 127), [np.where(GREY > 127, 255, 0)])
+    np.testing.assert_array_equal(as_images(GREY > 127), [np.where(GREY > 127, 255, 0)])
 
 
 @pytest.mark.parametrize(
@@ -78,5 +78,5 @@ def test_black_and_white():
 )
 def test_what_cannot_be_an_image_is_named_with_the_remedy(x, message):
     with pytest.raises(InputError) as caught:
-        grey_images(x)
+        as_images(x)
     assert message in str(caught.value)

@@ -300,3 +300,31 @@ assert summary["images"] == {{"0": 750, "1": 750}}
 assert peak() - before < 250, peak() - before
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_one_of_several_sets_in_a_zip_is_given_below_it(tmp_path):
+    for name, classes in (("balanced", 2), ("digits", 1)):
+        for part, rows in (("train", slice(0, 6)), ("test", slice(6, 8))):
+            idx(tmp_path / f"in/gzip/emnist-{name}-{part}-images-idx3-ubyte.gz", X[rows])
+            idx(tmp_path / f"in/gzip/emnist-{name}-{part}-labels-idx1-ubyte.gz", Y[rows] % classes)
+        (tmp_path / f"in/gzip/emnist-{name}-mapping.txt").write_text("0 65\n1 66\n")
+    path = Path(shutil.make_archive(str(tmp_path / "gzip"), "zip", tmp_path / "in"))
+    assert error(path) == (
+        f"{path} holds 2 sets of images: give one of them, as {path}/gzip/emnist-balanced: gzip/emnist-balanced, "
+        "gzip/emnist-digits"
+    )
+    for given, classes in (("emnist-balanced", ["A", "B"]), ("gzip/emnist-digits", ["A"])):
+        source = open_source(path / given)
+        assert (source.name, source.classes) == (Path(given).name, classes)
+        np.testing.assert_array_equal(images_of(source, "test"), X[6:].swapaxes(1, 2))
+    assert error(path / "balanced") == (
+        f"{path} holds no set 'balanced' of images: did you mean 'gzip/emnist-balanced'?"
+    )
+    shutil.rmtree(tmp_path / "in")
+    assert error(tmp_path) == error(path)
+
+
+def test_a_path_below_a_zip_of_something_else_does_not_exist(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("1/a.png", b"")
+    assert error(tmp_path / "a.zip/1").startswith(f"{tmp_path / 'a.zip/1'} does not exist: give ")

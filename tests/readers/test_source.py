@@ -18,9 +18,24 @@ def test_arrays_that_fit_are_accepted():
 @pytest.mark.parametrize(
     "x, y, classes, message",
     [
-        (np.zeros((8, 8), np.uint8), [0, 1, 1], None, "x must be uint8 (N, H, W), not uint8 (8, 8)"),
-        (np.zeros((3, 8, 8)), [0, 1, 1], None, "x must be uint8 (N, H, W), not float64 (3, 8, 8)"),
-        (np.zeros((3, 0, 8), np.uint8), [0, 1, 1], None, "x must be uint8 (N, H, W), not uint8 (3, 0, 8)"),
+        (
+            np.zeros((8, 8), np.uint8),
+            [0, 1, 1],
+            None,
+            "x must be uint8 (N, H, W), or in colour (N, H, W, 3), not uint8 (8, 8)",
+        ),
+        (
+            np.zeros((3, 8, 8)),
+            [0, 1, 1],
+            None,
+            "x must be uint8 (N, H, W), or in colour (N, H, W, 3), not float64 (3, 8, 8)",
+        ),
+        (
+            np.zeros((3, 0, 8), np.uint8),
+            [0, 1, 1],
+            None,
+            "x must be uint8 (N, H, W), or in colour (N, H, W, 3), not uint8 (3, 0, 8)",
+        ),
         (np.zeros((3, 8, 8), np.uint8), [0, 1], 2, "x holds 3 images and y 2 labels: give one label per image"),
         (np.zeros((3, 8, 8), np.uint8), [0.0, 1.0, 1.0], 2, "y must be integers (N,), not float64 (3,)"),
         (np.zeros((3, 8, 8), np.uint8), [[0, 1, 1]], 2, "y must be integers (N,), not int64 (1, 3)"),
@@ -32,11 +47,11 @@ def test_arrays_that_fit_are_accepted():
             "y has labels from 1 to 2: with 2 classes they must be 0 to 1, so give y - 1",
         ),
         (
-            np.zeros((3, 8, 8, 3), np.uint8),
+            np.zeros((3, 8, 8, 4), np.uint8),
             [0, 1, 1],
             2,
-            "x must be uint8 (N, H, W), not uint8 (3, 8, 8, 3): make "
-            "colour images grey first, imaging.pictures.grey_images(x)",
+            "x must be uint8 (N, H, W), or in colour (N, H, W, 3), not uint8 (3, 8, 8, 4): "
+            "imaging.pictures.as_images(x) makes it so",
         ),
         (np.zeros((3, 8, 8), np.uint8), [-1, 1, 1], 2, "y has labels from -1 to 1: with 2 classes they must be 0 to 1"),
     ],

@@ -152,11 +152,12 @@ def test_a_folder_of_the_users_is_not_overwritten(folder, tmp_path):
 def test_damaged_folders_are_named(both):
     _, large = both
     path = large.with_name("data.arrays")
-    whole = {file: (path / file).read_bytes() for file in ("x.npy", "y.npy", "files.npy", "group.npy", "about.json")}
+    names = ("x.npy", "y.npy", "files.npy", "group.npy", "hashes.npy", "about.json")
+    whole = {file: (path / file).read_bytes() for file in names}
     for file, content in (
         ("x.npy", whole["x.npy"][:-5]), ("x.npy", b""), ("about.json", b"{}"), ("about.json", b"[1]"),
         ("about.json", whole["about.json"].replace(b'"files"', b'"../x"')), ("about.json", b"[" * 10_000),
-        ("group.npy", whole["y.npy"].replace(b"<i8", b"<f8")),
+        ("group.npy", whole["y.npy"].replace(b"<i8", b"<f8")), ("hashes.npy", whole["y.npy"]),
         ("files.npy", whole["files.npy"][:-8] + b"\x7f" * 8), ("group.npy", whole["group.npy"][:-4] + b"\x7f" * 4),
     ):  # fmt: skip
         (path / file).write_bytes(content)

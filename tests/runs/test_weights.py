@@ -4,20 +4,21 @@ import pytest
 import torch
 
 from common.errors import InputError
+from imaging.input_spec import InputSpec
 from models import LeNet
 from runs import weights
 
 
 def test_weights_are_loaded():
     source, model = LeNet(1, 3), LeNet(1, 3)
-    weights.load("a.ckpt", source.state_dict(), model, 32)
+    weights.load("a.ckpt", source.state_dict(), model, InputSpec(32, (28, 28)))
     images = torch.rand(2, 1, 32, 32)
     assert torch.equal(model(images), source(images))
 
 
 def test_weights_of_another_model_are_refused():
     with pytest.raises(InputError, match="^a.ckpt does not hold the weights of a LeNet: "):
-        weights.load("a.ckpt", LeNet(1, 4).state_dict(), LeNet(1, 3), 32)
+        weights.load("a.ckpt", LeNet(1, 4).state_dict(), LeNet(1, 3), InputSpec(32, (28, 28)))
 
 
 def test_what_differs_from_the_run_is_named():
