@@ -127,15 +127,17 @@ def gnts() -> list[bytes]:
 
 
 def tables() -> list[bytes]:
-    """Return tables of image paths 0.png … 7.png, labels, writers and parts, in several encodings and delimiters."""
+    """Return tables of pixels, and of image paths 0.png … 7.png, labels, writers and parts, in several encodings."""
     rows = (f"{k}.png,{'啊阿'[k % 2]},w{k % 3},{'test' if k > 5 else 'train'}" for k in range(8))
     text = "\n".join(["path,标签,writer,split", *rows])
+    pixels = "\n".join(f"{k % 2},0,{k},255,{'7,' * 12}0" for k in range(8))
     return [
         text.encode(), text.replace(",", ";").encode("utf-8-sig"), text.replace(",", "\t").encode("utf-16"),
         text.encode("gb18030"), "\n".join(f"{k}.png,{k % 2}" for k in range(8)).encode(), b"\0" * 999,
         b"path,label\n" + b"/dev/zero,1\n../../../etc/passwd,2\n" * 9, b'"' + b"9" * 10**6,
         text.encode() + b"," * 10**6, text.encode() + b"\n8.png,1,," * 600_000, text.encode() + b"\n" + b"9" * 10**8,
-        text.encode() + "\n\U00020000,二".encode() * 2_000_000,
+        text.encode() + "\n\U00020000,二".encode() * 2_000_000, pixels.encode(), pixels.encode() + b",9" * 10**6,
+        f"label{',pixel' * 16}\n{pixels}".encode("utf-8-sig"),
     ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from common.files import ON_DISK
 from readers.arrays import Arrays, ArraySource, find_part, make_parts
 from readers.container import HIDDEN, METHODS, check_archive
 from readers.idx import read_idx
-from readers.mappings import MAPPINGS, find_mapping, read_mapping
+from readers.mappings import MAPPINGS, right_emnist
 from readers.npz import check_npy, read_arrays
 from readers.source import PARTS, PARTS_BY_WORD
 
@@ -25,10 +25,6 @@ WORDS = {"x": "images", "img": "images", "imgs": "images", "image": "images", "i
          "y": "labels", "label": "labels", "labels": "labels", "target": "labels", "targets": "labels"}  # fmt: skip
 CONTENTS = ("images", "labels")
 IDX_SUFFIX = re.compile(r"[-._](idx\d([-._]ubyte)?|ubyte)(\.gz)?$")
-TRANSPOSED = (
-    "rows and columns are exchanged, since EMNIST stores images transposed; readers.pairs.PairSource(path, "
-    "transposed=False) leaves them"
-)
 Parts = dict[str, dict[str, Path]]  # part → "images" and "labels" → file
 
 
@@ -206,16 +202,8 @@ def _read_set(path: Path, name: str, transposed: bool | None, channels: int) -> 
         parts = make_parts(images, labels, name, channels=channels)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    if transposed is None and any("emnist" in file.name.lower() for file in paths):
-        transposed = True
-        notes.append(TRANSPOSED)
-    mapping = find_mapping(paths[0])
-    names = {} if mapping is None else read_mapping(mapping)
-    for part, arrays in parts.items():
-        x = arrays.x.swapaxes(1, 2) if transposed else arrays.x
-        classes = [names.get(label, label) for label in arrays.classes]
-        parts[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
-    return paths if mapping is None else [*paths, mapping], parts
+    parts = {part: replace(arrays, notes=arrays.notes + notes) for part, arrays in parts.items()}
+    return right_emnist(paths, parts, transposed)
 
 
 def _read(path: Path, kind: str) -> np.ndarray:

@@ -52,13 +52,13 @@ class TableSource(Source):
 
     def __init__(self, path: Path, channels: int = 1):
         super().__init__(channels)
-        self.path = path if path.is_file() else _find_tables(path)[0]
+        self.path = path if path.is_file() else find_tables(path)[0]
         self.name = self.path.name
         cells = read_cells(self.path)
         has_header = not any(is_image(cell) or _is_file(self.path.parent, cell) for cell in cells[0])
         rows = cells[1:] if has_header else cells
         width = max(map(len, cells), default=0)
-        names = [_simplify(name) for name in cells[0]] if has_header else []
+        names = [simplify(name) for name in cells[0]] if has_header else []
         names += [""] * (width - len(names))
         path_column, self._root = self._find_paths(rows)
         columns = {"path": path_column} | self._find_columns(names, path_column)
@@ -77,7 +77,7 @@ class TableSource(Source):
     def accepts(cls, path: Path) -> bool:
         if not path.is_dir():
             return path.suffix.lower() in SUFFIXES
-        if len(_find_tables(path)) != 1:
+        if len(find_tables(path)) != 1:
             return False
         folders = {file.parent.name for file in path.glob("*/*") if is_image(file.name)}
         return len(folders) < 2 or all(map(find_part, folders))
@@ -138,12 +138,14 @@ class TableSource(Source):
         self.check_damaged(self._images.damaged)
 
 
-def _find_tables(folder: Path) -> list[Path]:
+def find_tables(folder: Path) -> list[Path]:
+    """Return the tables in a folder, sorted."""
     files = (file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
     return sorted(file for file in files if file.is_file())
 
 
-def _simplify(name: str) -> str:
+def simplify(name: str) -> str:
+    """Return the name of a column as it is compared with those in NAMES."""
     return re.sub(r"[\s_-]", "", name.lower())
 
 

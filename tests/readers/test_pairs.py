@@ -127,8 +127,8 @@ def test_emnist_is_righted_and_named_by_its_mapping(tmp_path):
     assert source.classes == ["1", "2"] and source.sizes() == {(7, 5): 8}
     assert source.notes == [
         "labels are 1, 2: they are renumbered from 0",
-        "rows and columns are exchanged, since EMNIST stores images transposed; readers.pairs.PairSource(path, "
-        "transposed=False) leaves them",
+        "rows and columns are exchanged, since EMNIST stores images transposed; the reader's argument transposed=False "
+        "leaves them",
     ]
     np.testing.assert_array_equal(images_of(source), X)
     before = repr(source.stamp())
