@@ -11,7 +11,7 @@ import numpy as np
 from common.errors import InputError
 from imaging.decoding import is_image
 from readers.arrays import ArraySource, assign_parts, make_parts
-from readers.cells import DELIMITERS
+from readers.cells import DELIMITERS, decode_text
 from readers.mappings import right_emnist
 from readers.table import NAMES, find_tables, simplify
 
@@ -92,8 +92,11 @@ def _find_columns(path: Path) -> Columns | None:
     """Return what the columns of a table are, as its first lines tell; None if it is no table of pixels."""
     if path.suffix.lower() not in (".csv", ".tsv", ".tab") or not path.is_file():
         return None
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        first, second = file.readline(MAX_LINE), file.readline(MAX_LINE)
+    with open(path, "rb") as file:
+        try:
+            first, second = (decode_text(file.readline(MAX_LINE)) for _ in range(2))
+        except ValueError:  # no text
+            return None
     delimiter = max(DELIMITERS, key=first.count)
     cells, names = (
         [cell.strip().strip('"') for cell in line.strip("\r\n").split(delimiter)] for line in (second or first, first)
@@ -124,7 +127,11 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     columns = _find_columns(path)
     assert columns is not None
     names: dict[str, int] = {}
-    chunks = list(_parse(path, columns, names))
+    try:
+        chunks = list(_parse(path, columns, names, "utf-8-sig"))
+    except UnicodeDecodeError:  # as Excel saves it in China
+        names.clear()
+        chunks = list(_parse(path, columns, names, "gb18030"))
     pixels, label = columns.pixels, columns.label
     if label is None and not _is_square(len(pixels)):
         first, last = (np.concatenate([rows[:, k] for rows in chunks]) for k in (pixels[0], pixels[-1]))
@@ -154,17 +161,17 @@ def _is_square(count: int) -> bool:
     return count >= FEWEST and math.isqrt(count) ** 2 == count
 
 
-def _parse(path: Path, columns: Columns, names: dict[str, int]) -> Iterator[np.ndarray]:
+def _parse(path: Path, columns: Columns, names: dict[str, int], encoding: str) -> Iterator[np.ndarray]:
     """Yield rows of a table, all columns, as uint8 or float32 (ROWS, columns); a label as its number in `names`."""
     label = columns.label
     converters: dict[int | str, Callable[[str], int]] = {}
     if label is not None:
         converters[label] = lambda text: names.setdefault(text.strip(), len(names))
     start = 2 if columns.has_header else 1
-    with open(path, encoding="utf-8-sig") as file:
+    with open(path, encoding=encoding) as file:
         lines = iter(lambda: file.readline(MAX_LINE), "")
-        next(islice(lines, start - 1, start - 1), None)  # leaves out the header
         try:
+            next(islice(lines, start - 1, start - 1), None)  # leaves out the header
             while chunk := list(islice(lines, ROWS)):
                 rows = np.loadtxt(
                     chunk, dtype=np.float32, comments=None, delimiter=columns.delimiter, converters=converters,
@@ -174,5 +181,7 @@ def _parse(path: Path, columns: Columns, names: dict[str, int]) -> Iterator[np.n
                     whole = rows.astype(np.uint8)
                 yield whole if (whole == rows).all() else rows
                 start += len(chunk)
-        except ValueError as error:  # also if it is not UTF-8
+        except ValueError as error:
+            if isinstance(error, UnicodeDecodeError) and encoding != "gb18030":
+                raise
             raise InputError(f"{path}: line {start} or one of the {ROWS} that follow: {error!s:.200}") from None

@@ -64,6 +64,8 @@ def test_labels_that_are_text_and_a_column_that_numbers_the_rows(tmp_path):
     source, x, labels = read(rows)
     np.testing.assert_array_equal(x, X)
     assert source.classes == sorted("永字八") and labels == [f"{'永字八'[y]}" for y in Y]
+    rows.write_bytes(rows.read_text("utf-8").encode("gb18030"))
+    assert read(rows)[2] == labels
     assert read(table(tmp_path / "b.csv", labels=["b", "a", "c"] * 4))[2] == ["b", "a", "c"] * 4
 
 
