@@ -8,15 +8,16 @@ from readers.folder import FolderSource
 from readers.gnt import GntSource
 from readers.npz import NpzSource
 from readers.pairs import PairSource
+from readers.parquet import ParquetImages
 from readers.pixels import PixelTable
 from readers.source import Source
 from readers.table import TableSource
 
 # Each has `accepts(path)`; the first that accepts a path reads it.
-READERS: list = [PairSource, NpzSource, GntSource, PixelTable, TableSource, FolderSource]
+READERS: list = [PairSource, NpzSource, GntSource, PixelTable, ParquetImages, TableSource, FolderSource]
 KINDS = (
     "a folder with one sub-folder per class, a .zip of one, an .npz, IDX or .npy files of images and of labels, "
-    ".gnt files, or a CSV of labels and either paths or pixels"
+    ".gnt files, a CSV of labels and either paths or pixels, or parquet files"
 )
 
 

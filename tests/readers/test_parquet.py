@@ -1,0 +1,83 @@
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from common.errors import InputError
+from init import preprocess
+from readers import open_source
+from readers.parquet import ParquetImages
+
+pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
+X = np.random.default_rng(0).integers(0, 256, (10, 6, 7), np.uint8)
+X[:, 0, 0] = 255
+Y = [0, 1] * 5
+FEATURES = {"label": {"names": ["永", "八"], "_type": "ClassLabel"}, "image": {"_type": "Image"}}
+
+
+def png(x) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(x).save(file, "PNG")
+    return file.getvalue()
+
+
+def write(path, x=X, labels=Y, image="image", label="label", features=None, pairs=True, **options):
+    content = [{"bytes": png(one), "path": None} if pairs else png(one) for one in x]
+    table = pyarrow.table({"id": range(len(x)), image: content, label: labels})
+    if features:
+        table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    parquet.write_table(table, path, **options)
+    return path
+
+
+@pytest.mark.parametrize("groups", [1, 3, 10])
+def test_a_dataset_of_hugging_face(tmp_path, groups):
+    write(tmp_path / "data/train-00000-of-00002.parquet", X[:5], Y[:5], features=FEATURES, row_group_size=groups)
+    write(tmp_path / "data/train-00001-of-00002.parquet", X[5:8], Y[5:8], features=FEATURES, row_group_size=groups)
+    write(tmp_path / "data/test-00000-of-00001.parquet", X[8:], Y[8:], features=FEATURES)
+    source = open_source(tmp_path)
+    assert type(source) is ParquetImages and source.classes == ["永", "八"] and len(source) == 10
+    for _ in range(2):
+        samples = {part: [s for s in source if s.part == part] for part in ("train", "test")}
+        np.testing.assert_array_equal([sample.image for sample in samples["train"]], X[:8])
+        np.testing.assert_array_equal([sample.image for sample in samples["test"]], X[8:])
+        assert [sample.label for sample in samples["train"]] == Y[:8]
+        assert samples["test"][1].file == "test-00000-of-00001/1"
+    summary = preprocess(source, tmp_path / "data.npz")
+    assert summary["images"] == {"永": 4, "八": 4}
+
+
+def test_files_in_a_column_and_labels_that_are_text(tmp_path):
+    labels = ["b", "a", None, "10"] + ["9"] * 6
+    source = open_source(write(tmp_path / "a.parquet", image="img", label="character", labels=labels, pairs=False))
+    assert source.classes == ["9", "10", "a", "b"]
+    assert [source.classes[sample.label] for sample in source] == ["b", "a", "10"] + ["9"] * 6
+    assert source.skipped == [("a/2", "no label")]
+
+
+def test_colour_and_images_that_cannot_be_read(tmp_path):
+    red = np.zeros((2, 6, 7, 3), np.uint8) + [255, 0, 0]
+    path = write(tmp_path / "a.parquet", red.astype(np.uint8), Y[:2])
+    np.testing.assert_array_equal([sample.image for sample in open_source(path, channels=3)], red)
+    table = pyarrow.table({"image": [{"bytes": png(X[0])}] * 3 + [{"bytes": b"GIF"}, {"bytes": None}], "label": Y[:5]})
+    parquet.write_table(table, path)
+    source = open_source(path)
+    assert len(list(source)) == 3 and [file for file, _ in source.skipped] == ["a/3", "a/4"]
+
+
+def test_what_is_wrong_is_named(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.parquet")
+    stamp = open_source(path).stamp()
+    write(path, X[:9], Y[:9])
+    assert open_source(path).stamp() != stamp
+    monkeypatch.setattr("readers.parquet.MAX_GROUP", 99)
+    with pytest.raises(InputError, match="a.parquet has a row group of more than 0 MiB: save it in smaller ones"):
+        open_source(path)
+    monkeypatch.undo()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(InputError, match="a.parquet is not a readable"):
+        open_source(path)
