@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from common.errors import InputError
 from common.files import fingerprint, update_digest, zeros
+from config import Config
 from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.pictures import grey_images
@@ -211,7 +212,21 @@ def together(real: CharDataset, drawn: CharDataset, share: float = 0.5) -> CharD
             (real.x, drawn.x), (real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group),
         )
     )  # fmt: skip
-    return CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
+    both = CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
+    both.cropped, both.photos, both.corrections = real.cropped, real.photos, real.corrections
+    return both
+
+
+def add_drawn(train: CharDataset, config: Config) -> CharDataset:
+    """Return training images together with those that `init.prepare` has drawn in addition, if it was to do so.
+
+    Args:
+        train: what the split leaves to train on, so that only real images are validated and tested.
+
+    Raises:
+        InputError: see `load` and `together`.
+    """
+    return together(train, load(config.drawn_data_path, corrected=False)) if config.adds_drawn else train
 
 
 def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:

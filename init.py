@@ -21,7 +21,7 @@ from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
 from imaging.input_spec import InputSpec
-from imaging.photo import HOUSE_STYLE, is_photo
+from imaging.photo import HOUSE_STYLE, SAMPLE, is_photo, measure_each
 from readers import open_source
 from readers.characters import CharactersSource
 from readers.chunks import read_chunks
@@ -116,7 +116,8 @@ def suit_cpu(config: Config) -> Config:
 def prepare(config: Config) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
-    If `config.characters` are set, these are drawn, whatever raw images there are.
+    If `config.characters` are set, these are drawn, whatever lies in DEFAULT_RAW. If the user has named raw images too,
+    the characters are drawn in their style, and put beside them, where `dataset.add_drawn` finds them.
 
     If there are no raw images, a data.npz of the user's own is used as it is. Of a set that is too large for an npz,
     see `preprocess`, the path is that of a folder.
@@ -130,10 +131,8 @@ def prepare(config: Config) -> Path:
         check_paths(config)
     path = find_data(config.data_path)
     source: Source
-    if config.characters is not None:
-        source = CharactersSource(
-            config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path
-        )
+    if config.characters is not None and not config.adds_drawn:
+        source = _characters(config)
     elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         source = open_source(config.raw_data_path, config.labels_from)
     elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
@@ -141,8 +140,37 @@ def prepare(config: Config) -> Path:
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
+    if config.adds_drawn:
+        _check_same_classes(source, _characters(config))
     preprocess(source, config.data_path, config.stored_size, config.photos, config.npz_limit)
-    return find_data(config.data_path)
+    path = find_data(config.data_path)
+    if config.adds_drawn:
+        like = _measure_style(path)
+        preprocess(_characters(config, like), config.drawn_data_path, config.stored_size, False, config.npz_limit)
+    return path
+
+
+def _characters(config: Config, like: np.ndarray | None = None) -> CharactersSource:
+    return CharactersSource(
+        str(config.characters), config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path, like=like
+    )
+
+
+def _measure_style(path: Path) -> np.ndarray | None:
+    """Return what `measure_each` finds in the images at a path, or in SAMPLE of them; None if all are blank."""
+    x = read_npz(path).x
+    found = measure_each(x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)])
+    return found if len(found) else None
+
+
+def _check_same_classes(real: Source, drawn: Source) -> None:
+    """Raise InputError if images are not of the characters that are to be drawn in addition."""
+    other = sorted(set(real.classes) ^ set(drawn.classes))
+    if other:
+        raise InputError(
+            f"the classes of {real.name} are not the characters: {', '.join(map(str, other[:20]))} are in one of them "
+            "only. Name the classes by their characters (classes.txt does, see README), or leave characters out"
+        )
 
 
 def preprocess(

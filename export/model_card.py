@@ -13,7 +13,7 @@ from config import Config
 from dataset import CharDataset
 from export.trained import Measured, Trained
 from metrics import MIN_VALIDATION, format_accuracy
-from readers.drawn import DrawnSource
+from readers.drawn import SYNTHETIC
 
 NAMED = 100  # classes whose names are listed, at most
 LISTED = 10  # confusions and classes that are listed, at most
@@ -68,7 +68,12 @@ def _source(trained: Trained, train: CharDataset | None) -> str:
 
 def _training(trained: Trained, train: CharDataset | None) -> list[str]:
     run, source = trained.run or {}, _source(trained, train)
-    kind = "synthetic: drawn by a program" if source == DrawnSource.name else "real, as far as the program knows"
+    if source.startswith(SYNTHETIC):
+        kind = "synthetic: drawn by a program"
+    elif SYNTHETIC in source:
+        kind = "real, as far as the program knows, and synthetic: drawn by a program"
+    else:
+        kind = "real, as far as the program knows"
     lines = [f"- Source: {source} ({kind})."]
     if run.get("train"):
         lines.append(f"- Fingerprint of the training images: `{run['train']}`; run `{run['name']}`.")
@@ -143,7 +148,7 @@ def _limits(trained: Trained, train: CharDataset | None) -> list[str]:
         "- The accuracy is that of images like the held-out ones. Other writers, pens or scanners: measure it first.",
         "- Not for decisions about people: whose handwriting is misread depends on whose was in the training images.",
     ]
-    if _source(trained, train) == DrawnSource.name:
+    if _source(trained, train).startswith(SYNTHETIC):
         lines.append("- Trained on no real handwriting: measure it on real images before it is used on any.")
     return lines
 

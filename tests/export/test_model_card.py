@@ -7,7 +7,7 @@ import torch
 
 from export.model_card import model_card
 from export.trained import Measured
-from readers.drawn import DrawnSource
+from readers.drawn import SYNTHETIC, DrawnSource
 from training.evaluation import Predictions
 
 
@@ -61,6 +61,10 @@ def test_a_run_of_which_little_is_known(lenet):
 
 def test_synthetic_images_are_said_to_be(lenet):
     assert "real, as far as the program knows" in model_card(lenet.trained, Measured(None))
-    trained = replace(lenet.trained, run=lenet.trained.run | {"source": DrawnSource.name})
+    for source in (DrawnSource.name, f"{SYNTHETIC} (drawn from KanjiVG)"):
+        trained = replace(lenet.trained, run=lenet.trained.run | {"source": source})
+        card = model_card(trained, Measured(None))
+        assert "(synthetic: drawn by a program)" in card and "Trained on no real handwriting" in card
+    trained = replace(lenet.trained, run=lenet.trained.run | {"source": f"mine, and {DrawnSource.name}"})
     card = model_card(trained, Measured(None))
-    assert "synthetic: drawn by a program" in card and "Trained on no real handwriting" in card
+    assert "and synthetic: drawn by a program" in card and "Trained on no real handwriting" not in card
