@@ -134,8 +134,8 @@ def _even_out(points: np.ndarray, owner: np.ndarray, strokes: tuple[np.ndarray, 
     """Bring the lengths of the strokes nearer to their mean, in place; a stroke keeps its middle."""
     steps = [stroke[1:] - stroke[:-1] for stroke in strokes]
     # Of the longest straight part, since strokes that turn make a box together with straight ones. Without logarithms.
-    roots = [np.sqrt(np.sqrt(max(one[:, 0] * one[:, 0] + one[:, 1] * one[:, 1]))) for one in steps]
-    roots = np.maximum(roots, 2.0)
+    squares = np.array([max(one[:, 0] * one[:, 0] + one[:, 1] * one[:, 1]) for one in steps])
+    roots = np.maximum(np.sqrt(np.sqrt(squares)), 2.0)
     for k, factor in enumerate(roots.mean() / roots):
         held = np.flatnonzero(owner == k)
         middle = points[:, held].mean(1, keepdims=True)
