@@ -88,6 +88,8 @@ def read_image(path: str | Path) -> np.ndarray:
 
 def read_file(path: str | Path) -> bytes:
     """Return the content of an image file. Raises ValueError for what is no file, or too large."""
+    if os.path.isdir(path):
+        raise ValueError("it is a folder: list its files, for example sorted(Path(folder).glob('*.png'))")
     if not os.path.isfile(path):  # nor a device or a pipe, which may never end
         raise ValueError("no such file")
     if os.path.getsize(path) > MAX_FILE:

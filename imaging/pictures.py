@@ -1,6 +1,6 @@
 """Whatever a user calls an image, or several, as grey images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,14 @@ def grey_images(images) -> np.ndarray | list[np.ndarray]:
     Args:
         images: one of: an array or tensor of uint8 or bool, (H, W), (N, H, W), in colour (H, W, 3), (N, H, W, 3) or
             (N, 3, H, W), with 4 channels for transparency or 1 for grey; a PIL image of any mode; the path of an image
-            file; a list of such pictures, of any sizes.
+            file; a list or generator of such pictures, of any sizes.
 
     Raises:
         InputError: another rank or dtype, or a file that cannot be read.
     """
     if isinstance(images, torch.Tensor):
-        images = images.numpy(force=True)
-    if isinstance(images, Sequence) and not isinstance(images, str):
+        images = (images.float() if images.is_floating_point() else images).numpy(force=True)  # NumPy has no bfloat16
+    if isinstance(images, Sequence | Iterator) and not isinstance(images, str | bytes):
         return _stacked([one for image in images for one in grey_images(image)])
     if isinstance(images, str | Path):
         return read_image(images)[None]
@@ -71,7 +71,7 @@ def colour_to_grey(x: np.ndarray) -> np.ndarray:
 def _remedy(x: np.ndarray) -> str:
     """Return how an array of another dtype becomes uint8."""
     if x.dtype.kind not in "iuf" or not x.size:
-        return "give numbers"
+        return "give numbers, a PIL image, a path, or a list of these"
     low, high = x.min(), x.max()
     if low >= 0 and high <= 1 and x.dtype.kind == "f":
         return "convert values in [0, 1] with (x * 255).astype('uint8')"

@@ -60,10 +60,12 @@ def first_quick(
     speeds = ", ".join(f"{rate:.0f} images/s of {size}×{size} pixels" for size, rate in rates.items())
     log.info("%s trains on %s here.", config.model, speeds)
     if config is not configs[0]:
+        usual = configs[0].samples_seen
         log.info(
-            "So that training takes about %.0f minutes, rather than %.0f, the run has input_size = %d and "
-            "samples_seen = %d. Set either of them, or epochs, to choose for yourself.",
-            seconds / 60, configs[0].samples_seen / next(iter(rates.values())) / 60, size, config.samples_seen,
+            "So that training takes about %.0f minutes, rather than %.0f (longer with more than %d images or dozens of "
+            "classes), the run has input_size = %d and samples_seen = %d. Set either of them, or epochs, to choose for "
+            "yourself.",
+            seconds / 60, usual / next(iter(rates.values())) / 60, usual // 20, size, config.samples_seen,
         )  # fmt: skip
     return config
 

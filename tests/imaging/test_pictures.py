@@ -47,6 +47,9 @@ def test_paths_and_lists_of_different_sizes(tmp_path):
     several = grey_images([tmp_path / "a.png", str(tmp_path / "b.png"), COLOUR, GREY[:5]])
     assert isinstance(several, list) and [image.shape for image in several] == [(20, 30), (30, 20), (20, 30), (5, 30)]
     np.testing.assert_array_equal(several[1], GREY.T)
+    np.testing.assert_array_equal(grey_images(image for image in (GREY, GREY)), [GREY, GREY])
+    with pytest.raises(InputError, match="it is a folder: list its files"):
+        grey_images(tmp_path)
 
 
 def test_black_and_white():
@@ -62,6 +65,8 @@ def test_black_and_white():
         (GREY / 127.5 - 1, "not float64: its values are from -1 to 1; scale them to [0, 255], then use"),
         (GREY.astype(np.int32) * 257, "not int32: its values are from 0 to 65535; scale them"),
         (np.array([["a"]]), "not <U1: give numbers"),
+        ({1}, "not object: give numbers, a PIL image, a path, or a list of these"),
+        (torch.ones(8, 8, dtype=torch.bfloat16), "convert values in [0, 1] with"),
         (
             np.zeros(28, np.uint8),
             "images must be (N, H, W) or (H, W), or in colour (N, H, W, 3) or (H, W, 3), not ",
