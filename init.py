@@ -131,8 +131,9 @@ def prepare(config: Config) -> Path:
         check_paths(config)
     path = find_data(config.data_path)
     source: Source
-    if config.characters is not None and not config.adds_drawn:
-        source = _characters(config)
+    characters = _characters(config)
+    if characters is not None and not config.adds_drawn:
+        source = characters
     elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         source = open_source(config.raw_data_path, config.labels_from)
     elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
@@ -140,24 +141,28 @@ def prepare(config: Config) -> Path:
     else:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
-    if config.adds_drawn:
-        _check_same_classes(source, _characters(config))
+    if characters is not None and config.adds_drawn:
+        _check_same_classes(source, characters)
     preprocess(source, config.data_path, config.stored_size, config.photos, config.npz_limit)
     path = find_data(config.data_path)
-    if config.adds_drawn:
-        like = _measure_style(path)
-        preprocess(_characters(config, like), config.drawn_data_path, config.stored_size, False, config.npz_limit)
+    if characters is not None and config.adds_drawn:
+        characters.like = _measure_style(path)
+        preprocess(characters, config.drawn_data_path, config.stored_size, False, config.npz_limit)
     return path
 
 
-def _characters(config: Config, like: np.ndarray | None = None) -> CharactersSource:
-    return CharactersSource(
-        str(config.characters), config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path, like=like
-    )
+def _characters(config: Config) -> CharactersSource | None:
+    """Return the characters that are to be drawn, if any."""
+    if config.characters is None:
+        return None
+    return CharactersSource(config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path)
 
 
 def _measure_style(path: Path) -> np.ndarray | None:
-    """Return what `measure_each` finds in the images at a path, or in SAMPLE of them; None if all are blank."""
+    """Return what `measure_each` finds in SAMPLE of the training images at a path; None if all are blank.
+
+    These are also the images that will be validated, of which size, place, stroke width and darkness thus are known.
+    """
     x = read_npz(path).x
     found = measure_each(x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)])
     return found if len(found) else None
@@ -165,11 +170,11 @@ def _measure_style(path: Path) -> np.ndarray | None:
 
 def _check_same_classes(real: Source, drawn: Source) -> None:
     """Raise InputError if images are not of the characters that are to be drawn in addition."""
-    other = sorted(set(real.classes) ^ set(drawn.classes))
+    other = sorted(map(str, set(real.classes) ^ set(drawn.classes)))
     if other:
         raise InputError(
-            f"the classes of {real.name} are not the characters: {', '.join(map(str, other[:20]))} are in one of them "
-            "only. Name the classes by their characters (classes.txt does, see README), or leave characters out"
+            f"the classes of {real.name} are not the characters: {', '.join(other[:20])} are in one of them only. Name "
+            "the classes by their characters, with classes.txt if not by the folders, or leave characters out"
         )
 
 
