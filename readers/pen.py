@@ -9,7 +9,7 @@ from readers.skeleton import GRID
 from readers.writing import PerWriter, Track
 
 LEVELS = 256  # of grey
-OUTLINE = 1.27  # width of a line in any direction, relative to twice its area divided by its outline in pixels
+OUTLINE = 1.45  # width of a pen, relative to the stroke width measured: twice the area divided by the outline in pixels
 
 
 @dataclass(frozen=True)
