@@ -28,7 +28,7 @@ from runs.resume import Run
 from training import distributed, pace
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.class_weights import class_weights, describe_balance
-from training.evaluation import Predictions, predict, predict_logits, sample_logits, score
+from training.evaluation import Predictions, check_finite, predict, predict_logits, sample_logits, score
 from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
@@ -209,7 +209,7 @@ class CNNClassifier:
     def predict_labelled(self, images: CharDataset) -> Predictions:
         """Return what the model says of N labelled images of the same classes, a few numbers per image."""
         self._check(images)
-        return predict(self.model, self._loader(images), self.temperature_)
+        return predict(self.model, self._loader(images), self.temperature_).checked()
 
     def evaluate(self, images: CharDataset, classes: bool = False) -> dict:
         """Compare predictions with labels; the model is not changed.
@@ -232,6 +232,7 @@ class CNNClassifier:
         """Fit the temperature to images that the model was not trained on, and return it; `save` stores it."""
         self._check(images)
         logits, labels = sample_logits(self.model, self._loader(images))
+        check_finite(logits)
         self.temperature_ *= fit_temperature((logits / self.temperature_).numpy(), labels.numpy())
         return self.temperature_
 
@@ -250,14 +251,16 @@ class CNNClassifier:
         if not len(images):
             return np.zeros((0, len(self.classes_)), np.float32)
         logits, _ = predict_logits(self.model, self._loader(images))
-        return (logits / self.temperature_).softmax(1).numpy()
+        probabilities = (logits / self.temperature_).softmax(1).numpy()
+        check_finite(probabilities)
+        return probabilities
 
     def predict(self, images) -> np.ndarray:
         """Return the most probable class of each image, int64 (N,): indices into `classes_`. See `predict_proba`."""
         images = as_dataset(images, self.classes_, self.input_spec_)
         if not len(images):
             return np.zeros(0, np.int64)
-        return predict(self.model, self._loader(images)).predicted
+        return predict(self.model, self._loader(images)).checked().predicted
 
     def model_input(self, images, augment: bool = False) -> np.ndarray:
         """Return images as the model sees them, float32 (N, S, S), in training if `augment`. See `predict_proba`."""
@@ -309,8 +312,8 @@ class CNNClassifier:
 
         Raises:
             ExportError: a package is missing, or the model cannot be exported, or the file disagrees with torch.
-            InputError: another suffix, images of other classes, held-out images that it was trained on, or `train` that
-                it was not trained on.
+            InputError: another suffix, a file in the way that no export has made, images of other classes, held-out
+                images that it was trained on, or `train` that it was not trained on.
             StorageError: a file cannot be written.
         """
         for images in filter(None, (held_out, train)):

@@ -155,12 +155,7 @@ class Config:
         """Whether `characters` are drawn in addition to images that the user has named, rather than in their place."""
         return self.characters is not None and self.raw_data_path != DEFAULT_RAW
 
-    @property
-    def drawn_data_path(self) -> str:
-        """Where the characters are that are drawn in addition to the images at `data_path`."""
-        return str(Path(self.data_path).with_suffix(".drawn.npz"))
-
-    def epochs_for(self, images: int, classes: int = 0) -> int:
+    def epochs_for(self, images: int, classes: int) -> int:
         """Return the number of epochs of a run on that many training images of that many classes.
 
         What a model learns depends on its steps, so that a small set gets more epochs. A set smaller than one batch

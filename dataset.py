@@ -23,7 +23,7 @@ from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, as_array, check_arrays
-from readers.store import kept_hashes, remember
+from readers.store import drawn_path, find_data, kept_hashes, remember
 
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
@@ -222,11 +222,13 @@ def add_drawn(train: CharDataset, config: Config) -> CharDataset:
 
     Args:
         train: what the split leaves to train on, so that only real images are validated and tested.
+        config: of the run. Data at its `data_path` that were not prepared for it have no drawn ones beside them.
 
     Raises:
         InputError: see `load` and `together`.
     """
-    return together(train, load(config.drawn_data_path, corrected=False)) if config.adds_drawn else train
+    path = find_data(drawn_path(config.data_path))
+    return together(train, load(path, corrected=False)) if config.adds_drawn and path.exists() else train
 
 
 def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:

@@ -88,7 +88,9 @@ def make_parser() -> Parser:
     command.add_argument("--processes", type=int, metavar="N", help="that decode [default: one per core]")
     command = add(runs, "[RUN RUN] [options]")
     command.add_argument("pair", nargs="*", metavar="RUN", help="two runs to compare, by name or folder")
-    command.add_argument("--sort", default="run", metavar="COLUMN", help="run, accuracy … [default run, newest first]")
+    command.add_argument(
+        "--sort", default="run", metavar="COLUMN", help="a heading, such as accuracy [default run, newest first]"
+    )
     command.add_argument("--record-path", default=Config.record_path, metavar="PATH", help="[default %(default)s]")
     command = add(export, "CHECKPOINT FILE.onnx [options]")
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a file that a run has saved")
@@ -130,7 +132,7 @@ def _train(config: Config, report: str | None, out: TextIO) -> int:
     init.set_seed(config.random_seed)
     (images, test), (training, val, held_out, part) = load_data(config, prepared=report is not None)
     classifier = fit(config, training, val, report=report)
-    epochs = config.epochs_for(len(training))
+    epochs = config.epochs_for(len(training), len(training.classes))
     if report is None:
         complete_record(classifier, images, test, epochs)
     if len(classifier.history_) < epochs:
@@ -218,12 +220,8 @@ def runs(options: argparse.Namespace, out: TextIO) -> int:
                 raise InputError(f"{folder} is not the record of a finished run: fit_char.py runs lists them")
         print(comparison.compare(*folders), file=out)
         return 0
-    found = comparison.read_runs(options.record_path)
-    if found and options.sort not in found[0]:
-        from common.errors import did_you_mean
-
-        raise InputError(f"runs have no column {options.sort!r}: {did_you_mean(options.sort, found[0])}")
-    print(comparison.format_runs(comparison.read_runs(options.record_path, options.sort)), file=out)
+    found = comparison.read_runs(options.record_path, options.sort)
+    print(comparison.format_runs(found), file=out)
     return 0
 
 
@@ -234,8 +232,10 @@ def export(options: argparse.Namespace, out: TextIO) -> int:
     """
     import init
     from apps.steps import load_checkpoint
+    from export.targets import check_targets
 
     init.start_logging()
+    check_targets(Path(options.path), options.page)
     best, (_, (training, _, held_out, _)) = load_checkpoint(options)
     written = best.export(options.path, held_out, training if best.trained_on(training) else None, options.page)
     for part, path in written.items():

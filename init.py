@@ -5,10 +5,6 @@ import io
 import json
 import logging
 import sys
-from collections import Counter
-from dataclasses import replace
-from functools import partial
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,27 +12,28 @@ import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import check_file
+from common.files import check_file, write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
-from imaging.input_spec import InputSpec
-from imaging.photo import HOUSE_STYLE, SAMPLE, is_photo, measure_each
+from imaging.photo import SAMPLE, measure_each
 from readers import open_source
 from readers.characters import CharactersSource
-from readers.chunks import read_chunks
 from readers.container import is_empty
+from readers.corrections import corrections_path
 from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
+from readers.preparation import prepare_images
 from readers.source import Source
-from readers.store import SUFFIX, find_data, folder_of, read_about
+from readers.store import SUFFIX, drawn_path, find_data, folder_of, read_about
 from readers.store_writer import FolderStore, remove_store
-from readers.summary import format_summary, summarize
+from readers.summary import format_summary
 from runs import checkpoint
 from runs.paths import check_paths
 from runs.state import unfinished_identities
 from training import pace
 from training.backend import default_input_size
+from training.interrupt import terminated_as_interrupted
 
 __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
@@ -113,7 +110,7 @@ def suit_cpu(config: Config) -> Config:
     return pace.first_quick(configs, device)
 
 
-def prepare(config: Config) -> Path:
+def prepare(config: Config, elsewhere: Path | None = None) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
     If `config.characters` are set, these are drawn, whatever lies in DEFAULT_RAW. If the user has named raw images too,
@@ -122,6 +119,9 @@ def prepare(config: Config) -> Path:
     If there are no raw images, a data.npz of the user's own is used as it is. Of a set that is too large for an npz,
     see `preprocess`, the path is that of a folder.
 
+    Args:
+        elsewhere: a folder for the data if `data_path` holds others, which then stay; by default they are replaced.
+
     Raises:
         InputError: see `readers.open_source`, `CharactersSource` and `preprocess`; unless the mode is "test", also
             `check_paths`, so that a run which could not be saved ends here.
@@ -129,6 +129,11 @@ def prepare(config: Config) -> Path:
     """
     if config.mode != "test":
         check_paths(config)
+    with terminated_as_interrupted():
+        return _prepare(config, elsewhere)
+
+
+def _prepare(config: Config, elsewhere: Path | None) -> Path:
     path = find_data(config.data_path)
     source: Source
     characters = _characters(config)
@@ -143,11 +148,17 @@ def prepare(config: Config) -> Path:
         return path
     if characters is not None and config.adds_drawn:
         _check_same_classes(source, characters)
-    preprocess(source, config.data_path, config.stored_size, config.photos, config.npz_limit)
-    path = find_data(config.data_path)
+    data_path = Path(config.data_path)
+    if elsewhere is not None and _holds_others(data_path, _stamp(source, config.stored_size, config.photos)):
+        log.info("%s was made from other images or settings and stays as it is.", path)
+        corrections, data_path = corrections_path(data_path), elsewhere / "data.npz"
+        if corrections.exists():  # which belong to images, wherever these are
+            write_bytes(corrections_path(data_path), corrections.read_bytes())
+    preprocess(source, data_path, config.stored_size, config.photos, config.npz_limit)
+    path = find_data(data_path)
     if characters is not None and config.adds_drawn:
         characters.like = _measure_style(path)
-        preprocess(characters, config.drawn_data_path, config.stored_size, False, config.npz_limit)
+        preprocess(characters, drawn_path(path), config.stored_size, False, config.npz_limit)
     return path
 
 
@@ -176,6 +187,17 @@ def _check_same_classes(real: Source, drawn: Source) -> None:
             f"the classes of {real.name} are not the characters: {', '.join(other[:20])} are in one of them only. Name "
             "the classes by their characters, with classes.txt if not by the folders, or leave characters out"
         )
+
+
+def _forms(path: Path) -> tuple[Path, Path]:
+    """Return where the data of a path may be: an npz, and the folder that takes its place."""
+    return path.with_suffix(".npz") if path.suffix == SUFFIX else path, folder_of(path)
+
+
+def _holds_others(path: Path, stamp: str) -> bool:
+    """Return whether there are data at a path, all of them made from other images or settings."""
+    former = [_read_summary(form)["fingerprint"] for form in _forms(path) if form.exists()]
+    return bool(former) and stamp not in former
 
 
 def preprocess(
@@ -207,8 +229,7 @@ def preprocess(
             make.
         StorageError: it cannot be written, or another process is writing the folder.
     """
-    path = Path(data_path)
-    npz, folder = path.with_suffix(".npz") if path.suffix == SUFFIX else path, folder_of(path)
+    npz, folder = _forms(Path(data_path))
     stamp = _stamp(source, size, photos)
     former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}
     current = next((form for form, summary in former.items() if summary["fingerprint"] == stamp), None)
@@ -220,10 +241,10 @@ def preprocess(
     limit = min(NPZ_LIMIT, available_memory() / 4 / 2**20) if npz_limit is None else npz_limit
     if len(source) * size * size > limit * 2**20:
         log.info("%d images are more than the %.4g MiB of an npz: they go to %s.", len(source), limit, folder)
-        summary = _prepare_images(source, FolderStore, folder, stamp, size, photos)
+        summary = prepare_images(source, FolderStore, folder, stamp, size, photos)
         npz.unlink(missing_ok=True)
     else:
-        summary = _prepare_images(source, NpzStore, npz, stamp, size, photos)
+        summary = prepare_images(source, NpzStore, npz, stamp, size, photos)
         remove_store(folder)
     log.info(format_summary(summary))
     return summary
@@ -251,55 +272,3 @@ def _read_summary(path: Path) -> dict:
         raise InputError(
             f"{path} was not made by this program and is not overwritten: move it or set another data_path"
         ) from error
-
-
-def _prepare_images(
-    source: Source, form: type[NpzStore] | type[FolderStore], path: Path, stamp: str, size: int, photos: bool | None
-) -> dict:
-    """Read every image into a file or folder of that form, and return the summary."""
-    few = [is_photo(sample.image) for sample in islice(source.share(0, 20) or source, 20)] if photos is None else []
-    spec = InputSpec(size, (size, size), _were_cut_out(source.sizes()), style=HOUSE_STYLE)
-    spec = replace(spec, photos=sum(few) > len(few) / 2 if photos is None else photos)
-    while True:
-        with form(path, repr((stamp, spec))) as store:
-            _read_images(source, spec, store)
-            found = store.found
-            are_photos = found.photos > found.sizes.total() / 2 if photos is None else photos
-            better = replace(spec, cropped=_were_cut_out(found.sizes), photos=are_photos)
-            if better == spec:
-                found.tell(source)
-                about = {
-                    "classes": source.classes, "source": source.name,
-                    "cropped": (spec.cropped and not spec.photos) or source.cropped,
-                    "photos": spec.photos or source.photos,
-                }  # fmt: skip
-                return store.finish(about, partial(_summarize, source=source, sizes=found.sizes, stamp=stamp))
-        spec = better  # the rest differs from the first images, or files that cannot be read had other sizes
-
-
-def _were_cut_out(sizes: Counter[tuple[int, int]]) -> bool:
-    """Return whether images of these sizes were cut out by somebody, since no size is that of more than half."""
-    return bool(sizes) and max(sizes.values()) <= sizes.total() / 2
-
-
-def _read_images(source: Source, spec: InputSpec, store: NpzStore | FolderStore) -> None:
-    """Add the images of a source that are not in the store yet, and show how far that is."""
-    done = store.found.sizes.total()
-    with tqdm(total=len(source), initial=done, desc=f"preparing {source.name}", unit="image", delay=1) as progress:
-        for columns, found in read_chunks(source, spec, store.chunks):
-            store.add(columns, found)
-            progress.update(found.sizes.total())
-
-
-def _summarize(arrays: dict, source: Source, sizes: Counter[tuple[int, int]], stamp: str) -> dict:
-    """Return the summary; raise InputError for a class without training images, or if there is none at all."""
-    y = arrays.get("y", np.zeros(0, np.int64))
-    if not len(y):
-        raise InputError(f"{source.name} has no image to train on that can be read, and has a label: add some")
-    for label, count in enumerate(np.bincount(y, minlength=len(source.classes)).tolist()):
-        if not count:
-            raise InputError(
-                f"{source.describe_class(label)} has no image to train on that can be read: add some, two or more, or "
-                "remove the class"
-            )
-    return summarize(source, sizes, arrays) | {"fingerprint": stamp}

@@ -3,6 +3,7 @@
 import csv
 import glob
 import sys
+import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -15,12 +16,14 @@ from tqdm import tqdm
 from classifier import CNNClassifier
 from imaging.decoding import is_image, read_file
 from imaging.files import File, fit_files, usable_cores
+from imaging.input_spec import InputSpec
 from readers.container import open_container
 from readers.layout import natural_key
 
 TOP = 5  # classes per image
 BATCH = 512  # images
-WORTHWHILE = 200  # files; starting processes takes longer than decoding fewer
+TRIED = 32  # files that this process decodes, to see how long they take
+WORTHWHILE = 3  # seconds of decoding; starting processes takes longer than they save of less
 
 
 def predict_files(
@@ -32,19 +35,28 @@ def predict_files(
 
     Args:
         paths: files, folders and zips, of which all images are read, and patterns such as "scans/**/*.png".
-        processes: that decode; by default one per core, if there are many files.
+        processes: that decode; by default one per core, if that is faster.
 
     Raises:
         InputError: a zip that is refused, or a model that only a transform can feed.
     """
     files = [file for path in paths for file in find_files(str(path))]
-    workers = processes or (usable_cores() if len(files) >= WORTHWHILE else 1)
-    fitted = fit_files(map(_read, tqdm(files, unit="file", disable=None)), classifier.input_spec_, workers)
+    read, spec = map(_read, tqdm(files, unit="file", disable=None)), classifier.input_spec_
+    fitted = fit_files(read, spec, processes) if processes else _fit_quickly(read, len(files), spec)
     while batch := list(islice(fitted, BATCH)):
         images = [image for _, image in batch if isinstance(image, np.ndarray)]
         probabilities = iter(classifier.predict_proba(np.stack(images)) if images else ())
         for name, image in batch:
             yield name, image if isinstance(image, str) else next(probabilities)
+
+
+def _fit_quickly(files: Iterator[File], count: int, spec: InputSpec) -> Iterator[tuple[str, np.ndarray | str]]:
+    """Yield what `fit_files` gives for `count` files, with as many processes as are worth starting."""
+    yield from fit_files(islice(files, 1), spec)  # which imports what decoders need
+    start = time.perf_counter()
+    yield from list(fit_files(islice(files, TRIED), spec))
+    seconds = (time.perf_counter() - start) / TRIED * (count - TRIED)
+    yield from fit_files(files, spec, usable_cores() if seconds > WORTHWHILE else 1)
 
 
 def find_files(path: str) -> Iterator[tuple[str, Callable[[], bytes] | str]]:

@@ -2,6 +2,8 @@
 
 import argparse
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import init
 from apps.options import given, read_config
@@ -9,6 +11,7 @@ from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
 from dataset import CharDataset, add_drawn, load_parts, split
+from readers.store import find_data
 from training.distributed import common_errors, is_first_here
 
 Data = tuple[tuple[CharDataset, CharDataset], tuple[CharDataset, CharDataset, CharDataset, str]]
@@ -40,6 +43,8 @@ def load_data(config: Config, prepared: bool = False) -> Data:
 def load_checkpoint(options: argparse.Namespace) -> tuple[CNNClassifier, Data]:
     """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given.
 
+    No data are replaced: if `data_path` holds others, those that are wanted are prepared in a temporary folder.
+
     Args:
         options: checkpoint, or None for that at save_path, and those of `add_parameters`.
 
@@ -56,4 +61,13 @@ def load_checkpoint(options: argparse.Namespace) -> tuple[CNNClassifier, Data]:
         if "raw_data_path" in changes:
             changes = {"characters": None} | changes  # those images, not the characters that the run drew
         config = replace(best.config, **changes)
-    return best, load_data(replace(config, mode="test"))
+    with TemporaryDirectory(ignore_cleanup_errors=True) as elsewhere:  # Windows keeps what is mapped
+        path = find_data(config.data_path)
+        if options.config or not _names_data_alone(given(options)) or not path.exists():
+            path = init.prepare(replace(config, mode="test"), Path(elsewhere))
+        return best, read_data(replace(config, data_path=str(path)))
+
+
+def _names_data_alone(changes: dict) -> bool:
+    """Return whether parameters say where the data are, and not what to make them from."""
+    return "data_path" in changes and not changes.keys() & {"raw_data_path", "characters"}

@@ -76,7 +76,7 @@ def imports(rounds: int) -> dict:
 def live_curves(count: int, epochs: int | None) -> dict:
     """Return what fraction of a run's time the curves take."""
     config, images, spent = Config(epochs=epochs, **NOTHING_SAVED), drawn(count), []
-    curves = LiveCurves(config.epochs_for(count))
+    curves = LiveCurves(config.epochs_for(count, len(CLASSES)))
 
     def timed_curves(history, folder):
         spent.append(timed(lambda: curves(history, folder))())

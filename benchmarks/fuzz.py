@@ -13,6 +13,7 @@ import io
 import os
 import random
 import resource
+import shutil
 import struct
 import sys
 import tempfile
@@ -103,6 +104,14 @@ def try_to_read(read: Callable, path: Path, ran: list[str]) -> str:
     return outcome if seconds < SECONDS else f"took {seconds:.1f} s"
 
 
+def write_seeds(reader: str, folder: str) -> None:
+    """Write the files to start from; this takes memory of its own."""
+    (Path(folder) / "seeds").mkdir()
+    seeds = READERS[reader][0]()
+    for number, data in enumerate(seeds + joined(seeds[0])):
+        (Path(folder) / "seeds" / f"{number:04}").write_bytes(data)
+
+
 def feed(reader: str, files: int, seed: int, folder: str, queue) -> None:
     """Read the files one by one; tell the parent of each before it is read, and what came of it."""
     torch.set_num_threads(1)
@@ -116,17 +125,20 @@ def feed(reader: str, files: int, seed: int, folder: str, queue) -> None:
             ran.append(event)
 
     sys.addaudithook(notice)
-    make, read = READERS[reader]
-    seeds, rng, path = make(), random.Random(f"{reader} {seed}"), Path(folder) / f"file.{reader}"
-    seeds += joined(seeds[0])
+    seeds, rng = sorted(Path(folder, "seeds").iterdir()), random.Random(f"{reader} {seed}")
+    read, path = READERS[reader][1], Path(folder) / f"file.{reader}"
     for number in range(files):
-        data = seeds[number % len(seeds)]
-        if number >= len(seeds):
-            is_small = len(data) < 10**6  # those that expand to 2 GB are read once
-            data = data if is_small and rng.random() < 0.5 else seeds[0]  # a good one more often: it is read further
+        chosen = seeds[number % len(seeds)]
+        if number < len(seeds):
+            shutil.copyfile(chosen, path)
+        else:
+            is_small = chosen.stat().st_size < 10**6  # those that expand to 2 GB are read once
+            chosen = (
+                chosen if is_small and rng.random() < 0.5 else seeds[0]
+            )  # a good one more often: it is read further
+            data = chosen.read_bytes()
             is_archive = reader not in ("folder", "config") and data[:2] == b"PK"
-            data = mutate_member(data, rng) if is_archive and rng.random() < 0.7 else mutate(data, rng)
-        path.write_bytes(data)
+            path.write_bytes(mutate_member(data, rng) if is_archive and rng.random() < 0.7 else mutate(data, rng))
         queue.put(("reading", number))
         queue.put((try_to_read(read, path, ran), number))
         if peak_megabytes() > MEGABYTES:
@@ -139,7 +151,9 @@ def fuzz(reader: str, files: int, seed: int) -> dict:
     counts, found, memory, number = Counter(read=0, refused=0), [], 0.0, -1
     start, context = time.perf_counter(), processes()
     with tempfile.TemporaryDirectory() as folder:
-        queue = context.Queue()
+        maker, queue = context.Process(target=write_seeds, args=(reader, folder)), context.Queue()
+        maker.start()
+        maker.join()
         worker = context.Process(target=feed, args=(reader, files, seed, folder, queue))
         worker.start()
         while True:

@@ -79,6 +79,25 @@ def giant_zip(name: str, members: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def many_members(count: int) -> bytes:
+    """Return a .zip of so many empty files."""
+    names = [b"%d/%07d.png" % (k % 12, k) for k in range(count)]
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 33, 0, 0, 0, len(names[0]), 0)
+    members = b"".join(local + name for name in names)
+    entry = struct.pack("<4s6H3I5HI", b"PK\1\2", 20, 20, 0, 0, 0, 33, 0, 0, 0, len(names[0]), 0, 0, 0, 0, 0)
+    places = (k * (len(local) + len(names[0])) for k in range(count))
+    listed = b"".join(entry + struct.pack("<I", place) + name for place, name in zip(places, names, strict=True))
+    number = min(count, 65_535)  # which zipfile does not believe
+    return members + listed + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, number, number, len(listed), len(members), 0)
+
+
+def large_array() -> np.ndarray:
+    """Return images uint8 (1200, 512, 512): 315 MB that compress to 2, as those of an honest set may."""
+    x = np.zeros((1200, 512, 512), np.uint8)
+    x[:8] = np.random.default_rng(0).integers(0, 256, x[:8].shape, np.uint8)
+    return x
+
+
 ENCODINGS = ("utf-8", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "utf-16-be", "utf-7")
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from benchmarks.fuzz_hostile import foreign_files, giant_images, giant_zip
+from benchmarks.fuzz_hostile import foreign_files, giant_images, giant_zip, large_array, many_members
 from classifier import CNNClassifier
 from common import ROOT
 from config import Config
@@ -62,7 +62,7 @@ def zips() -> list[bytes]:
         pack(whole | {"../evil.png": images[0]}), pack({"/" + n: d for n, d in whole.items()}),
         pack(whole | {"1/bomb.png": bytes(2**27)}), pack({"1/" + "9" * 5000 + ".png": images[0]} | whole),
         giant_zip("1/giant.png", whole), giant_zip("classes.txt", whole),
-        pack({f"{k}/" * 99 + "a.png": b"" for k in "ab"}),
+        pack({f"{k}/" * 99 + "a.png": b"" for k in "ab"}), many_members(200_000), many_members(1_000_000),
         pack(whole | {f"1/{k}.png": data for k, data in enumerate([*foreign_files()[:6], *giant_images()], 100)}),
     ]  # fmt: skip
 
@@ -76,9 +76,10 @@ def npzs() -> list[bytes]:
         {"x_train": x, "y_train": y, "x_test": x[:, None], "y_test": y[:, None]},
         {"x": x / 255, "y": y}, {"x": x.astype(np.float32), "y": y.astype(np.uint8)}, {"x": x > 9, "y": y},
         {"x": x, "y": y * 2**60}, {"x": np.array([None, print]), "y": y},
+        {"x": large_array(), "y": np.arange(1200) % 2}, {"x": x, "y": np.zeros(2**28 - 999, np.uint8)},
     ):  # fmt: skip
-        buffer = io.BytesIO()
-        np.savez(buffer, **arrays)
+        buffer, is_large = io.BytesIO(), any(np.asarray(array).nbytes > 10**6 for array in arrays.values())
+        (np.savez_compressed if is_large else np.savez)(buffer, **arrays)
         files.append(buffer.getvalue())
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (10**13,)})
@@ -108,7 +109,7 @@ def pairs() -> list[bytes]:
     claim = b"\0\0\x08\x03" + b"\xff" * 12
     return [
         *files, *map(gzip.compress, files[:2]), _npy(np.array(["a", "b", "c"] * 2)), claim,
-        gzip.compress(claim + bytes(2**27)), _npy(np.array([None] * 6)),
+        gzip.compress(claim + bytes(2**27)), _npy(np.array([None] * 6)), gzip.compress(_idx(large_array())),
     ]  # fmt: skip
 
 
@@ -133,7 +134,8 @@ def tables() -> list[bytes]:
         text.encode(), text.replace(",", ";").encode("utf-8-sig"), text.replace(",", "\t").encode("utf-16"),
         text.encode("gb18030"), "\n".join(f"{k}.png,{k % 2}" for k in range(8)).encode(), b"\0" * 999,
         b"path,label\n" + b"/dev/zero,1\n../../../etc/passwd,2\n" * 9, b'"' + b"9" * 10**6,
-        text.encode() + b"," * 10**6,
+        text.encode() + b"," * 10**6, text.encode() + b"\n8.png,1,," * 600_000, text.encode() + b"\n" + b"9" * 10**8,
+        text.encode() + "\n\U00020000,二".encode() * 2_000_000,
     ]  # fmt: skip
 
 
@@ -179,6 +181,9 @@ def checkpoints() -> list[bytes]:
             {"state_dict": {"fc7.bias": torch.zeros(1).expand(10**9)}}, {"state_dict": Attack()},
             {"state_dict": Greedy()}, {"temperature": 0.0}, {"run": {"name": nested}},
             {"state_dict": content["state_dict"] | {"fc7.bias": torch.full((2,), torch.nan)}},
+            {"state_dict": {key: value * 1e30 for key, value in content["state_dict"].items()}},
+            {"state_dict": content["state_dict"] | {"more": torch.zeros(2**26)}},  # 268 MB
+            {"config": config | {"model_options": {"hidden": 10**7}}}, {"more": [{}] * 10 + [[] for _ in range(10**6)]},
         ):  # fmt: skip
             torch.save((content if change.get("format") != 1 else {}) | change, path)
             files.append(path.read_bytes())

@@ -5,12 +5,12 @@
 
 Each run has two stages. A stage makes data.npz from its folder of images, corrects some of their labels and trains. The
 second starts from the weights of the first and puts its own in their place; its images are others under the same names,
-in a folder of the same name. A third of the kills come at a random time; the others while a file is written: with half
-of it written, before it is flushed, before it is moved into place, or just after. Every run must end with the same
-weights, histories, checkpoints and corrections, bit for bit, also of the first folder's images when they are prepared
-once more, and leave no state and no temporary file, neither beside data and checkpoints nor in its records. (A run that
-is killed before the end of its first epoch leaves the beginning of a record, which no run continues.) What was tried is
-printed and written to a JSON file.
+in a folder of the same name. Every other run is the report's 8a7e8d55 and 301efa36, of fewer epochs. A third of the
+kills come at a random time; the others while a file is written: with half of it written, before it is flushed, before
+it is moved into place, or just after. Every run must end with the same weights, histories, checkpoints and corrections,
+bit for bit, also of the first folder's images when they are prepared once more, and leave no state and no temporary
+file, neither beside data and checkpoints nor in its records. (A run that is killed before the end of its first epoch
+leaves the beginning of a record, which no run continues.) What was tried is printed and written to a JSON file.
 """
 
 import csv
@@ -28,7 +28,7 @@ from PIL import Image
 
 from benchmarks.common import CLASSES, drawn, make_parser, processes, timed, write_figures
 from classifier import CNNClassifier
-from common import files
+from common import ROOT, files
 from config import Config
 from dataset import CharDataset, correct, load, split
 from init import prepare, start_logging
@@ -36,7 +36,9 @@ from readers.corrections import corrections_path
 
 EPOCHS, IMAGES = 5, 180
 RATES = (0.01, 0.005)  # the learning rates of the two stages
+REPORT = ("8a7e8d55.json", "301efa36.json")  # the report's stages
 CORRECTED = ({"博/0.png": "学", "无/2.png": None}, {"博/0.png": "用", "近/3.png": "自", "无/2.png": "由"})
+KINDS = ("default", "report")  # of recipes
 MOMENTS = ("half written", "before flushing", "before moving", "after moving")
 
 
@@ -56,6 +58,8 @@ def config_of(folder: Path, stage: int) -> Config:
     best = str(folder / "save/best.ckpt")
     paths = {"data_path": str(folder / "data.npz"), "raw_data_path": str(folder.parent / str(stage) / "raw")}
     paths |= {"record_path": str(folder / "record"), "save_path": best, "init_from": best if stage else None}
+    if folder.name.startswith("report"):
+        return Config.load(ROOT / "configs" / REPORT[stage], epochs=EPOCHS, device="cpu", **paths)
     return Config(epochs=EPOCHS, batch_size=32, learning_rate=RATES[stage], device="cpu", **paths)
 
 
@@ -137,7 +141,8 @@ def is_complete(folder: Path, stage: int) -> bool:
     """Return whether a stage has nothing left to do."""
     best, state = folder / "save/best.ckpt", folder / "save/LeNet_last.ckpt"
     is_there = best.exists() and not state.exists()
-    return is_there and torch.load(best, weights_only=True)["config"]["learning_rate"] == RATES[stage]
+    rate = config_of(folder, stage).learning_rate
+    return is_there and torch.load(best, weights_only=True)["config"]["learning_rate"] == rate
 
 
 def same(one, other) -> bool:
@@ -190,14 +195,18 @@ def main():
         for stage in (0, 1):
             write_raw(folder / str(stage) / "raw", seed=stage)
         run(folder / "warm up", 0)
-        seconds = timed(lambda: run(folder / "alone", 0))()
-        run(folder / "alone", 1)
-        expected = ending(folder / "alone")
+        seconds, expected = {}, {}
+        for kind in KINDS:
+            seconds[kind] = timed(lambda kind=kind: run(folder / f"{kind} alone", 0))()
+            run(folder / f"{kind} alone", 1)
+            expected[kind] = ending(folder / f"{kind} alone")
         while runs < options.runs:
             count += 1
-            own = sum((run_and_kill(folder / f"run{count}", stage, seconds, rng) for stage in (0, 1)), Counter())
-            found = ending(folder / f"run{count}")
-            if different := [key for key in expected if not same(found[key], expected[key])]:
+            kind = KINDS[count % 2]
+            here = folder / f"{kind}{count}"
+            own = sum((run_and_kill(here, stage, seconds[kind], rng) for stage in (0, 1)), Counter())
+            found = ending(here)
+            if different := [key for key in found if not same(found[key], expected[kind][key])]:
                 sys.exit(f"run {count} did not end as the run that was left alone: {', '.join(different)} differ")
             kills += own
             if own:

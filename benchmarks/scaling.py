@@ -117,7 +117,7 @@ def accuracies(options: argparse.Namespace) -> list[dict]:
             )  # fmt: skip
             correct = [_correct(config, train, val, seed) for seed in range(options.seeds)]
             result = accuracy(sum(correct), options.seeds * len(val))
-            steps = config.epochs_for(len(train)) * -(-len(train) // batch_size)
+            steps = config.epochs_for(len(train), len(train.classes)) * -(-len(train) // batch_size)
             print(
                 f"{batch_size:7}  {name:14}{config.learning_rate:8.3f}{steps:7}  {format_accuracy(result)}", flush=True
             )

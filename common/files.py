@@ -6,12 +6,15 @@ import hashlib
 import io
 import json
 import math
+import mmap
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Literal
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -19,6 +22,7 @@ from filelock import FileLock, Timeout
 from common.errors import InputError, StorageError
 
 ON_DISK = 2**28  # bytes; see `zeros`
+COPIED = 2**20  # bytes at once
 LOCK_SECONDS = 60.0  # that a process waits for another one to write a file
 NO_SPACE, NOT_A_FOLDER = "free some space", "rename the file that stands where a folder should be"
 NO_LOCKS = "mount the disk with support for file locks"
@@ -183,12 +187,50 @@ def zeros(shape: tuple[int, ...], dtype: type = np.float32) -> np.ndarray:
         return np.memmap(file, dtype, "w+", shape=shape)
 
 
+def copy_to_disk(
+    file: IO[bytes] | io.BufferedIOBase, shape: tuple[int, ...], dtype: np.dtype, order: Literal["C", "F"] = "C"
+) -> np.ndarray:
+    """Return an array that comes next in a file as a read-only memory map of a temporary copy.
+
+    Raises:
+        InputError: the disk has no room for it.
+        ValueError: the file ends before the array does.
+    """
+    left, folder = math.prod(shape) * dtype.itemsize, tempfile.gettempdir()
+    free = shutil.disk_usage(folder).free
+    if left > free / 2:
+        raise InputError(
+            f"it needs {left / 2**20:,.0f} MiB in {folder}, which has {free / 2**20:,.0f}: free some, or set TMPDIR"
+        )
+    with tempfile.TemporaryFile() as copy:  # its space is free again when nothing refers to the array any more
+        while left:
+            piece = file.read(min(left, COPIED))
+            if not piece:
+                raise ValueError("it ends before its array does")
+            copy.write(piece)
+            left -= len(piece)
+        copy.flush()
+        return np.memmap(copy, dtype, "r", shape=shape, order=order)
+
+
+def release(array: np.ndarray) -> None:
+    """Let go of the memory that the pages of a memory map take, or of what an array is a view of; do nothing else."""
+    base = _memory_map(array)
+    if base is not None and hasattr(mmap.mmap, "madvise"):
+        base._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+
+
 def mapped_file(array: np.ndarray) -> Path | None:
     """Return the file that an array, or what it is a view of, is a memory map of; None if it is in memory."""
+    base = _memory_map(array)
+    return None if base is None or base.filename is None else Path(base.filename)
+
+
+def _memory_map(array: np.ndarray) -> np.memmap | None:
     base: object = array
     while base is not None and not isinstance(base, np.memmap):
         base = getattr(base, "base", None)
-    return None if base is None or base.filename is None else Path(base.filename)
+    return base
 
 
 def update_digest(digest, shape: tuple[int, ...], dtype: np.dtype, chunks: Iterable[np.ndarray]) -> None:

@@ -10,6 +10,7 @@ from common.files import write_bytes, write_text
 from dataset import CharDataset
 from export import int8, onnx_file, web_page, weights
 from export.model_card import model_card
+from export.targets import check_targets
 from export.trained import Measured, Trained
 
 log = logging.getLogger("fit_char")
@@ -24,8 +25,7 @@ def export(
 ) -> dict[str, Path]:
     """Write all parts of an export; see `CNNClassifier.export`, also for what is raised."""
     path = Path(path)
-    if path.suffix != ".onnx":
-        raise InputError(f"{path} must end in .onnx: its folder also gets the weights and the model card")
+    check_targets(path, page=bool(page))
     if train is not None and trained.run and train.fingerprint() != trained.run["train"]:
         raise InputError("train is not the set of images that the model was trained on: give that one, or leave it out")
     runtime = web_page.find_runtime(None if page is True else page) if page else {}

@@ -89,7 +89,7 @@ class Trained:
         data = held_out.fingerprint()
         if data == run.get("train"):
             raise InputError("the model was trained on these images: give others to measure the accuracy on")
-        predictions = predict(self.model, self._loader(held_out), self.temperature)
+        predictions = predict(self.model, self._loader(held_out), self.temperature).checked()
         part = "validation" if data == run.get("val") else "test"
         return Measured({"on": part, **score(predictions), "source": held_out.source, "data": data}, predictions)
 

@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import io
+import json
 import math
+import re
 import tarfile
 from pathlib import Path
 
@@ -11,19 +13,14 @@ import numpy as np
 from PIL import Image
 
 from common.errors import ExportError
-from common.files import write_bytes, write_json
+from common.files import write_bytes, write_text
 from dataset import CharDataset
 from export.trained import Measured, Trained
 from metrics import format_accuracy
+from readers.drawn import SYNTHETIC
 
 SOURCE = Path(__file__).with_name("page")
-FILES = (
-    "filters.mjs",
-    "measures.mjs",
-    "match_style.mjs",
-    "page.mjs",
-    "index.html",
-)  # in the order in which they matter
+MODULES = ("filters", "measures", "match_style")  # which page.mjs needs, each after those that it imports
 RUNTIME = "onnxruntime-web-1.30.0.tgz"  # as `npm pack` names it, and its SHA-512 as npm gives it
 INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
@@ -62,7 +59,9 @@ def write(
     runtime: dict[str, bytes],
     images: CharDataset | None,
 ) -> None:
-    """Write the page; its index.html last, so that it is complete once that is there.
+    """Write the page: index.html, which contains all that is ours, the model, and what it needs of onnxruntime-web.
+
+    index.html comes last, so that the folder is complete once that is there.
 
     Args:
         folder: of the page.
@@ -80,22 +79,49 @@ def write(
         raise ExportError("the page needs the style of the training images, which this checkpoint lacks: fit again")
     about: dict = {
         "title": f"{trained.config.model}: {len(trained.classes)} handwritten characters",
-        "accuracy": _sentence(measured), "classes": trained.classes,
+        "accuracy": _sentences(trained, measured), "classes": trained.classes,
         "style": trained.spec.style, "shape": trained.spec.source_shape,
     }  # fmt: skip
-    contents = {"model.onnx": model, **{f"ort/{name}": content for name, content in runtime.items()}}
     if images is not None:
-        contents["examples.png"], about["examples"] = example_sheet(images.fitted(trained.spec))
-    contents |= {name: (SOURCE / name).read_bytes() for name in FILES}
-    write_json(folder / "model.json", about)
+        sheet, where = example_sheet(images.fitted(trained.spec))
+        about["examples"] = where | {"image": f"data:image/png;base64,{base64.b64encode(sheet).decode()}"}
+    contents = {"model.onnx": model, **{f"ort/{name}": content for name, content in runtime.items()}}
     for name, content in contents.items():
         write_bytes(folder / name, content)
+    write_text(folder / "index.html", _page(about))
 
 
-def _sentence(measured: Measured) -> str:
-    if measured.accuracy is None:
-        return "Its accuracy is not known."
-    return f"Accuracy on {measured.accuracy['on']} images: {format_accuracy(measured.accuracy)}"
+def _page(about: dict) -> str:
+    """Return the HTML with our modules, and what is to be known of the model, in it."""
+    page = (SOURCE / "index.html").read_text(encoding="utf-8")
+    values = json.dumps(about, ensure_ascii=False).replace("<", "\\u003c")  # a class may be named </script>
+    page = page.replace('<script type="module" src="page.mjs">', f'<script type="module">\n{_script()}')
+    return page.replace('id="model"></script>', f'id="model">{values}</script>')
+
+
+def _script() -> str:
+    """Return our modules as one; each but the last is a function of its own, so that their names do not collide."""
+    parts = []
+    for name in MODULES:
+        text = _with_constants_for_imports(name)
+        exported = re.findall(r"^export (?:const|function|class) (\w+)", text, re.M)
+        text = re.sub(r"^export ", "", text, flags=re.M)
+        parts.append(f"const {name} = (() => {{\n{text}return {{ {', '.join(exported)} }};\n}})();\n")
+    return "\n".join([*parts, _with_constants_for_imports("page")])
+
+
+def _with_constants_for_imports(name: str) -> str:
+    """Return the text of a module, in which imports of our other modules are constants taken from these."""
+    text = (SOURCE / f"{name}.mjs").read_text(encoding="utf-8")
+    return re.sub(r'^import (\{[^}]+\}) from "\./(\w+)\.mjs";$', r"const \1 = \2;", text, flags=re.M)
+
+
+def _sentences(trained: Trained, measured: Measured) -> str:
+    """Return how accurate the model is, and whether it was trained on images whose licences ask to be named."""
+    source, said = (trained.run or {}).get("source") or "", "Its accuracy is not known."
+    if measured.accuracy:
+        said = f"Accuracy on {measured.accuracy['on']} images: {format_accuracy(measured.accuracy)}."
+    return f"{said} Trained on {source}." if SYNTHETIC in source else said
 
 
 def example_sheet(images: CharDataset) -> tuple[bytes, dict[str, int]]:

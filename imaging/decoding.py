@@ -13,6 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from scipy import ndimage
 
 from common.errors import InputError
+from imaging.jpeg import coefficient_bytes
 
 # The formats that Pillow decodes by itself. Others start a program (Ghostscript for PostScript), or hand an image that
 # they contain to a decoder of its own choice. TGA comes last, because it has no signature.
@@ -43,13 +44,12 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 MAX_FILE = 128 * 2**20  # bytes of a file that is read
 MAX_PIXELS = 50_000_000  # of a record of a .gnt file
 # Bytes that an image is decoded to. Pillow decodes PNG, TIFF and BMP as a whole, in colour 4 bytes per pixel, so that
-# 52 megapixels are read in colour and 178 in grey. Python and one image take at most 340 MB, or 370 MB for a
-# progressive JPEG of 100 megapixels.
-MAX_DECODED = 208_000_000
+# 48 megapixels are read in colour and 178 in grey. Python and one image take at most 300 MB, or 430 MB for a WebP.
+MAX_DECODED = 192_000_000
 DEPTHS = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}  # bytes per pixel, by mode; others have 4
-SEVERAL_COPIES = {"WEBP": 2, "AVIF": 2}  # decoded to more memory: 26 megapixels take 450 MB
+SEVERAL_COPIES = {"WEBP": 2, "AVIF": 2}  # decoded to more: a WebP, of 24 megapixels at most, to 16 bytes per pixel
 MAX_SIDE = 4096  # pixels; an image with a longer side is read smaller
-BAND = 64  # rows of a large image that are reduced at once
+BAND = 16  # rows of a large image that are reduced at once
 _T = Image.Transpose
 TURNS = {  # of an image, by the orientation in its Exif data
     2: _T.FLIP_LEFT_RIGHT, 3: _T.ROTATE_180, 4: _T.FLIP_TOP_BOTTOM, 5: _T.TRANSPOSE, 6: _T.ROTATE_270,
@@ -115,18 +115,24 @@ def decode_picture(data: bytes) -> Picture:
     mode, has_more_pages = image.mode, getattr(image, "is_animated", False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        _load(image)
+        _load(image, data)
     turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     factor = math.ceil(max(image.size) / MAX_SIDE)
     image = _reduce(image, factor) if factor > 1 else _convert(image)  # which frees the larger one
     return Picture(_to_grey(image if turn is None else image.transpose(turn)), mode, has_more_pages)
 
 
-def _load(image: Image.Image) -> None:
-    """Decode an image, a large one smaller if its format allows it. Raises ValueError for one that is too large."""
+def _load(image: Image.Image, data: bytes) -> None:
+    """Decode an image, a large one smaller if its format allows it. Raises ValueError for one that is too large.
+
+    Args:
+        data: the file that it is in.
+    """
     width, height = image.size
     factor = math.ceil(max(width, height) / MAX_SIDE)
     pixels = width * height
+    if image.format in ("JPEG", "MPO") and coefficient_bytes(data) > MAX_DECODED:
+        raise ValueError(f"{width}×{height} pixels as progressive JPEG: save it smaller, or as baseline JPEG")
     if factor > 1 and image.format == "JPEG":
         image.draft("L", (max(1, width // factor), max(1, height // factor)))
         pixels = image.width * image.height

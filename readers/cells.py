@@ -4,13 +4,17 @@ import codecs
 import csv
 import io
 import re
+from collections.abc import Iterator
+from itertools import chain, islice
 from pathlib import Path
 
 from common.errors import InputError
 
 DELIMITERS = ",;\t"
-MAX_BYTES = 2**28
-MAX_CELLS = 20_000_000  # which take 1.5 GB; a row for each of the four million characters of HWDB has three
+MAX_BYTES = 2**26
+MAX_CELLS = 3_000_000  # which take 400 MB: a million rows of path, label and writer
+MAX_LINE = 2**20  # characters
+PIECE = 2**20  # bytes that are decoded at once
 SNIFFED = 20  # lines from which the delimiter is known
 
 
@@ -24,7 +28,8 @@ def read_cells(path: Path) -> list[list[str]]:
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: split it, or give a folder per class")
     try:
-        return _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path.read_bytes())
+        rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path.read_bytes())
+        return [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
     except ImportError:
         raise InputError(f"{path} needs pyarrow: pip install pyarrow, or save it as CSV") from None
     except InputError as error:
@@ -33,46 +38,64 @@ def read_cells(path: Path) -> list[list[str]]:
         raise InputError(f"{path} is not a readable table ({error!s:.200}): save it again as CSV in UTF-8") from None
 
 
-def _read_csv(data: bytes) -> list[list[str]]:
-    text = decode_text(data)
-    if told := re.match(r"sep=(.)\r?\n", text):  # as Excel writes it
-        return _split(text[told.end() :], told[1])
-    if max(map(text.count, DELIMITERS)) + text.count("\n") > MAX_CELLS:
+def _read_csv(data: bytes) -> Iterator[list[str]]:
+    """Yield the rows of a table, decoded line by line: as one text it takes up to four times its size."""
+    if max(data.count(delimiter.encode()) for delimiter in DELIMITERS) + data.count(b"\n") > MAX_CELLS:
         raise InputError(f"it has more than {MAX_CELLS:,} cells: split it, or give a folder per class")
-    head = "\n".join(text[: 2**20].splitlines()[:SNIFFED])
+    encoding = find_encoding(data)
+    lines = _lines(data, encoding)
+    if told := re.fullmatch(r"sep=(.)\r?\n", next(lines, "")):  # as Excel writes it
+        return csv.reader(lines, delimiter=told[1])
+    return csv.reader(_lines(data, encoding), delimiter=_find_delimiter(list(islice(_lines(data, encoding), SNIFFED))))
+
+
+def _lines(data: bytes, encoding: str) -> Iterator[str]:
+    with io.TextIOWrapper(io.BytesIO(data), encoding, newline="") as file:
+        for line in iter(lambda: file.readline(MAX_LINE), ""):
+            if len(line) == MAX_LINE:
+                raise InputError(f"it has a line of more than {MAX_LINE:,} characters: save it again as CSV")
+            yield line
+
+
+def _find_delimiter(head: list[str]) -> str:
+    """Return the delimiter of a table's first lines. Raises InputError."""
 
     def agreement(delimiter: str) -> tuple[int, int]:
         """Return how many rows have as many cells as the first, if these are two or more, and how many cells."""
-        rows = _split(head, delimiter)
+        rows = [row for row in csv.reader(head, delimiter=delimiter) if any(cell.strip() for cell in row)]
         width = len(rows[0]) if rows else 0
         return sum(len(row) == width for row in rows) if width > 1 else 0, width
 
     delimiter = max(DELIMITERS, key=agreement)
     if agreement(delimiter)[0] == 0:
         raise InputError("it has a single column: separate path and label by a comma, a semicolon or a tab")
-    return _split(text, delimiter)
-
-
-def _split(text: str, delimiter: str) -> list[list[str]]:
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    return [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
+    return delimiter
 
 
 def decode_text(data: bytes) -> str:
-    """Return text as spreadsheets save it. Raises InputError."""
+    """Return text as spreadsheets save it. Raises InputError, or UnicodeDecodeError."""
+    return data.decode(find_encoding(data))
+
+
+def find_encoding(data: bytes) -> str:
+    """Return the encoding of text as spreadsheets save it. Raises InputError."""
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return data.decode("utf-16")
+        return "utf-16"
     if b"\0" in data[:100]:  # ASCII characters in UTF-16 without a mark
-        return data.decode("utf-16-le" if data[1:100:2].count(0) > data[:100:2].count(0) else "utf-16-be")
+        return "utf-16-le" if data[1:100:2].count(0) > data[:100:2].count(0) else "utf-16-be"
     for encoding in ("utf-8-sig", "gb18030"):
+        decoder = codecs.getincrementaldecoder(encoding)()
         try:
-            return data.decode(encoding)
+            for start in range(0, len(data), PIECE):
+                decoder.decode(data[start : start + PIECE])
+            decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             continue
+        return encoding
     raise InputError("it is neither UTF-8, UTF-16 nor GB 18030: save it again as CSV in UTF-8")
 
 
-def _read_parquet(path: Path) -> list[list[str]]:
+def _read_parquet(path: Path) -> Iterator[list[str]]:
     from pyarrow import parquet, types  # optional, and slow to import
 
     file = parquet.ParquetFile(path)
@@ -82,6 +105,8 @@ def _read_parquet(path: Path) -> list[list[str]]:
     flat = [
         field.name for field in file.schema_arrow if not (types.is_nested(field.type) or types.is_binary(field.type))
     ]
+    if file.metadata.num_rows * len(flat) > MAX_CELLS:
+        raise InputError(f"it has more than {MAX_CELLS:,} cells: save paths and labels alone")
     columns = file.read(columns=flat).to_pydict()
     rows = zip(*columns.values(), strict=True)
-    return [flat, *(["" if value is None else str(value).strip() for value in row] for row in rows)]
+    return chain([flat], (["" if value is None else str(value) for value in row] for row in rows))

@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from itertools import islice
 
@@ -125,6 +126,7 @@ def _in_processes(shares: _Shares, first: int, processes: int) -> Iterator[tuple
         shares, batch_size=None, sampler=order, num_workers=processes, collate_fn=_as_it_is, generator=generator,
         multiprocessing_context="fork",
     )  # fmt: skip
+    chunks = None
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
@@ -133,6 +135,10 @@ def _in_processes(shares: _Shares, first: int, processes: int) -> Iterator[tuple
         yield from chunks
     except RuntimeError as error:
         log.warning("One of %d processes that read images has died; this one goes on alone. (%s)", processes, error)
+    finally:
+        with suppress(RuntimeError):  # the others may have been ended, too, which torch says at any moment
+            if chunks is not None:
+                chunks._shutdown_workers()
 
 
 def _as_it_is(chunk):

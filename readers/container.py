@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
+from common.archives import Archive
 from common.errors import InputError
 from imaging.decoding import MAX_FILE
 
@@ -151,7 +152,9 @@ def _certain_text(name: bytes) -> str | bytes:
 
 def _open_zip(path: Path) -> Container:
     try:
-        archive = zipfile.ZipFile(path)
+        archive = Archive(path)
+    except InputError:
+        raise
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"{path} is not a readable .zip ({error}): unpack it and give the folder") from None
     check_names(path, archive)

@@ -16,7 +16,7 @@ from common.text import plural
 from readers.cells import DELIMITERS, decode_text
 
 COLUMNS = ["file", "given", "corrected", "pixels"]  # the last may be missing: rows by hand and of earlier versions
-MAX_BYTES = 2**26
+MAX_BYTES = 2**23
 DROPPED = "dropped"  # the correction that stands for no class
 log = logging.getLogger("fit_char")
 

@@ -9,13 +9,14 @@ from typing import IO
 import numpy as np
 
 from common.errors import InputError
+from common.files import ON_DISK, copy_to_disk
 
 DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 MAX_DEFLATION = 1040  # no gzip file expands further
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """Return the array of an IDX file with the shape and dtype of its header, in native byte order.
+    """Return the array of an IDX file with the shape and dtype of its header; a large one as a memory map of a copy.
 
     Raises:
         InputError: not an IDX file, or not as long as its header says. A damaged file may raise nearly anything else.
@@ -34,7 +35,11 @@ def _read(file: IO[bytes] | gzip.GzipFile, limit: int) -> np.ndarray:
         raise InputError("it is no IDX file, whatever its name: download it again")
     shape, dtype = struct.unpack(f">{rank}I", file.read(4 * rank)), np.dtype(DTYPES[code])
     size = math.prod(shape) * dtype.itemsize
-    data = file.read(size + 1) if size <= limit else b""
-    if len(data) != size:
+    array = None
+    if ON_DISK < size <= limit:
+        array = copy_to_disk(file, shape, dtype)
+    elif size <= limit and len(data := file.read(size)) == size:
+        array = np.frombuffer(data, dtype).reshape(shape)
+    if array is None or file.read(1):
         raise InputError(f"it does not hold as much as it claims, {shape} of {dtype.name}: download it again")
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+    return array

@@ -2,7 +2,6 @@
 
 import json
 import math
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,18 @@ from typing import IO, Any
 
 import numpy as np
 
+from common.archives import Archive
 from common.errors import InputError
-from common.files import check_file, locked, remove_unfinished, write_atomically
+from common.files import ON_DISK, check_file, copy_to_disk, locked, remove_unfinished, write_atomically
 from readers.arrays import Arrays, ArraySource, make_parts
 from readers.chunks import Columns, Found, divide
 from readers.container import check_archive
+from readers.labels import as_text
 from readers.names import Names
 from readers.source import PARTS, PARTS_BY_WORD
 from readers.store import find_data, read_store
 
+MAX_LIST = 2**20  # bytes of the list of arrays
 LAYOUTS = (  # keys of images and labels: in the training part, in the others
     ("x", "y", "x_{}", "y_{}"),  # ours
     ("x_train", "y_train", "x_{}", "y_{}"),  # Keras
@@ -69,26 +71,49 @@ def read_parts(path: str | Path) -> dict[str, Arrays]:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Return the arrays of an .npz by key, checked before they are read. Raises nearly anything for a damaged file."""
-    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+    """Return the arrays of an .npz by key, those beyond ON_DISK bytes in all as memory maps of temporary copies.
+
+    All are checked before one is read. Raises nearly anything for a damaged file.
+    """
+    arrays, left = {}, ON_DISK
+    with Archive(path, MAX_LIST) as archive:
         check_archive(path, archive)
-        if len(archive.infolist()) > 100:
+        infos = archive.infolist()
+        if len(infos) > 100:
             raise InputError("it holds more than 100 arrays")
-        for info in archive.infolist():
+        for info in infos:
             with archive.open(info) as member:
                 check_npy(member, info.file_size, f"{info.filename!r:.100}")
-        return dict(np.lib.npyio.NpzFile(file, allow_pickle=False))  # np.load might take the file for another format
+        for info in infos:
+            with archive.open(info) as member:
+                arrays[info.filename.removesuffix(".npy")] = array = _read_array(member, info.file_size, left)
+            left -= 0 if isinstance(array, np.memmap) else info.file_size
+    return arrays
 
 
-def check_npy(file: IO[bytes], size: int, name: str) -> None:
-    """Raise InputError for an .npy file of `size` bytes whose array is not what it claims to be, before it is read."""
+def _read_array(file: IO[bytes], size: int, most: int) -> np.ndarray:
+    """Return the array of an .npy file of `size` bytes, a memory map if these are more than `most`."""
+    shape, in_fortran_order, dtype = check_npy(file, size, "it")
+    if size > most:
+        return copy_to_disk(file, shape, dtype, "F" if in_fortran_order else "C")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def check_npy(file: IO[bytes], size: int, name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Return what the header of an .npy file of `size` bytes says: shape, whether in Fortran order, dtype.
+
+    Raises:
+        InputError: the array is not what it claims to be.
+    """
     version = np.lib.format.read_magic(file)  # type: ignore[arg-type]
     read = {(1, 0): np.lib.format.read_array_header_1_0}.get(version, np.lib.format.read_array_header_2_0)
-    shape, _, dtype = read(file)  # type: ignore[arg-type]
+    shape, in_fortran_order, dtype = read(file)  # type: ignore[arg-type]
     if dtype.hasobject:
         raise InputError(f"{name} holds Python objects, which only pickle could read")
     if math.prod(shape) * dtype.itemsize != size - file.tell():
         raise InputError(f"{name} does not hold as much as it claims: {shape} of {dtype}")
+    return shape, in_fortran_order, dtype
 
 
 def _make_parts(npz: dict[str, Any], name: str) -> dict[str, Arrays]:
@@ -129,7 +154,7 @@ def _read_names(npz: dict[str, Any], field: str, part: str, count: int) -> np.nd
         raise InputError(f"{key} must be names (N,), one per image, not {names.shape}")
     if isinstance(names, Names | np.memmap):
         return names
-    return np.char.decode(names, "utf-8") if names.dtype.kind == "S" else np.array(names.tolist()).astype(str)
+    return as_text(names) if names.dtype.kind in "SU" else np.array(names.tolist()).astype(str)
 
 
 def _read_classes(npz: dict[str, np.ndarray]) -> list[str] | None:
@@ -172,7 +197,7 @@ class NpzStore:
         arrays = {key: np.array(value) for key, value in about.items()}
         for part, chunks in self._parts.items():
             for name in list(chunks[0]) if chunks else ():
-                arrays[_key(name, part)] = np.concatenate([columns.pop(name) for columns in chunks])
+                arrays[_key(name, part)] = _concatenate([columns.pop(name) for columns in chunks])
         groups = [_key("group", part) for part in PARTS if _key("group", part) in arrays]
         if not any((arrays[key] != "").any() for key in groups):
             arrays = {key: values for key, values in arrays.items() if key not in groups}
@@ -183,6 +208,17 @@ class NpzStore:
             remove_unfinished(self.path)  # what a process that was killed has left may be large
             write_atomically(self.path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
         return summary
+
+
+def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
+    """Return arrays as one; each is freed as soon as it is copied, so that both do not take memory."""
+    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), np.result_type(*(part.dtype for part in parts)))
+    start = 0
+    while parts:
+        part = parts.pop(0)
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole
 
 
 def _key(name: str, part: str) -> str:

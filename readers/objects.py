@@ -11,7 +11,8 @@ from tqdm import tqdm
 from common.errors import InputError
 from imaging.decoding import decode, image_to_grey
 from imaging.fitting import fit_image
-from readers.arrays import Arrays, number_labels, to_grey
+from readers.arrays import Arrays, to_grey
+from readers.labels import number_labels
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "x")
 LABEL_KEYS = ("label", "labels", "fine_label", "target", "class", "character", "y")

@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from common.archives import Archive
 from common.errors import InputError
+from common.files import ON_DISK
 from readers.arrays import Arrays, ArraySource, find_part, make_parts
 from readers.container import HIDDEN, METHODS, check_archive
 from readers.idx import read_idx
@@ -36,6 +38,8 @@ def _read_npy(path: Path) -> np.ndarray:
     with open(path, "rb") as file:
         check_npy(file, path.stat().st_size, "the file")
         file.seek(0)
+        if path.stat().st_size > ON_DISK:
+            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
         return np.load(file, allow_pickle=False)  # type: ignore[no-any-return]
 
 
@@ -143,7 +147,7 @@ def _find_zip(path: Path) -> Path | None:
 def _names_in_zip(path: Path) -> dict[str, zipfile.ZipInfo]:
     """Return the names of the files in a .zip that can be read and are not hidden; none if it is no .zip."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with Archive(path) as archive:
             entries = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # the reader of folders will say so
         return {}
@@ -159,7 +163,7 @@ def _unpacked(path: Path) -> Iterator[Path]:
     Raises:
         InputError: an archive that is refused (see `check_archive`), or damaged.
     """
-    with TemporaryDirectory() as temporary, zipfile.ZipFile(path) as archive:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as temporary, Archive(path) as archive:
         check_archive(path, archive)
         for name, info in _names_in_zip(path).items():
             if parse_name(Path(name)) or name.endswith(MAPPINGS):

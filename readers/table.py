@@ -26,7 +26,7 @@ MAX_FOLDERS = 50  # beside the table, in which its paths are looked for
 TRIED = 50  # rows by which the column of paths is known
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """An image as the table describes it: its path, label, writer and part; the last two may be empty."""
 

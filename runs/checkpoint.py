@@ -14,11 +14,16 @@ import torch
 
 from common.errors import InputError
 from common.files import check_file, locked, remove_unfinished, storage_error, write_atomically
+from common.memory import available_memory
+from common.seeds import preserve_random_state
+from models import build
 from runs import unpickling
 
 log = logging.getLogger("fit_char")
 
 FORMAT = 2
+MEMORY = 3  # times its size that a file takes: the tensors as they are read, and the model
+SMALL = 2**28  # bytes that any model may have
 PLAIN = str | int | float | None
 STYLE = {"dark", "side", "row", "column", "stroke"}
 STROKES = {"thickest", "faintest", "darkest", "contrast"}  # which styles of earlier files lack
@@ -116,7 +121,7 @@ def read(path: str | Path, schema: dict[str, tuple] = SCHEMA, tensors: bool = Tr
     """
     check_file(path)
     if tensors:
-        read(path, schema, tensors=False)  # what is no checkpoint is refused before a large file is read
+        _check_size(Path(path), read(path, schema, tensors=False))
     content = _load(path, tensors)
     if not isinstance(content, dict) or not isinstance(content.get("format"), int):
         raise InputError(f"{path} is not a checkpoint of this program")
@@ -131,6 +136,38 @@ def read(path: str | Path, schema: dict[str, tuple] = SCHEMA, tensors: bool = Tr
         if is_valid and not is_valid(value):
             raise InputError(f"{path} is not a usable checkpoint: its {key} makes no sense")
     return content
+
+
+def _check_size(path: Path, content: dict) -> None:
+    """Raise InputError for a file larger than the memory, or whose weights are not those of its model, by their size.
+
+    Args:
+        content: of the file, without tensors.
+    """
+    size, free = path.stat().st_size, available_memory()
+    if size > free / MEMORY:
+        raise InputError(
+            f"{path} has {size / 2**20:,.0f} MiB and takes {MEMORY} times as much memory, of which {free / 2**20:,.0f} "
+            "MiB are free: end other programs"
+        )
+    needed = _model_bytes(content) if "state_dict" in content else None
+    if needed is None:
+        return
+    if size > 2 * needed + unpickling.MAX_PICKLE or needed > max(SMALL, 4 * size):
+        raise InputError(
+            f"{path} is not a usable checkpoint: it has {size / 2**20:,.1f} MiB, and the weights of its model "
+            f"{needed / 2**20:,.1f}"
+        )
+
+
+def _model_bytes(content: dict) -> int | None:
+    """Return how many bytes the weights of a checkpoint's model take, without making them; None if it is unknown."""
+    with preserve_random_state(torch.device("cpu")), torch.device("meta"):
+        try:
+            model = build(content["model"], 1, len(content["classes"]), **(model_options(content) or {}))
+        except ValueError:  # the classifier will say so
+            return None
+    return sum(tensor.nbytes for tensor in model.state_dict().values())
 
 
 def _load(path: str | Path, tensors: bool) -> Any:

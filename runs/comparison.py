@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
+from common.errors import InputError, did_you_mean
 from common.files import check_file
 from config import ALIASES
 from metrics import format_accuracy, mcnemar
 
 MAX_JSON = 2**26  # bytes
 log = logging.getLogger("fit_char")
-MACRO_AVERAGES = {"balanced_accuracy": "balanced", "macro_f1": "macro F1"}  # key → column, if a run has it
+MACRO_AVERAGES = {"balanced_accuracy": "balanced", "macro_f1": "macro F1"}  # key → heading, if a run has it
+# of the table, key → heading; other keys are their own
+HEADINGS = {"batch_size": "batch", "learning_rate": "rate", "random_seed": "seed"} | MACRO_AVERAGES
 
 
 def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
@@ -21,13 +24,17 @@ def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
 
     Args:
         root: the folder of all records, or None.
-        sort: the key to sort by, the largest first; a run's name begins with its time, so that the newest comes first.
+        sort: the key to sort by, or its heading in `format_runs`, the largest first; a run's name begins with its time,
+            so that the newest comes first.
 
     Returns:
         Dicts of run, model, batch_size, learning_rate, random_seed, source (of the images), part ("test" or
         "validation"), images (fingerprint), epochs, best_epoch, accuracy, n, low, high (its 95 % interval),
         balanced_accuracy and macro_f1 (None if the classes do not differ in size), seconds, device, and best: whether
         no run on the same images has a higher accuracy.
+
+    Raises:
+        InputError: runs have no such key.
     """
     runs: list[dict] = []
     for path in Path(root).glob("*/metrics.json") if root else []:
@@ -40,7 +47,18 @@ def read_runs(root: str | Path | None, sort: str = "run") -> list[dict]:
         highest[run["images"]] = max(highest.get(run["images"], 0), run["accuracy"] or 0)
     for run in runs:
         run["best"] = run["accuracy"] is not None and run["accuracy"] == highest[run["images"]]
-    return sorted(runs, key=lambda run: (run[sort] is not None, run[sort], run["run"]), reverse=True)
+    key = _key(sort, runs[0]) if runs else sort
+    return sorted(runs, key=lambda run: (run[key] is not None, run[key], run["run"]), reverse=True)
+
+
+def _key(name: str, run: dict) -> str:
+    """Return the key of a run that a name means, which may be a heading."""
+    names = {key: key for key in run} | {heading.lower(): key for key, heading in HEADINGS.items()}
+    try:
+        return names[name.lower()]
+    except KeyError:
+        headings = [heading for key, heading in HEADINGS.items() if key in run]
+        raise InputError(f"runs have no column {name!r}: {did_you_mean(name, [*run, *headings])}") from None
 
 
 def _read_run(folder: Path) -> dict:
@@ -73,9 +91,10 @@ def _read_json(path: Path) -> dict:
 def format_runs(runs: list[dict]) -> str:
     """Return what `read_runs` gives as a table, one line per run, the best on its images marked by an asterisk."""
     averages = {key: name for key, name in MACRO_AVERAGES.items() if any(run[key] is not None for run in runs)}
+    batch, rate, seed = (HEADINGS[key] for key in ("batch_size", "learning_rate", "random_seed"))
     headings = "".join(f"{name:>10}" for name in averages.values())
     lines = [
-        f"  {'run':34}{'accuracy (95 % interval)':>40}{headings}{'epochs':>8}{'batch':>7}{'rate':>8}{'seed':>6}"
+        f"  {'run':34}{'accuracy (95 % interval)':>40}{headings}{'epochs':>8}{batch:>7}{rate:>8}{seed:>6}"
         f"{'seconds':>9}  device  images"
     ]
     for run in runs:

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from common.archives import Archive
 from common.errors import InputError
 
 DTYPES = {
@@ -22,6 +23,8 @@ DTYPES = {
     "Long": torch.int64, "Int": torch.int32, "Short": torch.int16, "Char": torch.int8, "Byte": torch.uint8,
     "Bool": torch.bool,
 }  # fmt: skip
+MAX_LIST = 2**22  # bytes of the list of tensors
+MAX_PICKLE, MAX_VALUES = 2**25, 3_000_000  # bytes, and steps to build what is no tensor: a history of 100,000 epochs
 OPCODES = {
     "PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
     "BINUNICODE", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT",
@@ -39,14 +42,16 @@ def load(path: str | Path, tensors: bool = True) -> Any:
         InputError: the file holds more than tensors and plain values, or claims to be larger than it is.
         Exception: it is damaged.
     """
-    with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-        file.seek(0)
-        if file.read(4) != b"PK\3\4":
+    with Archive(path, MAX_LIST) as archive:
+        if archive.head != b"PK\3\4":
             raise InputError(f"{path} is damaged or not a checkpoint: it does not begin as a zip does")
         infos = archive.infolist()
         if sum(info.file_size for info in infos) > Path(path).stat().st_size:  # torch does not compress
             raise InputError(f"{path} is damaged or not a checkpoint: it claims to be larger than it is")
-        (name,) = (info.filename for info in infos if info.filename.endswith("data.pkl"))
+        (info,) = (info for info in infos if info.filename.endswith("data.pkl"))
+        if info.file_size > MAX_PICKLE:
+            raise InputError(f"{path} holds more than {MAX_PICKLE // 2**20} MiB of plain values: it is refused")
+        name = info.filename
         data = archive.read(name)
         _check_pickle(path, data)
         return _Unpickler(archive, name.removesuffix("data.pkl"), data, tensors).load()
@@ -54,13 +59,17 @@ def load(path: str | Path, tensors: bool = True) -> Any:
 
 def _check_pickle(path: str | Path, data: bytes) -> None:
     """Raise InputError for a pickle with more than tensors and plain values, or whose memo would take much memory."""
-    opcodes = list(pickletools.genops(data))
-    foreign = {code.name for code, _, _ in opcodes} - OPCODES
-    foreign |= {str(value) for code, value, _ in opcodes if code.name == "GLOBAL"} - GLOBALS.keys()
-    if foreign:
-        what = f"more than tensors and plain values ({min(foreign):.100})"
-        raise InputError(f"{path} holds {what}: it is refused, nothing in it was run")
-    if any(int(value or 0) > len(opcodes) for code, value, _ in opcodes if code.name == "LONG_BINPUT"):
+    count = highest = 0
+    for count, (code, value, _) in enumerate(pickletools.genops(data), 1):
+        is_global = code.name == "GLOBAL"
+        if code.name not in OPCODES or is_global and str(value) not in GLOBALS:
+            what = f"more than tensors and plain values ({value if is_global else code.name!s:.100})"
+            raise InputError(f"{path} holds {what}: it is refused, nothing in it was run")
+        if code.name == "LONG_BINPUT":
+            highest = max(highest, int(value or 0))
+        if count > MAX_VALUES:
+            raise InputError(f"{path} holds more than {MAX_VALUES:,} plain values: it is refused")
+    if highest > count:
         raise InputError(f"{path} is damaged or not a checkpoint: its memo has gaps")
 
 

@@ -29,14 +29,14 @@ def test_the_recipe_fills_what_is_not_set():
 
 
 def test_small_data_sets_get_more_epochs():
-    assert [Config(samples_seen=1000, batch_size=10).epochs_for(n) for n in (3, 10, 30)] == [100, 100, 34]
-    assert Config(epochs=7).epochs_for(10) == 7
+    assert [Config(samples_seen=1000, batch_size=10).epochs_for(n, 12) for n in (3, 10, 30)] == [100, 100, 34]
+    assert Config(epochs=7).epochs_for(10, 12) == 7
 
 
 def test_large_data_sets_get_20_epochs_or_a_smaller_budget_fewer():
     usual = Config("ResNet18").samples_seen
     budgets = (2 * usual, usual, usual // 2, 1000, 0)
-    assert [Config("ResNet18", samples_seen=n).epochs_for(10**6) for n in budgets] == [20, 20, 10, 1, 1]
+    assert [Config("ResNet18", samples_seen=n).epochs_for(10**6, 12) for n in budgets] == [20, 20, 10, 1, 1]
 
 
 def test_a_config_of_its_own_json_is_the_same(tmp_path):

@@ -17,6 +17,7 @@ import dataset
 import fit_char
 import init
 from classifier import CNNClassifier
+from config import Config
 from runs.comparison import read_runs
 
 CALL = [sys.executable, str(ROOT / "fit_char.py")]
@@ -118,6 +119,21 @@ def test_an_interrupt_ends_with_130_and_the_run_goes_on(three, run, monkeypatch)
     assert (code, out) == (130, "") and "Interrupted in epoch 2: the best weights so far are in" in err
     code, out, err = run(*words)
     assert code == 0 and "continuing after epoch 1" in err
+
+
+def test_an_interrupted_run_with_many_classes_is_not_complete(raw, paper, run, tmp_path, monkeypatch):
+    """The number of epochs grows with the classes: in this run from 26 to 51."""
+    monkeypatch.chdir(tmp_path)
+    folder = raw({f"{k:03}": paper(2, k) for k in range(100)})
+    few, all_ = (Config(batch_size=40_000).epochs_for(200, classes) for classes in (12, 100))
+
+    def stop(self, trainer):
+        if len(trainer.history) == few:
+            os.kill(os.getpid(), 2)
+
+    monkeypatch.setattr(CNNClassifier, "_warn_if_stuck", stop)
+    code, out, err = run("train", "--raw-data-path", folder, "--batch-size", 40_000, "--device", "cpu")
+    assert (code, out, few, all_) == (130, "", 26, 51) and f"Interrupted in epoch {few + 1}" in err
 
 
 @pytest.fixture

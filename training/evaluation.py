@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from common.errors import InputError
 from metrics import accuracy, calibration_error, macro_averages
 
 BLOCK = 2**22  # logits that are held at once: 17 MB
@@ -63,10 +64,21 @@ class Predictions:
         classes, *columns = zip(*(vars(part).values() for part in parts), strict=True)
         return cls(classes[0], *map(np.concatenate, columns))
 
+    def checked(self) -> "Predictions":
+        """Return these, unless they are no numbers: InputError, see `check_finite`."""
+        check_finite(self.confidence, self.loss)
+        return self
+
     def subset(self, indices: np.ndarray) -> "Predictions":
         """Return those of the images at `indices`, integers (n,)."""
         classes, *columns = vars(self).values()
         return Predictions(classes, *(column[indices] for column in columns))
+
+
+def check_finite(*values: np.ndarray | torch.Tensor) -> None:
+    """Raise InputError if what a model says of images is no number, since its weights are beyond reason."""
+    if not all(torch.as_tensor(one).isfinite().all() for one in values):
+        raise InputError("the model gives values that are not finite: its weights are beyond reason, train it again")
 
 
 @torch.inference_mode()

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, SequentialSampler, default_collate
-from torchvision import transforms
 
 from common.errors import InputError
 from common.files import mapped_file
@@ -171,6 +170,8 @@ class PerImageLoader:
 
     def __init__(self, images, spec: InputSpec, batch_size: int, device: torch.device, shuffle: bool = False):
         if images.transform is None:
+            from torchvision import transforms  # imported here, as it takes as long as torch
+
             size = (spec.input_size, spec.input_size)
             images = images.with_transform(transforms.Compose([transforms.Resize(size), transforms.ToTensor()]))
         drop_last = shuffle and has_singleton_batch(len(images), batch_size)

@@ -23,32 +23,33 @@ function resampling(length, size, filter, end) {
     const center = (i + 0.5) * scale;
     const first = Math.max(0, Math.trunc(center - halfWidth * stretch + 0.5));
     const last = Math.min(length, Math.trunc(center + halfWidth * stretch + 0.5));
-    const weights = Array.from({ length: last - first }, (_, k) => weight((first + k - center + 0.5) / stretch));
+    const weights = Float64Array.from({ length: last - first }, (_, k) => weight((first + k - center + 0.5) / stretch));
     const sum = weights.reduce((a, b) => a + b, 0);
-    return [first, weights.map((w) => w / sum)];
+    return { first, weights: weights.map((w) => w / sum) };
   });
 }
 
 /** Resize as Pillow does: grey levels are rounded after the columns and after the rows. `end`: [right, bottom]. */
 export function resize(image, width, height, filter, end = [image.width, image.height]) {
-  const levels = image.data instanceof Uint8Array;
-  const finish = levels ? (x) => Math.floor(x + 0.5) : (x) => x;
-  const Kind = levels ? Uint8Array : Float32Array;
-  const wide = new Kind(width * image.height);
-  resampling(image.width, width, filter, end[0]).forEach(([first, weights], x) => {
-    for (let y = 0; y < image.height; y++) {
-      let sum = 0;
-      for (let k = 0; k < weights.length; k++) sum += weights[k] * image.data[y * image.width + first + k];
-      wide[y * width + x] = finish(sum);
-    }
-  });
-  const data = new Kind(width * height);
-  resampling(image.height, height, filter, end[1]).forEach(([first, weights], y) => {
+  const half = image.data instanceof Uint8Array ? 0.5 : 0; // which a Uint8Array rounds down
+  const wide = new image.data.constructor(width * image.height), data = new image.data.constructor(width * height);
+  const columns = resampling(image.width, width, filter, end[0]);
+  for (let y = 0; y < image.height; y++) {
     for (let x = 0; x < width; x++) {
-      let sum = 0;
-      for (let k = 0; k < weights.length; k++) sum += weights[k] * wide[(first + k) * width + x];
-      data[y * width + x] = finish(sum);
+      const { first, weights } = columns[x];
+      const start = y * image.width + first;
+      let sum = half;
+      for (let k = 0; k < weights.length; k++) sum += weights[k] * image.data[start + k];
+      wide[y * width + x] = sum;
     }
+  }
+  resampling(image.height, height, filter, end[1]).forEach(({ first, weights }, y) => {
+    const sums = new Float64Array(width).fill(half);
+    weights.forEach((weight, k) => {
+      const start = (first + k) * width;
+      for (let x = 0; x < width; x++) sums[x] += weight * wide[start + x];
+    });
+    data.set(sums, y * width);
   });
   return { data, width, height };
 }
@@ -87,19 +88,16 @@ export function thumbnail(image, largest) {
 }
 
 /** Apply `filter(from, to)`, both Float32Arrays, to every row and then to every column of an image. */
-function separable({ data, width, height }, filter) {
-  const result = new Float32Array(data.length);
-  const pass = (source, count, length, step, stride) => {
-    const from = new Float32Array(length), to = new Float32Array(length);
-    for (let k = 0; k < count; k++) {
-      for (let i = 0, at = k * step; i < length; i++, at += stride) from[i] = source[at];
-      filter(from, to);
-      for (let i = 0, at = k * step; i < length; i++, at += stride) result[at] = to[i];
+function separable(image, filter) {
+  const filterRows = ({ data, width, height }) => {
+    const transposed = new Float32Array(data.length), to = new Float32Array(width);
+    for (let y = 0; y < height; y++) {
+      filter(data.subarray(y * width, (y + 1) * width), to);
+      for (let x = 0; x < width; x++) transposed[x * height + y] = to[x];
     }
+    return { data: transposed, width: height, height: width };
   };
-  pass(data, width, height, 1, width);
-  pass(result, height, width, width, 1);
-  return { data: result, width, height };
+  return filterRows(filterRows(image));
 }
 
 /** Return the index at which a line of that length, mirrored at its ends, has its value `i`. */
@@ -110,14 +108,15 @@ function mirrored(i, length) {
 
 /** Return a function that gives a line with that many values more on either side, where it is mirrored. */
 function mirror(margin) {
-  let wide = new Float32Array(0);
+  let places = [], wide = [];
   return (from) => {
-    if (wide.length !== from.length + 2 * margin) wide = new Float32Array(from.length + 2 * margin);
-    wide.set(from, margin);
-    for (let k = 1; k <= margin; k++) {
-      wide[margin - k] = from[mirrored(-k, from.length)];
-      wide[margin + from.length + k - 1] = from[mirrored(from.length + k - 1, from.length)];
+    if (wide.length !== from.length + 2 * margin) {
+      wide = new Float32Array(from.length + 2 * margin);
+      places = Int32Array.from(wide, (_, i) => mirrored(i - margin, from.length));
     }
+    wide.set(from, margin);
+    for (let i = 0; i < margin; i++) wide[i] = from[places[i]];
+    for (let i = margin + from.length; i < wide.length; i++) wide[i] = from[places[i]];
     return wide;
   };
 }
@@ -125,16 +124,15 @@ function mirror(margin) {
 /** scipy's gaussian_filter. */
 export function gaussian(image, sigma) {
   const radius = Math.trunc(4 * sigma + 0.5);
-  const weight = (distance) => Math.exp(-(distance ** 2) / (2 * sigma ** 2));
-  const bell = Float64Array.from({ length: 2 * radius + 1 }, (_, k) => weight(k - radius));
-  const sum = bell.reduce((a, b) => a + b);
+  const bell = Float64Array.from({ length: radius + 1 }, (_, k) => Math.exp(-(k ** 2) / (2 * sigma ** 2)));
+  const weights = bell.map((value) => value / (2 * bell.reduce((a, b) => a + b) - 1));
   const extended = mirror(radius);
   return separable(image, (from, to) => {
     const wide = extended(from);
     for (let i = 0; i < to.length; i++) {
-      let value = 0;
-      for (let k = 0; k < bell.length; k++) value += bell[k] * wide[i + k];
-      to[i] = value / sum;
+      let sum = weights[0] * from[i];
+      for (let k = 1; k <= radius; k++) sum += weights[k] * (wide[i + radius - k] + wide[i + radius + k]);
+      to[i] = sum;
     }
   });
 }
@@ -153,27 +151,54 @@ export function uniform(image, size) {
   });
 }
 
-/** Return the maximum over the pixels from `before` before to `after` after each, as far as there are any. */
-function maximum(image, before, after) {
-  const queue = new Int32Array(Math.max(image.width, image.height)); // positions of falling values in the window
+const STEPS = 2 ** 16; // of a grey level: as fine as Float32Array's are
+const LEAST = -(2 ** 30);
+
+/** Return the larger of two integers, without a branch that the processor would have to guess. */
+const larger = (a, b) => a + ((b - a) & ~((b - a) >> 31));
+
+/**
+ * Return the maximum over pixels from `before` before to `after` after each, as far as there are any; with a sign of
+ * -1 the minimum. A window ends one block of its size and begins the next, in which the maxima are known: van Herk, "A
+ * fast algorithm for local minimum and maximum filters on rectangular and octagonal kernels", 1992.
+ */
+function extremum(image, before, after, sign) {
+  const window = before + after + 1, unit = sign / STEPS;
+  const longest = Math.max(image.width, image.height) + window - 1;
+  const [values, begun, ending] = [0, 1, 2].map(() => new Int32Array(longest));
   return separable(image, (from, to) => {
-    let head = 0, tail = 0, next = 0;
-    for (let i = 0; i < from.length; i++) {
-      for (; next < from.length && next <= i + after; next++) {
-        while (tail > head && from[queue[tail - 1]] <= from[next]) tail--;
-        queue[tail++] = next;
-      }
-      if (queue[head] < i - before) head++;
-      to[i] = from[queue[head]];
+    const length = to.length + window - 1;
+    values.fill(LEAST, 0, length);
+    for (let i = 0; i < to.length; i++) values[before + i] = from[i] / unit;
+    for (let start = 0; start < length; start += window) {
+      const end = Math.min(start + window, length);
+      for (let i = start, found = LEAST; i < end; i++) begun[i] = found = larger(found, values[i]);
+      for (let i = end - 1, found = LEAST; i >= start; i--) ending[i] = found = larger(found, values[i]);
     }
+    for (let i = 0; i < to.length; i++) to[i] = unit * larger(ending[i], begun[i + window - 1]);
   });
 }
 
 /** scipy's grey_closing by a square window, but for the half window along the border. */
 export function closing(image, window) {
   const half = Math.floor(window / 2), rest = window - half - 1;
-  const negative = ({ data, ...size }) => ({ data: data.map((value) => -value), ...size });
-  return negative(maximum(negative(maximum(image, rest, half)), half, rest)); // the minimum is that of the negative
+  return extremum(extremum(image, rest, half, 1), half, rest, -1);
+}
+
+/** Return whether every square of that many pixels has a value, wherever it lies on an image. */
+export function isEverywhere({ data, width, height }, value, window) {
+  const cell = Math.ceil(window / 2); // a square contains one
+  for (let top = 0; top + cell <= height; top += cell) {
+    for (let left = 0; left + cell <= width; left += cell) {
+      let found = false;
+      for (let y = top; y < top + cell && !found; y++) {
+        const start = y * width + left;
+        found = data.subarray(start, start + cell).includes(value);
+      }
+      if (!found) return false;
+    }
+  }
+  return true;
 }
 
 /** Return a part of an image. */
@@ -212,5 +237,6 @@ export function padOdd(image, margin, most) {
       result[last + k] = 2 * result[last] - result[last - k];
     }
   }
-  return { data: result.map((value) => Math.min(value, most)), width: wide, height: tall };
+  for (let i = 0; i < result.length; i++) result[i] = Math.min(result[i], most);
+  return { data: result, width: wide, height: tall };
 }

@@ -1,7 +1,7 @@
 // imaging/photo.py in JavaScript: the same image from the same picture, held to it by tests/export/test_match_style.py.
 
-import { closing, crop, gaussian, pad, padOdd, resize, round, thumbnail, uniform } from "./filters.mjs";
-import { box, distances, label, quantile } from "./measures.mjs";
+import { closing, crop, gaussian, isEverywhere, pad, padOdd, resize, round, thumbnail, uniform } from "./filters.mjs";
+import { box, depth, distances, label, penWidth, quantile, strokeWidth } from "./measures.mjs";
 
 const LARGEST = 400; // these are explained in imaging/photo.py
 const FINE = 8;
@@ -60,44 +60,74 @@ function isUneven({ data, width, height }) {
 function inkOf(picture, photo) {
   const small = thumbnail(picture, LARGEST);
   const { width, height } = small;
-  const grey = gaussian({ ...small, data: Float32Array.from(small.data) }, 1e-3 + 0.002 * Math.max(width, height));
+  const grey = gaussian({ ...small, data: new Float32Array(small.data) }, 1e-3 + 0.002 * Math.max(width, height));
   let window = Math.max(3, Math.floor(Math.max(width, height) / 5));
-  const mean = uniform(grey, 2 * window).data;
+  const levels = grey.data, mean = uniform(grey, 2 * window).data;
   let skew = 0;
-  grey.data.forEach((level, i) => (skew += (level - mean[i]) * (level - mean[i]) * (level - mean[i])));
-  if (skew > 0) grey.data = grey.data.map((level) => 255 - level);
+  for (let i = 0; i < levels.length; i++) skew += (levels[i] - mean[i]) * (levels[i] - mean[i]) * (levels[i] - mean[i]);
+  for (let i = 0; i < levels.length && skew > 0; i++) levels[i] = 255 - levels[i];
   window = Math.max(1, Math.min(window, Math.min(width, height) - 1));
-  const lightest = grey.data.reduce((a, b) => Math.max(a, b));
-  const around = photo ? padOdd(grey, window, lightest) : pad(grey, window, quantile(grey.data, 0.9));
-  const paper = crop(closing(around, window), { top: window, left: window, width, height });
-  const isBlack = paper.data.every((level) => level <= 1);
-  const data = grey.data.map((level, i) => (isBlack ? 0 : Math.max(1 - level / Math.max(paper.data[i], 1), 0)));
+  const paper = paperOf(grey, window, photo);
+  const data = new Float32Array(levels.length);
+  if (largest(paper) > 1) {
+    for (let i = 0; i < data.length; i++) data[i] = Math.max(1 - levels[i] / Math.max(paper[i], 1), 0);
+  }
   return { data, width, height };
+}
+
+/** Return how bright the paper is at each pixel of a grey image, also behind strokes. */
+function paperOf(grey, window, photo) {
+  const { data, width, height } = grey;
+  const lightest = largest(data), edge = photo ? 0 : quantile(data, 0.9);
+  if (!photo && edge === lightest && isEverywhere(grey, lightest, window)) { // as it is in most drawings
+    return new Float32Array(data.length).fill(lightest);
+  }
+  const around = photo ? padOdd(grey, window, lightest) : pad(grey, window, edge);
+  return crop(closing(around, window), { top: window, left: window, width, height }).data;
+}
+
+/** Return the largest of numbers. */
+function largest(numbers) {
+  let found = -Infinity;
+  for (let i = 0; i < numbers.length; i++) found = Math.max(found, numbers[i]);
+  return found;
 }
 
 /** Return the ink of the character alone, 0 to 1, over 0.5 within its strokes. */
 function character(ink, photo) {
   const { data, width, height } = ink;
-  const steps = data.subarray(width).map((value, i) => Math.abs(value - data[i]));
+  const steps = new Float32Array(data.length - width);
+  for (let i = 0; i < steps.length; i++) steps[i] = Math.abs(data[width + i] - data[i]);
   const grain = steps.length ? 1.05 * quantile(steps, 0.5) : 0;
-  const inked = grain ? data : data.filter((value) => value > FAINT);
+  const inked = grain ? data : between(data, FAINT, Infinity);
   const strongest = inked.length ? quantile(inked, grain ? 0.998 : 0.99) : 0;
-  const ground = strongest > 0 ? quantile(data.filter((value) => value <= strongest / 2), 0.5) : 0;
+  const ground = strongest > 0 ? quantile(between(data, -Infinity, strongest / 2), 0.5) : 0;
   const { labels, count } = label(over(ink, strongest / 2));
   if (strongest - ground < Math.max(FAINT, NOISE * grain) || count > MOST_PARTS) throw new NoCharacter();
   const parts = { labels, count, width, height, sizes: new Float64Array(count + 1) };
-  for (const part of labels) parts.sizes[part]++;
+  for (let i = 0; i < labels.length; i++) parts.sizes[labels[i]]++;
   parts.sizes[0] = 0;
   const strange = strangers(parts, photo);
   if (strange.includes(true)) {
-    return character({ ...ink, data: data.map((value, i) => (strange[labels[i]] ? 0 : value)) }, photo);
+    const rest = data.slice(); // whose ink may be weaker
+    for (let i = 0; i < rest.length; i++) if (strange[labels[i]]) rest[i] = 0;
+    return character({ data: rest, width, height }, photo);
   }
   const least = 0.004 * parts.sizes.reduce((a, b) => a + b);
-  const scaled = data.map((value, i) => {
-    const kept = !labels[i] || parts.sizes[labels[i]] > least;
-    return kept ? Math.min(Math.max((value - ground) / (strongest - ground), 0), 1) : 0;
-  });
+  const scaled = new Float32Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    const isKept = !labels[i] || parts.sizes[labels[i]] > least;
+    if (isKept) scaled[i] = Math.min(Math.max((data[i] - ground) / (strongest - ground), 0), 1);
+  }
   return { data: scaled, width, height };
+}
+
+/** Return those numbers that are larger than `low` and not larger than `high`. */
+function between(numbers, low, high) {
+  const found = new Float32Array(numbers.length);
+  let n = 0;
+  for (let i = 0; i < numbers.length; i++) if (numbers[i] > low && numbers[i] <= high) found[n++] = numbers[i];
+  return found.subarray(0, n);
 }
 
 /** Return which parts, by label, reach in from the edge and do not belong to the character. */
@@ -112,9 +142,14 @@ function strangers({ labels, count, width, height, sizes }, photo) {
   if (!inner.includes(true) || !atEdge.includes(true)) return none;
   const numbers = [...inner.keys()].filter((part) => inner[part]);
   const innerSize = numbers.reduce((sum, part) => sum + sizes[part], 0);
-  const image = (keep) => ({ data: Uint8Array.from(labels, (part) => (keep(part) ? 1 : 0)), width, height });
+  const image = (keep) => {
+    const kept = none.map((_, part) => keep(part)), data = new Uint8Array(labels.length);
+    for (let i = 0; i < data.length; i++) data[i] = kept[labels[i]] ? 1 : 0;
+    return { data, width, height };
+  };
   const thick = new Float64Array(count + 1); // a quarter of the stroke width
-  depth(image((part) => part > 0)).forEach((distance, i) => (thick[labels[i]] += distance / sizes[labels[i]]));
+  const inside = depth(image((part) => part > 0));
+  for (let i = 0; i < labels.length; i++) if (labels[i]) thick[labels[i]] += inside[i] / sizes[labels[i]];
   const widths = Float64Array.from(numbers, (part) => thick[part]);
   const [widest, middle] = [Math.max(...widths), quantile(widths, 0.5)];
   const strange = none.map((_, part) => {
@@ -122,13 +157,11 @@ function strangers({ labels, count, width, height, sizes }, photo) {
     return atEdge[part] && (thick[part] > 2 * widest || thin);
   });
   if (!photo) return strange;
-  const away = new Float64Array(count + 1).fill(Infinity);
-  distances(image((part) => !inner[part])).forEach((distance, i) => {
-    away[labels[i]] = Math.min(away[labels[i]], distance);
-  });
   const whole = box(image((part) => inner[part]));
-  const extent = Math.max(whole.bottom - whole.top, whole.right - whole.left) - 1;
-  const far = none.map((_, part) => atEdge[part] && away[part] > 0.2 * extent && sizes[part] < innerSize);
+  const near = 0.2 * (Math.max(whole.bottom - whole.top, whole.right - whole.left) - 1);
+  const away = new Float64Array(count + 1).fill(Infinity), outside = distances(image((part) => !inner[part]), near + 1);
+  for (let i = 0; i < labels.length; i++) away[labels[i]] = Math.min(away[labels[i]], outside[i]);
+  const far = none.map((_, part) => atEdge[part] && away[part] > near && sizes[part] < innerSize);
   const rest = box(image((part) => part > 0 && !far[part] && !strange[part]));
   const margin = Math.min(rest.top, rest.left, height - rest.bottom, width - rest.right);
   return none.map((_, part) => strange[part] || (far[part] && margin > 0.02 * Math.max(width, height)));
@@ -139,7 +172,7 @@ function placed(ink, style, shape) {
   const { top, bottom, left, right } = box(over(ink, 0.5));
   const cut = crop(ink, { top, left, width: right - left, height: bottom - top });
   const [height, width] = shape.map((side) => FINE * side);
-  const pen = Math.min(penWidth(over(cut, 0.5)), Math.max(cut.width, cut.height) / 2);
+  const pen = Math.min(penWidth(depth(over(cut, 0.5))), Math.max(cut.width, cut.height) / 2);
   const scale = (style.side - style.stroke) / Math.max((cut.height - pen) / height, (cut.width - pen) / width);
   const [tall, wide] = [cut.height, cut.width].map((side) => Math.max(1, round(side * scale)));
   const small = resize(cut, wide, tall, "bilinear");
@@ -162,12 +195,11 @@ function reduced(fine, window, contrast) {
   const width = window.width / FINE, height = window.height / FINE;
   const data = new Float32Array(width * height);
   for (let y = 0; y < window.height; y++) {
-    const start = (window.top + y) * fine.width + window.left;
-    for (let x = 0; x < window.width; x++) {
-      data[Math.floor(y / FINE) * width + Math.floor(x / FINE)] += fine.data[start + x];
-    }
+    const start = (window.top + y) * fine.width + window.left, row = Math.floor(y / FINE) * width;
+    for (let x = 0; x < window.width; x++) data[row + Math.floor(x / FINE)] += fine.data[start + x];
   }
-  return { data: data.map((sum) => (sum / (FINE * FINE)) * contrast), width, height };
+  for (let i = 0; i < data.length; i++) data[i] *= contrast / (FINE * FINE);
+  return { data, width, height };
 }
 
 function areUsual(image, style) {
@@ -180,37 +212,17 @@ function areUsual(image, style) {
   return width <= style.thickest && style.faintest <= strength && strength <= style.darkest;
 }
 
-/** Twice the area divided by the outline. */
-function strokeWidth({ data, width, height }) {
-  const at = (y, x) => (y >= 0 && y < height && x >= 0 && x < width ? data[y * width + x] : 0);
-  let area = 0, outline = 0;
-  for (let y = 0; y <= height; y++) {
-    for (let x = 0; x <= width; x++) {
-      const here = at(y, x);
-      area += here;
-      outline += (here ^ at(y - 1, x)) + (here ^ at(y, x - 1));
-    }
-  }
-  return (2 * area) / outline;
-}
-
-/** The distance of each pixel of a mask to the outside, which begins at the border of the image. */
-function depth(mask) {
-  const padded = pad(mask, 1, 0);
-  const found = { ...padded, data: distances(padded) };
-  return crop(found, { top: 1, left: 1, width: mask.width, height: mask.height }).data;
-}
-
-/** Four times the mean distance to the outside. */
-function penWidth(mask) {
-  const inside = depth(mask).filter((distance) => distance > 0);
-  return (4 * inside.reduce((a, b) => a + b, 0)) / inside.length;
-}
-
+/** Return a mask, with a margin, whose strokes are thinned or thickened. */
 function withStrokeWidth(mask, target) {
-  const inside = distances(mask);
-  const outside = distances({ ...mask, data: mask.data.map((value) => 1 - value) });
-  const pen = penWidth(mask);
+  const inside = distances(mask), pen = penWidth(inside);
   const change = Math.min((pen / 2) * (1 - target / strokeWidth(mask)), (0.8 * pen) / 2);
-  return { ...mask, data: mask.data.map((_, i) => (inside[i] - outside[i] > change ? 1 : 0)) };
+  const data = new Uint8Array(inside.length);
+  if (change < 0) {
+    for (let i = 0; i < data.length; i++) data[i] = 1 - mask.data[i];
+    const outside = distances({ ...mask, data }, 1 - change);
+    for (let i = 0; i < data.length; i++) data[i] = outside[i] < -change ? 1 : 0;
+  } else {
+    for (let i = 0; i < data.length; i++) data[i] = inside[i] > change ? 1 : 0;
+  }
+  return { ...mask, data };
 }

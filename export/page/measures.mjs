@@ -1,37 +1,41 @@
 // Measures of images and of their parts, as NumPy and scipy.ndimage give them. See filters.mjs for what an image is.
 
-/** Return the k-th smallest of numbers, which are reordered such that none before it is larger: Hoare's quickselect. */
-function select(numbers, k) {
-  let left = 0, right = numbers.length - 1;
-  while (left < right) {
-    const pivot = numbers[(left + right) >> 1];
-    let i = left, j = right;
-    while (i <= j) {
-      while (numbers[i] < pivot) i++;
-      while (numbers[j] > pivot) j--;
-      if (i <= j) {
-        const number = numbers[i];
-        numbers[i++] = numbers[j];
-        numbers[j--] = number;
-      }
-    }
-    if (k <= j) right = j;
-    else if (k >= i) left = i;
-    else break;
-  }
-  return numbers[k];
+import { crop, pad } from "./filters.mjs";
+
+const BINS = 1024;
+
+/** Return a quantile of numbers, a typed array, interpolated linearly; 0.5 gives the median. */
+export function quantile(numbers, fraction) {
+  const place = fraction * (numbers.length - 1);
+  const low = select(numbers, Math.floor(place)), high = select(numbers, Math.ceil(place));
+  return low + (high - low) * (place - Math.floor(place));
 }
 
-/** Return a quantile of numbers, interpolated linearly; 0.5 gives the median. */
-export function quantile(numbers, fraction) {
-  const copy = numbers.slice();
-  const place = fraction * (copy.length - 1);
-  const k = Math.floor(place);
-  const low = select(copy, k);
-  if (place === k) return low;
-  let high = Infinity;
-  for (let i = k + 1; i < copy.length; i++) high = Math.min(high, copy[i]);
-  return low + (high - low) * (place - k);
+/** Return the k-th smallest of numbers: by a histogram, it is one of those in a certain bin. */
+function select(numbers, k) {
+  let low = Infinity, high = -Infinity, lows = 0, highs = 0; // the extremes, and how often they occur
+  for (let i = 0; i < numbers.length; i++) {
+    const number = numbers[i];
+    if (number <= low) {
+      lows = number < low ? 1 : lows + 1;
+      low = number;
+    }
+    if (number >= high) {
+      highs = number > high ? 1 : highs + 1;
+      high = number;
+    }
+  }
+  if (k < lows) return low; // as in drawings, which are blank for the most part
+  if (k >= numbers.length - highs) return high;
+  const scale = BINS / (high - low), counts = new Int32Array(BINS + 1);
+  for (let i = 0; i < numbers.length; i++) counts[((numbers[i] - low) * scale) | 0]++;
+  let bin = 0;
+  while (k >= counts[bin]) k -= counts[bin++];
+  const inside = new numbers.constructor(counts[bin]);
+  for (let i = 0, n = 0; i < numbers.length; i++) {
+    if ((((numbers[i] - low) * scale) | 0) === bin) inside[n++] = numbers[i];
+  }
+  return select(inside, k);
 }
 
 /** Label the connected parts of a mask, also those that touch at a corner: { labels (0: none), count }. */
@@ -59,42 +63,27 @@ export function label({ data, width, height }) {
 }
 
 /**
- * Return the distance of each pixel of a mask to the nearest that is 0, in pixels; the mask must have one.
- * Meijster et al., "A general algorithm for computing distance transforms in linear time", 2000.
+ * Return the distance of each pixel of a mask to the nearest that is 0, in pixels. Distances of `most` and more are not
+ * computed: such pixels get any number that is not below `most`.
  */
-export function distances({ data, width, height }) {
-  const far = width + height, column = new Int32Array(data.length), result = new Float32Array(data.length);
-  for (let x = 0; x < width; x++) {
-    for (let y = 0, d = far; y < height; y++) {
-      d = data[y * width + x] ? d + 1 : 0;
-      column[y * width + x] = d;
-    }
-    for (let y = height - 1, d = far; y >= 0; y--) {
-      d = data[y * width + x] ? d + 1 : 0;
-      column[y * width + x] = Math.min(column[y * width + x], d, far);
-    }
+export function distances({ data, width, height }, most = Infinity) {
+  const far = Math.min(width + height, Math.ceil(most));
+  const column = new Int32Array(data.length), result = new Float32Array(data.length); // the distance within a column
+  for (let i = 0; i < data.length; i++) {
+    const above = i < width ? far : column[i - width];
+    column[i] = data[i] ? Math.min(above + 1, far) : 0;
   }
-  const place = new Int32Array(width), from = new Int32Array(width); // the parabolas that are lowest, and from where
-  for (let y = 0; y < height; y++) {
-    const row = y * width;
-    const square = (i) => column[row + i] * column[row + i];
-    let q = 0;
-    place[0] = from[0] = 0;
-    for (let u = 1; u < width; u++) {
-      const value = (x, i) => (x - i) * (x - i) + square(i);
-      while (q >= 0 && value(from[q], place[q]) > value(from[q], u)) q--;
-      const i = q < 0 ? 0 : place[q];
-      const crossing = q < 0 ? 0 : 1 + Math.floor((u * u - i * i + square(u) - square(i)) / (2 * (u - i)));
-      if (crossing < width) {
-        q++;
-        place[q] = u;
-        from[q] = crossing;
+  for (let i = data.length - width - 1; i >= 0; i--) column[i] = Math.min(column[i], column[i + width] + 1);
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (!data[i]) continue;
+      let square = column[i] * column[i];
+      for (let k = 1; k * k < square && (k <= x || k < width - x); k++) {
+        const left = k <= x ? column[i - k] : far, right = k < width - x ? column[i + k] : far;
+        const nearest = Math.min(left, right);
+        square = Math.min(square, k * k + nearest * nearest);
       }
-    }
-    for (let x = width - 1; x >= 0; x--) {
-      const i = place[q];
-      result[row + x] = Math.sqrt((x - i) * (x - i) + square(i));
-      if (x === from[q]) q--;
+      result[i] = Math.sqrt(square);
     }
   }
   return result;
@@ -113,4 +102,35 @@ export function box({ data, width, height }) {
     }
   }
   return { top, bottom, left, right };
+}
+
+/** Return the stroke width of a mask: twice the area divided by the outline. */
+export function strokeWidth({ data, width, height }) {
+  let area = 0, outline = 0;
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (!data[i]) continue;
+      area++;
+      outline += (x && data[i - 1] ? 0 : 1) + (x < width - 1 && data[i + 1] ? 0 : 1);
+      outline += (y && data[i - width] ? 0 : 1) + (y < height - 1 && data[i + width] ? 0 : 1);
+    }
+  }
+  return (2 * area) / outline;
+}
+
+/** Return the distance of each pixel of a mask to the outside, which begins at the border of the image. */
+export function depth(mask) {
+  const padded = pad(mask, 1, 0);
+  const found = { ...padded, data: distances(padded) };
+  return crop(found, { top: 1, left: 1, width: mask.width, height: mask.height }).data;
+}
+
+/** Return the stroke width, whatever the direction of the strokes, given what `depth` gives: four times its mean. */
+export function penWidth(inside) {
+  let sum = 0, area = 0;
+  for (let i = 0; i < inside.length; i++) {
+    sum += inside[i];
+    if (inside[i]) area++;
+  }
+  return (4 * sum) / area;
 }

@@ -22,23 +22,18 @@ async function load() {
   env.wasm.numThreads = 1; // more would need a server that isolates the page, and save little
   env.wasm.wasmPaths = { wasm: new URL("ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
   const creating = InferenceSession.create("model.onnx");
-  const model = await fetch("model.json").then((response) => response.json());
+  const model = JSON.parse(element("model").textContent);
   element("title").textContent = document.title = model.title;
   element("about").textContent = model.accuracy;
   const examples = new Image();
-  examples.src = "examples.png";
-  const image = matchStyle(firstDrawing(), model.style, model.shape); // which is slow, as the browser compiles it now
+  if (model.examples) examples.src = model.examples.image;
+  await new Promise((resolve) => setTimeout(resolve)); // the page is painted first, and the wasm fetched and compiled
+  const first = [[[130, 60], [130, 220], [140, 220]]];
+  const image = matchStyle(toGrey(pixels(first)), model.style, model.shape); // which is slow: it is compiled only now
   const session = await creating;
   await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
   performance.mark("ready"); // these times are read by tests/browser_page.py
   return { session, model, examples };
-}
-
-/** Return a drawing of one stroke. */
-function firstDrawing() {
-  const data = new Uint8Array(SIDE * SIDE).fill(255);
-  for (let y = 60; y < 220; y++) data.fill(0, y * SIDE + 120, y * SIDE + 120 + PEN);
-  return { data, width: SIDE, height: SIDE };
 }
 
 /** Return the probability of each class, of an image in the style of the training images. */
@@ -60,7 +55,7 @@ async function answer() {
   const { session, model, examples } = await loading;
   const start = performance.now();
   try {
-    const image = matchStyle(toGrey(pixels()), model.style, model.shape);
+    const image = matchStyle(toGrey(pixels(strokes, picture)), model.style, model.shape);
     const prepared = performance.now();
     const probabilities = await predict(session, model, image);
     const end = performance.now();
@@ -79,8 +74,8 @@ async function answer() {
   }
 }
 
-/** Return the pixels of the drawing, black on white, or of the picture. */
-function pixels() {
+/** Return the pixels of strokes, black on white, or of a picture. */
+function pixels(strokes, picture) {
   const scale = picture ? Math.min(1, LARGEST / Math.max(picture.width, picture.height)) : 1;
   const width = picture ? Math.round(picture.width * scale) : SIDE + 2 * MARGIN;
   const height = picture ? Math.round(picture.height * scale) : SIDE + 2 * MARGIN;
@@ -91,13 +86,13 @@ function pixels() {
     context.drawImage(picture, 0, 0, width, height);
   } else {
     context.translate(MARGIN, MARGIN); // no stroke is cut off at the edge
-    draw(context, "black");
+    draw(context, strokes, "black");
   }
   return context.getImageData(0, 0, width, height);
 }
 
-/** Draw the strokes. */
-function draw(context, colour) {
+/** Draw strokes. */
+function draw(context, strokes, colour) {
   Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: colour });
   for (const points of strokes) {
     context.beginPath();
@@ -120,7 +115,7 @@ function show() {
     context.drawImage(picture, (side - width) / 2, (side - height) / 2, width, height);
   } else {
     context.scale(side / SIDE, side / SIDE);
-    draw(context, getComputedStyle(pad).color);
+    draw(context, strokes, getComputedStyle(pad).color);
   }
   element("undo").disabled = !strokes.length;
   element("clear").disabled = !strokes.length && !picture;

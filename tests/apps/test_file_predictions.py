@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from apps import predictions
 from apps.predictions import find_files, predict_files, write_csv
 from benchmarks.photos import photographed
 from classifier import CNNClassifier
+from imaging.files import fit_files
 from imaging.photo import is_photo
 from readers.drawn import draw
 from readers.layout import natural_key
@@ -53,6 +55,24 @@ def test_the_same_in_a_folder_by_a_pattern_and_with_processes(drawn, classifier,
     out = io.StringIO()
     assert write_csv(one, classifier.classes_, out) == 1
     assert len(out.getvalue().splitlines()) == 71 + len(photos) and "10.png: not readable" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("worthwhile", "expected"), [(0, [1, 1, 2]), (1e9, [1, 1, 1])])
+def test_processes_are_started_if_that_is_faster(drawn, classifier, tmp_path, monkeypatch, worthwhile, expected):
+    for i, image in enumerate(drawn.x[:40]):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    alone, used = list(predict_files(classifier, [tmp_path], processes=1)), []
+
+    def counted(files, spec, processes=1):
+        used.append(processes)
+        return fit_files(files, spec, processes)
+
+    monkeypatch.setattr(predictions, "fit_files", counted)
+    monkeypatch.setattr(predictions, "usable_cores", lambda: 2)
+    monkeypatch.setattr(predictions, "WORTHWHILE", worthwhile)
+    found = list(predict_files(classifier, [tmp_path]))
+    assert used == expected and [name for name, _ in found] == [name for name, _ in alone]
+    np.testing.assert_array_equal(np.stack([p for _, p in found]), np.stack([p for _, p in alone]))
 
 
 def test_what_cannot_be_read_is_said(tmp_path):

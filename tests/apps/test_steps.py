@@ -1,6 +1,7 @@
 """The data and the checkpoint that commands of the shell work with."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from apps.options import Parser, add_parameters
 from apps.steps import load_checkpoint, load_data, read_data
 from classifier import CNNClassifier
 from common.errors import InputError
+from dataset import correct
+from readers import open_source
 
 
 @pytest.fixture
@@ -32,6 +35,7 @@ def test_a_checkpoint_brings_its_own_data(parts, tmp_path):
     parser = Parser("test")
     parser.add_argument("checkpoint", nargs="?")
     add_parameters(parser)
+    content = Path(parts.data_path).read_bytes()
     best, (_, (train, _, _, part)) = load_checkpoint(parser.parse([path, "--device", "cpu"]))
     assert best.classes_ == ["0", "1"] and len(train) == 18 and part == "test"
     _, (_, (train, *_)) = load_checkpoint(
@@ -41,6 +45,7 @@ def test_a_checkpoint_brings_its_own_data(parts, tmp_path):
     CNNClassifier(replace(parts, characters="01"), ["0", "1"]).save(path)  # trained on drawn ones
     _, ((images, _), _) = load_checkpoint(parser.parse([path, "--raw-data-path", parts.raw_data_path]))
     assert len(images) == 24
+    assert Path(parts.data_path).read_bytes() == content, "its drawn characters are prepared elsewhere"
     with pytest.raises(InputError, match="name the checkpoint"):
         load_checkpoint(parser.parse(["--save-path", "none"]))
 
@@ -60,3 +65,24 @@ def test_drawn_characters_are_added_to_the_training_images_alone(stroke_data, ra
     assert read_data(config)[1][0].fingerprint() == train.fingerprint()
     with pytest.raises(InputError, match="the classes of .* are not the characters: T, 人 are in one of them only"):
         load_data(replace(config, characters="二T"))
+
+
+def test_other_data_are_not_replaced(parts, raw, paper, tmp_path):
+    """Neither data that are named without a source, nor those at data_path when another source is named."""
+    path, other = str(tmp_path / "model.ckpt"), raw({"0": paper(10, 7), "1": paper(10, 8)}, "other")
+    init.prepare(parts)
+    CNNClassifier(parts, ["0", "1"]).save(path)
+    theirs = tmp_path / "theirs/data.npz"
+    init.preprocess(open_source(other), theirs)
+    correct(theirs, {"0/10.bmp": "1"})
+    before = {file: file.read_bytes() for file in tmp_path.rglob("data.*")}
+    parser = Parser("test")
+    parser.add_argument("checkpoint", nargs="?")
+    add_parameters(parser)
+    for words, count in (
+        ([], 24), (["--data-path", str(theirs)], 20), (["--raw-data-path", str(other)], 20),
+        (["--raw-data-path", parts.raw_data_path, "--data-path", str(theirs)], 24),
+    ):  # fmt: skip
+        _, ((images, _), _) = load_checkpoint(parser.parse([path, "--device", "cpu", *words]))
+        assert len(images) == count and len(images.corrections) == ("theirs" in " ".join(words) and count == 20)
+        assert {file: file.read_bytes() for file in tmp_path.rglob("data.*")} == before

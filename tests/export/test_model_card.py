@@ -3,11 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from export.model_card import model_card
 from export.trained import Measured
-from readers.drawn import SYNTHETIC, DrawnSource
+from readers.characters import CharactersSource
+from readers.drawn import DrawnSource
 from training.evaluation import Predictions
 
 
@@ -59,12 +61,12 @@ def test_a_run_of_which_little_is_known(lenet):
     assert "## Where it errs" not in card and "## In int8" not in card
 
 
-def test_synthetic_images_are_said_to_be(lenet):
+@pytest.mark.parametrize("source", [DrawnSource.name, CharactersSource("0123456789").name])
+def test_synthetic_images_are_said_to_be(lenet, source):
     assert "real, as far as the program knows" in model_card(lenet.trained, Measured(None))
-    for source in (DrawnSource.name, f"{SYNTHETIC} (drawn from KanjiVG)"):
-        trained = replace(lenet.trained, run=lenet.trained.run | {"source": source})
-        card = model_card(trained, Measured(None))
-        assert "(synthetic: drawn by a program)" in card and "Trained on no real handwriting" in card
-    trained = replace(lenet.trained, run=lenet.trained.run | {"source": f"mine, and {DrawnSource.name}"})
+    trained = replace(lenet.trained, run=lenet.trained.run | {"source": source})
     card = model_card(trained, Measured(None))
-    assert "and synthetic: drawn by a program" in card and "Trained on no real handwriting" not in card
+    assert "synthetic: drawn by a program" in card and "Trained on no real handwriting" in card
+    trained = replace(lenet.trained, run=lenet.trained.run | {"source": f"scans, and {source}"})
+    card = model_card(trained, Measured(None))
+    assert f"- Source: scans, and {source} (partly synthetic)." in card and "no real handwriting" not in card

@@ -5,6 +5,8 @@ import hashlib
 import io
 import json
 import re
+import shutil
+import subprocess
 import tarfile
 from dataclasses import replace
 
@@ -16,6 +18,13 @@ from PIL import Image
 from common.errors import ExportError
 from dataset import CharDataset
 from export import web_page
+from readers.characters import CharactersSource
+
+
+def about_the_model(page) -> dict:
+    """Return what a page says of its model."""
+    text = page.read_text(encoding="utf-8")
+    return json.loads(re.findall(r'<script type="application/json" id="model">(.*?)</script>', text, re.S)[0])
 
 
 @pytest.fixture
@@ -37,22 +46,72 @@ def test_the_folder_is_complete(lenet, package, tmp_path):
     folder = written["page"].parent
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     runtime = {f"ort/{name}" for name in web_page.RUNTIME_FILES}
-    assert found == {*web_page.FILES, *runtime, "model.json", "model.onnx", "examples.png"}
+    assert found == {"index.html", "model.onnx", *runtime}
     assert (folder / "model.onnx").read_bytes() == written["onnx"].read_bytes()
-    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    about = about_the_model(written["page"])
     assert about["classes"] == lenet.classifier.classes_ and about["shape"] == [28, 28]
     assert about["style"] == lenet.classifier.input_spec_.style
     assert about["accuracy"].startswith("Accuracy on validation images: ") and "n = 240" in about["accuracy"]
 
 
 def test_every_file_that_the_page_names_is_in_its_folder(lenet, package, tmp_path):
-    folder = lenet.classifier.export(tmp_path / "out" / "model.onnx", lenet.val, page=package)["page"].parent
-    named: set[str] = set()
-    for name in web_page.FILES:
-        text = (folder / name).read_text(encoding="utf-8")
-        named |= set(re.findall(r"""["'](?:\./)?([\w/.-]+\.(?:mjs|wasm|onnx|json|png))["']""", text))
-        assert "://" not in text  # nothing from elsewhere
-    assert named and all((folder / name).is_file() for name in named)
+    page = lenet.classifier.export(tmp_path / "out" / "model.onnx", lenet.val, page=package)["page"]
+    text = page.read_text(encoding="utf-8")
+    named = set(re.findall(r"""["'](?:\./)?([\w/.-]+\.(?:mjs|wasm|onnx|json|png))["']""", text))
+    assert named == {"model.onnx", *(f"ort/{name}" for name in web_page.RUNTIME_FILES)}
+    assert "://" not in text  # nothing from elsewhere
+
+
+def test_a_page_of_drawn_characters_says_so_and_shows_each(lenet, tmp_path):
+    digits = CharactersSource("0123456789", per_class=4)
+    run = lenet.trained.run | {"source": digits.name}
+    trained = replace(lenet.trained, classes=digits.classes, metrics=None, run=run)
+    y = np.repeat(np.arange(10), 4)
+    images = CharDataset(np.stack([sample.image for sample in digits]), y, classes=digits.classes, source=digits.name)
+    web_page.write(tmp_path, trained, trained.measure(None), b"", {}, images)
+    about = about_the_model(tmp_path / "index.html")
+    assert about["accuracy"] == f"Its accuracy is not known. Trained on {digits.name}."
+    sheet = Image.open(io.BytesIO(base64.b64decode(about["examples"]["image"].partition("base64,")[2])))
+    where, drawn = about["examples"], np.asarray(sheet)
+    for k in range(10):
+        top, left = k // where["perRow"] * 28, k % where["perRow"] * 3 * 28
+        np.testing.assert_array_equal(drawn[top : top + 28, left : left + 28], images.x[4 * k])
+
+
+def test_a_class_may_have_any_name(lenet, package, tmp_path):
+    names = ["</script><script>alert(1)</script>", "<!--", *lenet.trained.classes[2:]]
+    trained = replace(lenet.trained, classes=names)
+    web_page.write(tmp_path, trained, trained.measure(None), b"", {}, None)
+    assert about_the_model(tmp_path / "index.html")["classes"] == names
+    assert (tmp_path / "index.html").read_text(encoding="utf-8").count("<script") == 2
+
+
+def test_the_pages_script_is_its_modules(lenet, tmp_path):
+    """It runs as one module, whose preparation gives what that of the modules gives."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node.js: on Debian and Ubuntu, apt install nodejs")
+    trained = lenet.trained
+    web_page.write(tmp_path, trained, trained.measure(None), b"", {}, None)
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    script = re.findall(r'<script type="module">(.*?)</script>', text, re.S)[0]
+    assert not re.search(r"""^export |from "\./\w+\.mjs""", script, re.M)
+    modules, _, _ = script.partition("// The page: ")  # which needs a browser
+    call = f"""
+        const data = new Uint8Array(80 * 80).fill(255);
+        for (let y = 20; y < 60; y++) data.fill(0, 80 * y + 30, 80 * y + 35);
+        const picture = {{ data, width: 80, height: 80 }};
+        const style = {json.dumps(trained.spec.style)};
+        const modules = await import("{(web_page.SOURCE / "match_style.mjs").as_uri()}");
+        const [one, other] = [match_style, modules].map((from) => from.matchStyle(picture, style, [28, 28]).data);
+        console.log(Buffer.compare(one, other), new Set(one).size > 1);
+    """
+    for words, code in ((["--check"], script), ([], modules + call)):
+        file = tmp_path / "script.mjs"
+        file.write_text(code, encoding="utf-8")
+        ended = subprocess.run([node, *words, str(file)], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "0 true\n"
 
 
 def test_the_package_is_found_or_its_command_is_named(package, tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ from PIL import Image
 import readers.arrays
 from common.errors import InputError
 from imaging.decoding import image_to_grey
-from readers.arrays import find_part, number_labels, to_grey
+from readers.arrays import find_part, to_grey
+from readers.labels import number_labels
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_scale_is_linear_and_not_that_of_the_largest_value():
 
 @pytest.mark.parametrize("channels", [3, 4])
 def test_colour_becomes_the_grey_that_pillow_makes(channels, monkeypatch):
-    monkeypatch.setattr(readers.arrays, "CHUNK", 2)
+    monkeypatch.setattr(readers.arrays, "CHUNK_BYTES", 2 * 5 * 5 * channels)
     x = np.random.default_rng(0).integers(0, 256, (5, 6, 7, channels), np.uint8)
     expected = np.stack([image_to_grey(Image.fromarray(image)) for image in x])  # with opacity: on paper
     for images in (x, np.moveaxis(x, 3, 1), x / 255):
@@ -100,5 +101,5 @@ def test_names_of_parts():
 def test_text_that_is_no_unicode_is_refused():
     y = np.array(["ab", "cd"])
     y.view(np.uint32)[1] = 0x7FFFFFFF
-    with pytest.raises(InputError, match="^y holds text that is damaged"):
+    with pytest.raises(InputError, match="^it holds text that is damaged"):
         number_labels({"train": y})

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from classifier import CNNClassifier
+from common.errors import InputError
 from common.files import fingerprint, write_json
 from config import Config
 from dataset import CharDataset
-from runs.comparison import compare, earlier_predictions, format_runs, read_history, read_runs
+from runs.comparison import HEADINGS, compare, earlier_predictions, format_runs, read_history, read_runs
 from runs.record import RunRecord
 
 ABOUT = {"device": "cpu", "source": "a test", "epochs": 7}
@@ -65,6 +66,14 @@ def test_runs_are_sorted_and_the_best_on_its_images_is_marked(tmp_path, capsys):
     assert [run["random_seed"] for run in runs if run["best"]] == [2, 0]
     assert f"{tmp_path / 'no record'} is not the record of a run and is left out: " in capsys.readouterr().out
     assert [run["random_seed"] for run in read_runs(tmp_path, sort="seconds")] == [0, 1, 2, 3, 4]
+    for name in ("random_seed", "seed", "Seed"):
+        assert [run["random_seed"] for run in read_runs(tmp_path, sort=name)] == [4, 3, 2, 1, 0]
+    for key, heading in HEADINGS.items():
+        assert f" {heading} " in format_runs([run | {"macro_f1": 0.5, "balanced_accuracy": 0.5} for run in runs])
+        assert read_runs(tmp_path, sort=heading) == read_runs(tmp_path, sort=key)
+    for name, nearest in (("accuracies", "accuracy"), ("rates", "rate"), ("macro", "macro_f1")):
+        with pytest.raises(InputError, match=f"runs have no column '{name}': did you mean '{nearest}'?"):
+            read_runs(tmp_path, sort=name)
     text = format_runs(runs).splitlines()
     assert len(text) == 6 and [line[0] for line in text[1:]] == list("**   ") and "not validated" in text[5]
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from classifier import CNNClassifier
+from common.errors import LostProcessError
 from dataset import split
 from runs.comparison import read_runs
 from training.interrupt import deferred_interrupt
@@ -125,3 +126,16 @@ def test_in_another_thread_nothing_is_handled():
     thread.start()
     thread.join()
     assert found == [(False, True)]
+
+
+def test_a_process_whose_fellow_is_lost_says_so_before_it_is_ended():
+    """torchrun ends the others of a group with SIGTERM, which may come while the error is on its way to its reader."""
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(LostProcessError, match="gone"), deferred_interrupt(second_acts=False):
+            raise LostProcessError("gone")
+        os.kill(os.getpid(), signal.SIGTERM)  # would end this process
+        assert signal.getsignal(signal.SIGTERM) is not former
+    finally:
+        for number, handler in ((signal.SIGTERM, former), (signal.SIGINT, signal.default_int_handler)):
+            signal.signal(number, handler)

@@ -66,7 +66,7 @@ def test_characters_stored_at_64_pixels_are_not_reduced_below():
 
 def test_half_the_budget_is_half_the_epochs():
     default = Config("ResNet18")
-    assert [one.epochs_for(6696) for one in [default, *reductions(default, CPU)]] == [20, 20, 20, 10]
+    assert [one.epochs_for(6696, 12) for one in [default, *reductions(default, CPU)]] == [20, 20, 20, 10]
 
 
 def test_the_speed_is_measured_without_a_trace():
