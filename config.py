@@ -71,7 +71,7 @@ class Config:
     random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
-    characters: str | None = None  # drawn instead of images: a text, a .txt file, digits, latin, hiragana, gb2312-1 …
+    characters: str | None = None  # drawn, beside a raw_data_path or instead: a text, a .txt file, digits, hiragana …
     drawn_per_class: int | None = _setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
     hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
     data_path: str = "./data/data.npz"  # the prepared images; data.arrays beside it if too large for an npz
@@ -150,6 +150,11 @@ class Config:
     def augments(self) -> bool:
         """Whether any augmentation is on."""
         return any(getattr(self, part) for part in AUGMENTATION)
+
+    @property
+    def adds_drawn(self) -> bool:
+        """Whether `characters` are drawn in addition to images that the user has named, rather than in their place."""
+        return self.characters is not None and self.raw_data_path != DEFAULT_RAW
 
     def epochs_for(self, images: int, classes: int) -> int:
         """Return the number of epochs of a run on that many training images of that many classes.

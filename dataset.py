@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from common.errors import InputError
 from common.files import fingerprint, update_digest, zeros
+from config import Config
 from imaging.channels import count_channels
 from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
@@ -24,7 +25,7 @@ from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
 from readers.objects import read_dataset
 from readers.source import PARTS, as_array, check_arrays
-from readers.store import kept_hashes, remember
+from readers.store import drawn_path, find_data, kept_hashes, remember
 
 log = logging.getLogger("fit_char")
 CHUNK = 4096  # images that are copied at once
@@ -221,7 +222,23 @@ def together(real: CharDataset, drawn: CharDataset, share: float = 0.5) -> CharD
             (real.x, drawn.x), (real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group),
         )
     )  # fmt: skip
-    return CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
+    both = CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
+    both.cropped, both.photos, both.corrections = real.cropped, real.photos, real.corrections
+    return both
+
+
+def add_drawn(train: CharDataset, config: Config) -> CharDataset:
+    """Return training images together with those that `init.prepare` has drawn in addition, if it was to do so.
+
+    Args:
+        train: what the split leaves to train on, so that only real images are validated and tested.
+        config: of the run. Data at its `data_path` that were not prepared for it have no drawn ones beside them.
+
+    Raises:
+        InputError: see `load` and `together`.
+    """
+    path = find_data(drawn_path(config.data_path))
+    return together(train, load(path, corrected=False)) if config.adds_drawn and path.exists() else train
 
 
 def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:

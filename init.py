@@ -16,6 +16,7 @@ from common.files import check_file, write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
+from imaging.photo import SAMPLE, measure_each
 from readers import open_source
 from readers.characters import CharactersSource
 from readers.container import is_empty
@@ -24,7 +25,7 @@ from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.preparation import prepare_images
 from readers.source import Source
-from readers.store import SUFFIX, find_data, folder_of, read_about
+from readers.store import SUFFIX, drawn_path, find_data, folder_of, read_about
 from readers.store_writer import FolderStore, remove_store
 from readers.summary import format_summary
 from runs import checkpoint
@@ -113,7 +114,8 @@ def suit_cpu(config: Config) -> Config:
 def prepare(config: Config, elsewhere: Path | None = None) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
-    If `config.characters` are set, these are drawn, whatever raw images there are.
+    If `config.characters` are set, these are drawn, whatever lies in DEFAULT_RAW. If the user has named raw images too,
+    the characters are drawn in their style, and put beside them, where `dataset.add_drawn` finds them.
 
     If there are no raw images, a data.npz of the user's own is used as it is. Of a set that is too large for an npz,
     see `preprocess`, the path is that of a folder.
@@ -135,10 +137,9 @@ def prepare(config: Config, elsewhere: Path | None = None) -> Path:
 def _prepare(config: Config, elsewhere: Path | None) -> Path:
     path = find_data(config.data_path)
     source: Source
-    if config.characters is not None:
-        source = CharactersSource(
-            config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path
-        )
+    characters = _characters(config)
+    if characters is not None and not config.adds_drawn:
+        source = characters
     elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         source = open_source(config.raw_data_path, config.labels_from, config.channels)
     elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
@@ -147,6 +148,8 @@ def _prepare(config: Config, elsewhere: Path | None) -> Path:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
     source.channels = config.channels
+    if characters is not None and config.adds_drawn:
+        _check_same_classes(source, characters)
     data_path = Path(config.data_path)
     if elsewhere is not None and _holds_others(data_path, _stamp(source, config.stored_size, config.photos)):
         log.info("%s was made from other images or settings and stays as it is.", path)
@@ -154,7 +157,38 @@ def _prepare(config: Config, elsewhere: Path | None) -> Path:
         if corrections.exists():  # which belong to images, wherever these are
             write_bytes(corrections_path(data_path), corrections.read_bytes())
     preprocess(source, data_path, config.stored_size, config.photos, config.npz_limit)
-    return find_data(data_path)
+    path = find_data(data_path)
+    if characters is not None and config.adds_drawn:
+        characters.like = _measure_style(path)
+        preprocess(characters, drawn_path(path), config.stored_size, False, config.npz_limit)
+    return path
+
+
+def _characters(config: Config) -> CharactersSource | None:
+    """Return the characters that are to be drawn, if any."""
+    if config.characters is None:
+        return None
+    return CharactersSource(config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path)
+
+
+def _measure_style(path: Path) -> np.ndarray | None:
+    """Return what `measure_each` finds in SAMPLE of the training images at a path; None if all are blank.
+
+    These are also the images that will be validated, of which size, place, stroke width and darkness thus are known.
+    """
+    x = read_npz(path).x
+    found = measure_each(x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)])
+    return found if len(found) else None
+
+
+def _check_same_classes(real: Source, drawn: Source) -> None:
+    """Raise InputError if images are not of the characters that are to be drawn in addition."""
+    other = sorted(map(str, set(real.classes) ^ set(drawn.classes)))
+    if other:
+        raise InputError(
+            f"the classes of {real.name} are not the characters: {', '.join(other[:20])} are in one of them only. Name "
+            "the classes by their characters, with classes.txt if not by the folders, or leave characters out"
+        )
 
 
 def _forms(path: Path) -> tuple[Path, Path]:

@@ -10,7 +10,7 @@ from apps.options import given, read_config
 from classifier import CNNClassifier
 from common.errors import InputError
 from config import Config
-from dataset import CharDataset, load_parts, split
+from dataset import CharDataset, add_drawn, load_parts, split
 from readers.store import find_data
 from training.distributed import common_errors, is_first_here
 
@@ -18,11 +18,15 @@ Data = tuple[tuple[CharDataset, CharDataset], tuple[CharDataset, CharDataset, Ch
 
 
 def read_data(config: Config) -> Data:
-    """Return (images, test) at `data_path`, and their split: (train, val, held out, the part that the latter is)."""
+    """Return (images, test) at `data_path`, and their split: (train, val, held out, the part that the latter is).
+
+    Characters that are drawn in addition (`dataset.add_drawn`) are in `train` alone.
+    """
     images, val, test = load_parts(config.data_path).values()
     train = images
     if not len(val):
         train, val = split(images, config.val_fraction, config.split_seed)
+    train = add_drawn(train, config)
     return (images, test), (train, val, test, "test") if len(test) else (train, val, val, "validation")
 
 

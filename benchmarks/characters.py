@@ -23,9 +23,11 @@ from metrics import accuracy, format_accuracy
 from readers.characters import CharactersSource
 
 
-def draw_characters(characters: str, per_class: int | None, size: int, seed: int = 42) -> CharDataset:
-    """Return drawn characters, as `init.prepare` draws them, with their writers."""
-    source = CharactersSource(characters, per_class, size, seed)
+def draw_characters(
+    characters: str, per_class: int | None, size: int, seed: int = 42, like: np.ndarray | None = None
+) -> CharDataset:
+    """Return drawn characters, as `init.prepare` draws them, with their writers; see `CharactersSource`."""
+    source = CharactersSource(characters, per_class, size, seed, like=like)
     samples = list(source)
     x, y = np.stack([sample.image for sample in samples]), [sample.label for sample in samples]
     return CharDataset(x, y, None, source.classes, source.name, group=[sample.group for sample in samples])

@@ -3,10 +3,11 @@
     python -m benchmarks.few lab.zip --characters 博学笃志切问近思自由无用
     python -m benchmarks.few hwdb.zip --size 64 --counts 0 1 5 20
 
-Three ways to train: on the real images alone; on drawn ones and then, from those weights, on the real ones (two runs,
-the second with `init_from`); on both together, the real ones repeated until they are --share of all. The images that
-are trained on are the same for all three, chosen at random from the training images; tested are the test images, or
-all others if there are none.
+Four ways to train: on the real images alone; on drawn ones and then, from those weights, on the real ones (two runs,
+the second with `init_from`); on both together, the real ones repeated until they are --share of all; the same with
+drawn ones whose size, place and pen are those of the real ones, as `characters` and `raw_data_path` do. The images that
+are trained on are the same for all four, chosen at random from the training images; tested are the test images, or all
+others if there are none.
 """
 
 import statistics
@@ -20,6 +21,7 @@ from benchmarks.common import NOTHING_SAVED, make_parser, write_figures
 from classifier import CNNClassifier
 from config import Config
 from dataset import CharDataset, together
+from imaging.photo import measure_each
 from init import start_logging
 
 
@@ -35,9 +37,14 @@ class Curve:
     def __init__(self, options):
         self.options = options
         self.train, self.test = real_images(options)
-        self.drawn = draw_characters("".join(self.train.classes), options.per_class, options.size)
+        self.drawn = self.draw()
         changes = {"model": options.model, "stored_size": options.size, "device": options.device}
         self.changes = changes | NOTHING_SAVED | dict(options.set)
+
+    def draw(self, like: CharDataset | None = None) -> CharDataset:
+        """Return drawn characters, in the style of real ones if these are given."""
+        style = None if like is None else measure_each(like.x)
+        return draw_characters("".join(self.train.classes), self.options.per_class, self.options.size, like=style)
 
     def fit(self, images: CharDataset, seed: int, **more) -> CNNClassifier:
         config = Config.from_dict(self.changes | {"random_seed": seed} | more)
@@ -61,6 +68,7 @@ class Curve:
             "real alone": self.score(self.fit(few, seed), test),
             "drawn, then real": self.score(self.fit(few, seed, **second), test),
             "both together": self.score(self.fit(together(few, self.drawn, self.options.share), seed), test),
+            "in their style": self.score(self.fit(together(few, self.draw(few), self.options.share), seed), test),
         }
 
     @staticmethod

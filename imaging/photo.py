@@ -49,26 +49,48 @@ def measure_style(x: np.ndarray) -> dict:
         strength of the ink in all but the tenth of the images where it is strongest. Lengths are fractions of the
         image's side, strengths of the largest that there can be.
     """
+    signed = _signed_ink(x)
+    masks = _ink_masks(signed)
+    each = measure_each(x) if masks.any() else np.array([[1, 0.5, 0.5, 2 / min(x.shape[1:]), 1, 1]])
+    side, row, column, stroke, strength, strongest = each.T
+    (faintest, darkest), thickest = np.quantile(strength, USUAL), np.quantile(stroke, USUAL[1])
+    values = {
+        "side": np.median(side), "row": np.median(row), "column": np.median(column), "stroke": np.median(stroke),
+        "thickest": min(thickest, 1.0), "faintest": faintest, "darkest": darkest,
+        "contrast": np.quantile(strongest, 0.9),
+    }  # fmt: skip
+    is_dark = bool(signed[masks].mean() < 0) if masks.any() else True
+    return {"dark": is_dark} | {name: float(value) for name, value in values.items()}
+
+
+def measure_each(x: np.ndarray) -> np.ndarray:
+    """Measure the characters in images uint8 (N, H, W) one by one.
+
+    Returns:
+        float64 (n, 6) of the n images that are not blank: side, row, column and stroke as in `measure_style`, and the
+        mean and the largest strength of the ink.
+    """
+    signed, (height, width) = _signed_ink(x), x.shape[1:]
+    each = []
+    for ink, mask in zip(np.abs(signed) / 255, _ink_masks(signed), strict=True):
+        if mask.any():
+            rows, columns = ndimage.find_objects(mask, 1)[0]
+            side = max((rows.stop - rows.start) / height, (columns.stop - columns.start) / width)
+            middle = (rows.start + rows.stop) / 2 / height, (columns.start + columns.stop) / 2 / width
+            each.append((side, *middle, *_strokes(ink), ink.max()))
+    return np.array(each).reshape(-1, 6)
+
+
+def _signed_ink(x: np.ndarray) -> np.ndarray:
+    """Return by how much images uint8 (N, H, W) are lighter than their background, int16."""
     edges = np.concatenate([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], 1)
-    ink = x.astype(np.int16) - np.median(edges, 1).astype(np.int16)[:, None, None]
-    strength = np.abs(ink)
-    masks = strength > np.maximum(strength.max((1, 2)), 2)[:, None, None] / 2
-    height, width = x.shape[1:]
-    boxes = [ndimage.find_objects(mask, 1)[0] for mask in masks if mask.any()] or [(slice(0, height), slice(0, width))]
-    (top, bottom), (left, right) = np.array([[(s.start, s.stop) for s in box] for box in boxes]).transpose(1, 2, 0)
-    seen = [_strokes(image / 255) for image in strength[masks.any((1, 2))]] or [(2 / min(height, width), 1.0)]
-    (_, faintest), (thickest, darkest) = np.quantile(seen, USUAL, axis=0).tolist()
-    return {
-        "dark": bool(ink[masks].mean() < 0) if masks.any() else True,
-        "side": float(np.median(np.maximum((bottom - top) / height, (right - left) / width))),
-        "row": float(np.median((top + bottom) / 2 / height)),
-        "column": float(np.median((left + right) / 2 / width)),
-        "stroke": float(np.median(seen, 0)[0]),
-        "thickest": min(thickest, 1.0),
-        "faintest": faintest,
-        "darkest": darkest,
-        "contrast": float(np.quantile(strength.max((1, 2)), 0.9)) / 255 if masks.any() else 1.0,
-    }
+    return x.astype(np.int16) - np.median(edges, 1).astype(np.int16)[:, None, None]
+
+
+def _ink_masks(signed: np.ndarray) -> np.ndarray:
+    """Return where the ink of images (N, H, W) is, bool; nowhere if an image is blank."""
+    strength = np.abs(signed)
+    return strength > np.maximum(strength.max((1, 2)), 2)[:, None, None] / 2
 
 
 def _strokes(ink: np.ndarray) -> tuple[float, float]:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from common.files import fingerprint
 from readers.charsets import read_characters
 from readers.drawn import PER_CLASS, SYNTHETIC
-from readers.pen import Pens, draw_track, make_pens
+from readers.pen import Pens, draw_track, make_pens, match_pens
 from readers.skeleton import Skeleton
 from readers.source import Sample, Source
 from readers.strokes import StrokeData
@@ -27,6 +28,8 @@ class CharactersSource(Source):
         size: pixels per side.
         seed: int in [0, 2**32).
         hanzi_path: see `strokes.StrokeData`, also for what is raised.
+        like: float64 (m, 6), measured on images of the user's own (`imaging.photo.measure_each`), whose size, place,
+            stroke width and strength of ink the drawn ones get; None: all kinds.
     """
 
     def __init__(
@@ -36,16 +39,18 @@ class CharactersSource(Source):
         size: int = 28,
         seed: int = 42,
         hanzi_path: str | Path | None = None,
+        like: np.ndarray | None = None,
     ):
         super().__init__()
         self.classes = read_characters(characters)
-        self.size, self.seed = size, seed
+        self.size, self.seed, self.like = size, seed, like
         self.per_class = per_class or max(FEWEST, min(PER_CLASS, IN_ALL // len(self.classes)))
         self.data = StrokeData(self.classes, hanzi_path)
         self.name = f"{SYNTHETIC} (drawn from {', '.join(self.data.licences)})"
 
     def stamp(self) -> object:
-        return self.classes, self.per_class, self.size, self.seed, self.data.digest()
+        like = None if self.like is None else fingerprint(self.like)
+        return self.classes, self.per_class, self.size, self.seed, self.data.digest(), like
 
     def sizes(self) -> Counter[tuple[int, int]]:
         return Counter({(self.size, self.size): len(self)})
@@ -57,6 +62,8 @@ class CharactersSource(Source):
         self.modes = Counter({"L": len(self)})
         rng = np.random.RandomState(self.seed)
         habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class, self.size)
+        if self.like is not None:
+            pens = match_pens(rng, pens, self.like, self.size)
         for label, character in enumerate(self.classes):
             # Seeded by itself, so that a character does not depend on which others are drawn.
             rng = np.random.RandomState([self.seed, ord(character)])

@@ -9,6 +9,7 @@ from readers.skeleton import GRID
 from readers.writing import PerWriter, Track
 
 LEVELS = 256  # of grey
+OUTLINE = 1.45  # width of a pen, relative to the stroke width measured: twice the area divided by the outline in pixels
 
 
 @dataclass(frozen=True)
@@ -19,42 +20,70 @@ class Pens(PerWriter):
         mouse: bool, whether lines are one pixel wide, black or white.
         stride: int64, a fast mouse is sampled at every stride-th point only.
         width: float64, of a line, as a fraction of the side.
+        adapts: bool, whether the pen is thinner for many strokes or a small character, which would run together.
         swell: float64, how much the width changes along a stroke, 0 to 1.
         dark: float64, 0 to 1, of the ink.
         grain: float64, 0 to 1, how much paper shows through.
         soft: float64, of the edge of a line from ink to paper, as a fraction of the side.
+        fill: float64, the longer side of a character, as a fraction of the side.
+        middle: float64 (n, 2), x and y of the middle of a character, as fractions of the side.
     """
 
     mouse: np.ndarray
     stride: np.ndarray
     width: np.ndarray
+    adapts: np.ndarray
     swell: np.ndarray
     dark: np.ndarray
     grain: np.ndarray
     soft: np.ndarray
+    fill: np.ndarray
+    middle: np.ndarray
 
 
 def make_pens(rng: np.random.RandomState, n: int, size: int) -> Pens:
     """Return the pens of n writers for images of `size` pixels per side, drawn at random."""
-    u = rng.random_sample((7, n))
+    u = rng.random_sample((8, n))
+    fill = 0.95 - 0.3 * u[7] * u[7]
     return Pens(
         mouse=u[0] < 10 / size,  # large images are seldom drawn with a mouse
         stride=np.array([1, 1, 1, 2, 4])[(5 * u[1]).astype(np.int64)],
         width=0.025 + 0.085 * u[2] * np.sqrt(u[2]),
+        adapts=np.ones(n, bool),
         swell=0.7 * u[3],
         dark=1 - 0.5 * u[4] * u[4],
         grain=np.maximum(0, 0.8 * u[5] - 0.2),
         soft=0.06 * u[6] * u[6],
+        fill=fill,
+        middle=0.5 + 0.25 * (1 - fill)[:, None] * bell(rng, n, 2),
+    )
+
+
+def match_pens(rng: np.random.RandomState, pens: Pens, characters: np.ndarray, size: int) -> Pens:
+    """Return pens of which each draws like one of the user's images, chosen at random.
+
+    Args:
+        characters: float64 (m, 6), what `imaging.photo.measure_each` found in the images.
+        size: pixels per side.
+    """
+    chosen = characters[(len(characters) * rng.random_sample(len(pens.fill))).astype(np.int64)]
+    side, row, column, stroke, strength, strongest = chosen.T
+    return replace(
+        pens,
+        mouse=(stroke * size < 1.5) & (strength == strongest),  # thin lines without any grey
+        width=stroke * OUTLINE,
+        adapts=np.zeros(len(side), bool),
+        dark=strongest,
+        fill=side,
+        middle=np.stack([column, row], 1),
     )
 
 
 def draw_track(rng: np.random.RandomState, track: Track, pens: Pens, size: int) -> np.ndarray:
     """Draw each writer's path with the writer's pen: uint8 (n, size, size), ink dark on paper 255."""
-    small = rng.random_sample(len(track.path))
-    fill = 0.95 - 0.4 * small * small  # of the frame
-    # Many strokes, or a small character, are not written with a thick pen: they would run together.
-    pens = replace(pens, width=pens.width * fill * 2 / (1 + len(track.starts) / 8))
-    path = _place(rng, track, pens, fill[:, None], size)
+    thinner = pens.fill * 2 / (1 + len(track.starts) / 8)
+    pens = replace(pens, width=pens.width * np.where(pens.adapts, thinner, 1))
+    path = _place(track, pens, size)
     images = np.empty((len(path), size, size), np.uint8)
     for chosen, trace in ((pens.mouse, _trace_mouse), (~pens.mouse, _trace_pen)):
         which = np.flatnonzero(chosen)
@@ -64,9 +93,8 @@ def draw_track(rng: np.random.RandomState, track: Track, pens: Pens, size: int) 
     return images
 
 
-def _place(rng, track: Track, pens: Pens, fill: np.ndarray, size: int) -> np.ndarray:
+def _place(track: Track, pens: Pens, size: int) -> np.ndarray:
     """Return the paths in pixels, each of a size and at a place in the frame, float64 (n, T, 2)."""
-    n = len(track.path)
     touched = np.zeros(track.path.shape[:2], bool)
     touched[:, :-1] |= track.down
     touched[:, 1:] |= track.down
@@ -74,9 +102,9 @@ def _place(rng, track: Track, pens: Pens, fill: np.ndarray, size: int) -> np.nda
     high = np.where(touched[..., None], track.path, -np.inf).max(1)
     side = np.maximum((high - low).max(1, keepdims=True), 0.3 * GRID)  # a dot stays small
     line = np.where(pens.mouse, 1, pens.width * size)[:, None]
-    scale = (fill * size - line) / side
-    blank = size - line - (high - low) * scale
-    corner = (line + blank) / 2 + blank * np.minimum(0.5, np.maximum(-0.5, 0.25 * bell(rng, n, 2)))
+    scale = (pens.fill[:, None] * size - line) / side
+    extent = (high - low) * scale
+    corner = np.minimum(np.maximum(pens.middle * size - extent / 2, line / 2), size - line / 2 - extent)
     path = track.path * scale[:, None] + (corner - low * scale)[:, None]
     # Machines may round the last bit differently: it is removed before it can move a pixel.
     return np.round(path * 1024) / 1024

@@ -34,6 +34,11 @@ def find_data(path: str | Path) -> Path:
     return folder_of(path) if not path.exists() and folder_of(path).is_dir() else path
 
 
+def drawn_path(path: str | Path) -> Path:
+    """Return where the characters are that were drawn in addition to the images at a path."""
+    return Path(path).with_suffix(".drawn.npz")
+
+
 def read_about(folder: Path) -> dict[str, Any]:
     """Return about.json. Raises InputError if this is no folder of ours."""
     try:

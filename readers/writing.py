@@ -33,6 +33,8 @@ class Habits(PerWriter):
         roundness: 0 for sharp corners to 1 for round ones.
         slips: how far the pen strays, about 1.
         hooks: what becomes of the hooks of strokes, 0 if they are lost, 1 as they should be.
+        evenness: from 0, where strokes are as long as in print, to 1, where a stroke four times as long as another
+            becomes twice as long; most hands shorten the long ones and lengthen the dots.
         turn, shear: of the characters, radians and x per unit of y.
         rise: of what should be level, y per unit of x.
         width: of the characters, relative to their height.
@@ -42,6 +44,7 @@ class Habits(PerWriter):
     roundness: np.ndarray
     slips: np.ndarray
     hooks: np.ndarray
+    evenness: np.ndarray
     turn: np.ndarray
     shear: np.ndarray
     rise: np.ndarray
@@ -57,10 +60,11 @@ def make_habits(rng: np.random.RandomState, n: int) -> Habits:
         roundness=rng.random_sample((n, 1)) * (0.4 + 0.6 * speed),
         slips=0.4 + 0.9 * rng.random_sample((n, 1)) + 0.3 * speed,
         hooks=1.4 * rng.random_sample((n, 1)),
+        evenness=rng.random_sample((n, 1)),
         turn=0.05 * bell(rng, n, 1),
         shear=0.05 + 0.12 * bell(rng, n, 1),
         rise=0.07 * (1 + bell(rng, n, 1)),
-        width=0.95 + 0.15 * bell(rng, n, 1),
+        width=0.9 + 0.13 * bell(rng, n, 1),
     )
 
 
@@ -111,6 +115,7 @@ def _misplace(rng, skeleton: Skeleton, habits: Habits) -> np.ndarray:
     skeleton_points = np.concatenate(skeleton.strokes)
     points = np.repeat(skeleton_points[None], n, 0)
     owner = np.repeat(np.arange(len(skeleton.strokes)), [len(stroke) for stroke in skeleton.strokes])
+    _even_out(points, owner, skeleton.strokes, habits)
     _change_hooks(rng, points, owner, habits)
     for name in sorted({name for names in skeleton.components for name in names}):
         held = np.flatnonzero([name in skeleton.components[k] for k in owner])
@@ -123,6 +128,18 @@ def _misplace(rng, skeleton: Skeleton, habits: Habits) -> np.ndarray:
     near = np.sqrt(step[:, 0] * step[:, 0] + step[:, 1] * step[:, 1])
     near = np.minimum(np.concatenate([near, [99.0]]), np.concatenate([[99.0], near]))
     return points + 1.8 * slips * np.minimum(1, near / 12)[:, None] * bell(rng, *points.shape)
+
+
+def _even_out(points: np.ndarray, owner: np.ndarray, strokes: tuple[np.ndarray, ...], habits: Habits) -> None:
+    """Bring the lengths of the strokes nearer to their mean, in place; a stroke keeps its middle."""
+    steps = [stroke[1:] - stroke[:-1] for stroke in strokes]
+    # Of the longest straight part, since strokes that turn make a box together with straight ones. Without logarithms.
+    squares = np.array([max(one[:, 0] * one[:, 0] + one[:, 1] * one[:, 1]) for one in steps])
+    roots = np.maximum(np.sqrt(np.sqrt(squares)), 2.0)
+    for k, factor in enumerate(roots.mean() / roots):
+        held = np.flatnonzero(owner == k)
+        middle = points[:, held].mean(1, keepdims=True)
+        points[:, held] = middle + (points[:, held] - middle) * (1 + habits.evenness * (factor - 1))[..., None]
 
 
 def _move(rng, points: np.ndarray, held: np.ndarray, stretch: np.ndarray, shift: np.ndarray) -> None:

@@ -155,7 +155,7 @@ def test_few(run, tmp_path, raw, paper):
     text = run("few", images, "--characters", "17", "--device", "cpu", *words)
     figures = read_json(tmp_path / "few.json")["accuracies"]
     assert list(figures["0"]) == ["drawn alone"] and "both together" in text
-    assert list(figures["2"]) == ["real alone", "drawn, then real", "both together"]
+    assert list(figures["2"]) == ["real alone", "drawn, then real", "both together", "in their style"]
 
 
 def test_scripts(run, tmp_path):

@@ -50,6 +50,23 @@ def test_a_checkpoint_brings_its_own_data(parts, tmp_path):
         load_checkpoint(parser.parse(["--save-path", "none"]))
 
 
+def test_drawn_characters_are_added_to_the_training_images_alone(stroke_data, raw, paper, quick, tmp_path):
+    folder = raw({character: paper(12, 9 * k, (32, 32)) for k, character in enumerate("二人")})
+    config = quick(
+        raw_data_path=str(folder), characters="人二", drawn_per_class=20, stored_size=32, val_fraction=0.25,
+        data_path=str(tmp_path / "data.npz"),
+    )  # fmt: skip
+    (images, _), (train, val, held_out, _) = load_data(config)
+    assert len(images) == 24 and held_out is val and len(val) == 6 and "synthetic" not in val.source
+    drawn = train.files == "二/7"
+    assert drawn.sum() == 1 and train.classes[train.y[drawn][0]] == "二" and "and synthetic handwriting" in train.source
+    assert len(train) == 40 + 2 * 18, "real images are repeated until they are half"
+    assert not set(map(bytes, train.hashes())) & set(map(bytes, val.hashes()))
+    assert read_data(config)[1][0].fingerprint() == train.fingerprint()
+    with pytest.raises(InputError, match="the classes of .* are not the characters: T, 人 are in one of them only"):
+        load_data(replace(config, characters="二T"))
+
+
 def test_other_data_are_not_replaced(parts, raw, paper, tmp_path):
     """Neither data that are named without a source, nor those at data_path when another source is named."""
     path, other = str(tmp_path / "model.ckpt"), raw({"0": paper(10, 7), "1": paper(10, 8)}, "other")

@@ -3,13 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from readers.pen import Pens, draw_track
+from imaging.photo import measure_each
+from readers.pen import Pens, draw_track, make_pens, match_pens
 from readers.writing import Track
 
 
 def pens(n: int, **changes) -> Pens:
     plain = {"mouse": False, "stride": 1, "width": 0.1, "swell": 0.0, "dark": 1.0, "grain": 0.0, "soft": 0.0} | changes
-    return Pens(**{name: np.full(n, value) for name, value in plain.items()})
+    plain = {"adapts": True, "fill": 0.9} | plain
+    return Pens(middle=np.full((n, 2), 0.5), **{name: np.full(n, value) for name, value in plain.items()})
 
 
 @pytest.fixture
@@ -42,11 +44,30 @@ def test_ink_stays_in_the_frame_and_is_as_dark_as_the_pen(track):
 
 def test_pressure_makes_lines_uneven(track):
     even, uneven = (draw_track(np.random.RandomState(0), track, pens(30, swell=s), 64) for s in (0.0, 0.7))
-    rows = [(x < 128).sum(2) for x in (even, uneven)]
-    assert np.diff(rows[1], axis=1).astype(bool).sum() > 1.1 * np.diff(rows[0], axis=1).astype(bool).sum()
+    upper = [(x < 128).sum(2)[:, 8:24] for x in (even, uneven)]  # of the line down
+    assert upper[0].std(1).mean() < 0.1 < 0.3 < upper[1].std(1).mean()
 
 
 def test_some_pens_draw_what_they_draw_alone(track):
     mixed = replace(pens(30), mouse=np.arange(30) % 2 == 0)
     x = draw_track(np.random.RandomState(0), track, mixed, 28)
     assert [len(np.unique(image)) == 2 for image in x[:4]] == [True, False, True, False]
+
+
+@pytest.mark.parametrize("size", [28, 64])
+def test_pens_draw_like_images_of_the_users_own(track, size):
+    rng = np.random.RandomState(0)
+    own = pens(30, width=0.07, dark=0.6, fill=0.7, adapts=False)
+    wanted = measure_each(draw_track(rng, track, replace(own, middle=np.full((30, 2), (0.45, 0.6))), size))
+    matched = match_pens(rng, make_pens(rng, 30, size), wanted, size)
+    found = measure_each(
+        draw_track(rng, track, replace(matched, swell=own.swell, soft=own.soft, grain=own.grain), size)
+    )
+    np.testing.assert_allclose(np.median(found, 0), np.median(wanted, 0), atol=0.03)
+    assert not matched.mouse.any()
+
+
+def test_a_mouse_is_recognised_in_images_of_the_users_own(track):
+    rng = np.random.RandomState(0)
+    drawn = measure_each(draw_track(rng, track, pens(30, mouse=True), 28))
+    assert match_pens(rng, make_pens(rng, 30, 28), drawn, 28).mouse.all()

@@ -14,7 +14,7 @@ def careful():
     """Habits of 40 writers who never slip, join or round."""
     habits = make_habits(np.random.RandomState(0), 40)
     none, one = 0 * habits.speed, 1 + 0 * habits.speed
-    plain = dict.fromkeys(("speed", "roundness", "slips", "shear", "rise", "turn"), none)
+    plain = dict.fromkeys(("speed", "roundness", "slips", "shear", "rise", "turn", "evenness"), none)
     return replace(habits, **plain, hooks=one, width=one)
 
 
@@ -64,3 +64,13 @@ def test_writers_keep_their_slant():
         track = trace(habits, [[[50, 5], [50, 95]]], seed)
         slants.append(track.path[:, track.starts[0], 0] - track.path[:, track.ends[0], 0])
     assert np.corrcoef(slants)[0, 1] > 0.5
+
+
+def test_uneven_strokes_become_more_even(careful):
+    strokes = [[[50, 10], [54, 16]], [[5, 50], [95, 50]]]
+    ratio = []
+    for evenness in (0, 1):
+        track = trace(replace(careful, evenness=evenness + 0 * careful.speed), strokes)
+        short, long = abs(track.path[:, track.ends] - track.path[:, track.starts]).max(2).T
+        ratio.append(np.median(long / short))
+    assert ratio[1] == pytest.approx(np.sqrt(ratio[0]), rel=0.1) and ratio[0] > 10
