@@ -16,7 +16,9 @@ from common.files import check_file, write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
+from imaging.ink import hash_images
 from imaging.photo import SAMPLE, measure_each
+from imaging.pictures import as_images
 from readers import open_source
 from readers.characters import CharactersSource
 from readers.container import is_empty
@@ -24,7 +26,8 @@ from readers.corrections import corrections_path
 from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.preparation import prepare_images
-from readers.source import Source
+from readers.source import PARTS, Source
+from readers.splits import leak_groups, validation_mask
 from readers.store import SUFFIX, drawn_path, find_data, folder_of, read_about
 from readers.store_writer import FolderStore, remove_store
 from readers.summary import format_summary
@@ -159,7 +162,7 @@ def _prepare(config: Config, elsewhere: Path | None) -> Path:
     preprocess(source, data_path, config.stored_size, config.photos, config.npz_limit)
     path = find_data(data_path)
     if characters is not None and config.adds_drawn:
-        characters.like = _measure_style(path)
+        characters.channels, characters.like = config.channels, _measure_style(path, config)
         preprocess(characters, drawn_path(path), config.stored_size, False, config.npz_limit)
     return path
 
@@ -171,13 +174,19 @@ def _characters(config: Config) -> CharactersSource | None:
     return CharactersSource(config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path)
 
 
-def _measure_style(path: Path) -> np.ndarray | None:
-    """Return what `measure_each` finds in SAMPLE of the training images at a path; None if all are blank.
+def _measure_style(path: Path, config: Config) -> np.ndarray | None:
+    """Return what `measure_each` finds in SAMPLE of the images at a path to train on; None if all are blank.
 
-    These are also the images that will be validated, of which size, place, stroke width and darkness thus are known.
+    Those that `dataset.split` will hold out are left out, unless corrections change the split.
     """
-    x = read_npz(path).x
-    found = measure_each(x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)])
+    train, val, _ = (read_npz(path, part) for part in PARTS)
+    x = train.x
+    if not len(val.x):
+        writers = np.full(len(x), "") if train.group is None else train.group
+        groups = leak_groups(hash_images(x), writers)
+        x = x[~validation_mask(train.y, train.classes, groups, config.val_fraction, config.split_seed)]
+    sample = x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)]
+    found = measure_each(np.asarray(as_images(sample)))
     return found if len(found) else None
 
 
