@@ -44,7 +44,7 @@ class Pens(PerWriter):
 def make_pens(rng: np.random.RandomState, n: int, size: int) -> Pens:
     """Return the pens of n writers for images of `size` pixels per side, drawn at random."""
     u = rng.random_sample((8, n))
-    fill = 0.95 - 0.3 * u[7] * u[7]
+    fill = 0.95 - 0.4 * u[7] * u[7]
     return Pens(
         mouse=u[0] < 10 / size,  # large images are seldom drawn with a mouse
         stride=np.array([1, 1, 1, 2, 4])[(5 * u[1]).astype(np.int64)],
