@@ -62,7 +62,7 @@ def zips() -> list[bytes]:
         pack(whole | {"../evil.png": images[0]}), pack({"/" + n: d for n, d in whole.items()}),
         pack(whole | {"1/bomb.png": bytes(2**27)}), pack({"1/" + "9" * 5000 + ".png": images[0]} | whole),
         giant_zip("1/giant.png", whole), giant_zip("classes.txt", whole),
-        pack({f"{k}/" * 99 + "a.png": b"" for k in "ab"}), many_members(20_000), many_members(1_000_000),
+        pack({f"{k}/" * 99 + "a.png": b"" for k in "ab"}), many_members(10_000), many_members(1_000_000),
         pack(whole | {f"1/{k}.png": data for k, data in enumerate([*foreign_files()[:6], *giant_images()], 100)}),
     ]  # fmt: skip
 

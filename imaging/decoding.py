@@ -116,6 +116,8 @@ def decode_picture(data: bytes, channels: int = 1) -> Picture:
     """
     if len(data) > MAX_FILE:
         raise ValueError(too_large(len(data)))
+    if not data:
+        raise ValueError("an empty file")
     image = open_image(io.BytesIO(data))
     mode, has_more_pages = image.mode, getattr(image, "is_animated", False)
     with warnings.catch_warnings():

@@ -157,6 +157,8 @@ def test_a_photo_that_was_taken_sideways_is_turned(paper):
 
 
 def test_what_is_no_image_is_an_error():
+    with pytest.raises(ValueError, match="^an empty file$"):
+        decode(b"")
     with pytest.raises(ValueError, match="^not an image, whatever its name$"):
         decode(b"not a picture")
 

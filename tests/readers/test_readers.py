@@ -47,8 +47,8 @@ def test_a_new_format_is_one_line(tmp_path, monkeypatch):
     class TextSource(Source):
         name, classes = "text", ["a", "b"]
 
-        def __init__(self, path):
-            super().__init__()
+        def __init__(self, path, channels=1):
+            super().__init__(channels)
 
         @classmethod
         def accepts(cls, path):
