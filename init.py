@@ -226,8 +226,7 @@ def preprocess(
     Args:
         source: see `readers.open_source`. If it has 3 channels, those of grey images are equal, and photos are not
             looked for, as characters are told from paper by their grey.
-        data_path: the npz to write: x uint8 (N, size, size), in colour (N, size, size, 3), ink as in the source, y
-            int64 (N,), classes str (C,),
+        data_path: the npz to write: x uint8 (N, size, size[, 3]), ink as in the source, y int64 (N,), classes str (C,),
             source str, files str (N,), digests bytes (N,) of the pixels in the source, group str (N,) of the writers if
             known, cropped and photos bool, summary str (JSON). Keys of the other parts end in _val and _test.
         size: pixels per side; images of other sizes are fitted (see `fit_image`).
@@ -242,8 +241,6 @@ def preprocess(
             function did not make.
         StorageError: it cannot be written, or another process is writing the folder.
     """
-    if photos and source.channels == 3:
-        raise InputError("characters are looked for in photos by their grey: leave out photos, or set channels=1")
     npz, folder = _forms(Path(data_path))
     stamp = _stamp(source, size, photos)
     former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}

@@ -147,7 +147,7 @@ def _limits(trained: Trained, train: CharDataset | None) -> list[str]:
         f"- For single characters out of these {len(trained.classes)} classes. Whatever else it is given, it names one "
         "of them, and the probability does not say that it is none.",
         "- The accuracy is that of images like the held-out ones. Other writers, pens or scanners: measure it first.",
-        "- Not for decisions about people: whose handwriting is misread depends on whose was in the training images.",
+        "- Not for decisions about people: whose handwriting is misclassified depends on whose was in training.",
     ]
     if _source(trained, train).startswith(SYNTHETIC):
         lines.append("- Trained on no real handwriting: measure it on real images before it is used on any.")

@@ -33,11 +33,13 @@ def prepare_images(
         photos: whether they are photos; None: if most of them are.
 
     Raises:
-        InputError: no training image of some class can be read.
+        InputError: no training image of some class can be read, or photos in colour.
         StorageError: the file or folder cannot be written.
     """
+    if photos and source.channels == 3:
+        raise InputError("characters are looked for in photos by their grey: leave out photos, or set channels=1")
     if source.channels == 3:
-        photos = False  # see `init.preprocess`
+        photos = False
     few = [is_photo(sample.image) for sample in islice(source.share(0, 20) or source, 20)] if photos is None else []
     shape = (size, size) if source.channels == 1 else (size, size, 3)
     spec = InputSpec(size, shape, _were_cut_out(source.sizes()), style=HOUSE_STYLE)
