@@ -2,17 +2,15 @@
 
 import hashlib
 import io
-import json
 import logging
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import check_file, write_bytes
+from common.files import write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
@@ -25,9 +23,9 @@ from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.preparation import prepare_images
 from readers.source import Source
-from readers.store import SUFFIX, drawn_path, find_data, folder_of, read_about
+from readers.store import SUFFIX, drawn_path, find_data, folder_of
 from readers.store_writer import FolderStore, remove_store
-from readers.summary import format_summary
+from readers.summary import format_summary, read_summary
 from runs import checkpoint
 from runs.paths import check_paths
 from runs.state import unfinished_identities
@@ -39,7 +37,7 @@ __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
 ]  # fmt: skip
 log = logging.getLogger("fit_char")
-UNUSED = ("corrections.py", "ink.py", "input_spec.py", "planes.py")  # by the preparation
+UNUSED = ("corrections.py", "planes.py")  # by the preparation
 NPZ_LIMIT = 1024  # MiB of images at most in a data.npz, unless the config says otherwise
 
 
@@ -177,7 +175,7 @@ def _forms(path: Path) -> tuple[Path, Path]:
 
 def _holds_others(path: Path, stamp: str) -> bool:
     """Return whether there are data at a path, all of them made from other images or settings."""
-    former = [_read_summary(form)["fingerprint"] for form in _forms(path) if form.exists()]
+    former = [read_summary(form)["fingerprint"] for form in _forms(path) if form.exists()]
     return bool(former) and stamp not in former
 
 
@@ -213,7 +211,7 @@ def preprocess(
     """
     npz, folder = _forms(Path(data_path))
     stamp = _stamp(source, size, photos)
-    former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}
+    former = {form: read_summary(form) for form in (npz, folder) if form.exists()}
     current = next((form for form, summary in former.items() if summary["fingerprint"] == stamp), None)
     if current is not None:
         log.info("%s is up to date.\n%s", current, format_summary(former[current]))
@@ -239,19 +237,3 @@ def _stamp(source: Source, size: int, photos: bool | None) -> str:
     code = [file.read_bytes() for file in modules if file.name not in UNUSED]
     values = (code, source.name, source.stamp(), size, photos, source.channels)
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
-
-
-def _read_summary(path: Path) -> dict:
-    check_file(path)
-    try:
-        if path.is_dir():
-            summary = read_about(path)["summary"]
-        else:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
-                summary = json.loads(str(npz["summary"]))
-        format_summary(summary)
-        return summary | {"fingerprint": summary["fingerprint"]}
-    except Exception as error:  # whatever it is, it is no file of ours
-        raise InputError(
-            f"{path} was not made by this program and is not overwritten: move it or set another data_path"
-        ) from error
