@@ -3,6 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from conftest import error
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
@@ -16,12 +17,6 @@ from imaging.fitting import fit_image
 from imaging.input_spec import InputSpec
 from init import prepare
 from readers import npz
-
-
-def error(call, *args, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args, **options)
-    return str(caught.value)
 
 
 def saved(path, **arrays):

@@ -10,15 +10,9 @@ import torch
 
 from classifier import CNNClassifier
 from common.errors import LostProcessError
-from dataset import split
 from runs.comparison import read_runs
 from training.interrupt import deferred_interrupt
 from training.trainer import Trainer
-
-
-@pytest.fixture
-def halves(drawn):
-    return split(drawn, 0.2)
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
