@@ -163,6 +163,16 @@ def drawable():
     assert plt.get_fignums() == []
 
 
+def images_on(axis) -> list[np.ndarray]:
+    """Return the images that a figure's axis shows."""
+    return [np.asarray(image.get_array()) for image in axis.get_images()]
+
+
+def texts_on(axis) -> list[str]:
+    """Return the texts on a figure's axis."""
+    return [text.get_text() for text in axis.texts if text.get_text()]
+
+
 @pytest.fixture(scope="session")
 def real_images() -> Path:
     """The lab's .zip, where the environment variable FIT_CHAR_DATA names the folder that holds it."""
