@@ -45,6 +45,11 @@ def same(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def without_seconds(history: list[dict]) -> list[dict]:
+    """Return a history without what no two runs have in common."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
 @pytest.fixture(scope="session")
 def drawn() -> CharDataset:
     """480 drawn characters, 40 of each."""

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 import torch
-from conftest import same
+from conftest import same, without_seconds
 from torchvision.transforms import Compose, Resize, ToTensor
 
 import runs.resume
@@ -38,10 +38,6 @@ def fitted(config, halves, stop=None) -> CNNClassifier:
     with contextlib.suppress(Stop):
         classifier.fit(*halves, callbacks)
     return classifier
-
-
-def without_seconds(history) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 @pytest.mark.parametrize("recipe", ["default", "report"])

@@ -9,7 +9,7 @@ import threading
 import numpy as np
 import pytest
 import torch
-from conftest import same
+from conftest import same, without_seconds
 from torch.nn import functional
 
 from classifier import CNNClassifier
@@ -35,10 +35,6 @@ def make_trainer(train: CharDataset, val: CharDataset | None = None, epochs: int
     torch.manual_seed(0)
     val_loader = make_loader(val, spec, config, CPU) if val else None
     return Trainer(config, LeNet(1, 12), Backend(), make_loader(train, spec, config, CPU, True), val_loader, epochs)
-
-
-def without_seconds(history: list[dict]) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 # ---------------------------------------------------------------------------------------------- steps and epochs
