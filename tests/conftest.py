@@ -45,6 +45,13 @@ def same(one: dict, other: dict) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    """Return an image as a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
 def without_seconds(history: list[dict]) -> list[dict]:
     """Return a history without what no two runs have in common."""
     return [{key: value for key, value in row.items() if key != "seconds"} for row in history]

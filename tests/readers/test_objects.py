@@ -1,9 +1,9 @@
-import io
 from collections import UserList
 
 import numpy as np
 import pytest
 import torch
+from conftest import encoded
 from PIL import Image
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 from torchvision import datasets, transforms
@@ -26,16 +26,10 @@ def error(*args, **options) -> str:
     return str(caught.value)
 
 
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize("images", [
     PILS, X, torch.tensor(X), torch.tensor(X)[:, None], torch.tensor(X)[:, None] / 255, X[..., None],
     np.stack([X] * 3, 1), np.stack([X] * 3, 3) / 255, [image.convert("RGB") for image in PILS],
-    [image.convert("CMYK") for image in PILS], [{"bytes": png(image), "path": None} for image in PILS],
+    [image.convert("CMYK") for image in PILS], [{"bytes": encoded(image), "path": None} for image in PILS],
 ])  # fmt: skip
 def test_images_of_any_kind(images):
     for make in (lambda image, label: (image, label), lambda image, label: {"image": image, "label": label}):

@@ -118,7 +118,7 @@ def emnist(folder, name="emnist-letters"):
     return idx(folder / f"{name}-train-labels-idx1-ubyte.gz", Y + 1)
 
 
-def test_emnist_is_righted_and_named_by_its_mapping(tmp_path):
+def test_emnist_is_transposed_and_named_by_its_mapping(tmp_path):
     path = emnist(tmp_path)
     source = open_source(path)
     assert source.classes == ["1", "2"] and source.sizes() == {(7, 5): 8}
