@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any
 
 from common.errors import InputError
 from readers.arrays import assign_parts
@@ -113,7 +114,7 @@ class ParquetImages(Source):
         row -= file.starts[group]
         if self._reading != (file.path, group) or row < self._row:
             self._reading, self._row, self._stream = (file.path, group), 0, stream(file.path, file.image, group)
-        content = next(islice(self._stream, row - self._row, None))
+        content: Any = next(islice(self._stream, row - self._row, None), None)
         self._row = row + 1
         content = content["bytes"] if isinstance(content, dict) else content
         if content is None:
