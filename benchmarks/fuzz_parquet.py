@@ -25,26 +25,33 @@ def parquets() -> list[bytes]:
     pairs = pyarrow.array([{"bytes": image, "path": f"{k}.png"} for k, image in enumerate(images)])
     whole = pyarrow.table({"image": pairs, "label": labels})
     texts = pyarrow.table({"path": [f"{k}.png" for k in range(ROWS)], "label": list("啊阿") * 4})
-    large, long = images[0] + bytes(10**6), "啊" * 10**6
+    large, long, missing = images[0] + bytes(10**6), "啊" * 10**5, np.zeros(10**8, np.int8)
     return [
         _written(whole.replace_schema_metadata({"huggingface": json.dumps(names)})),
         _written(pyarrow.table({"img": images, "character": list("啊阿") * 4}), row_group_size=3),
         _written(texts), _written(texts, compression="zstd", version="1.0"),
         _written(pyarrow.table({"image": [large] * 2000, "label": ["1", "2"] * 1000})),
         _written(pyarrow.table({"image": [{"bytes": large}] * 2000, "label": ["1", "2"] * 1000})),
-        _written(pyarrow.table({"image": images * 500, "label": [long, "2"] * 2000})),
-        _written(pyarrow.table({"path": ["0.png"] * 4000, "label": [long, "2"] * 2000})),
-        _written(pyarrow.table({"image": pyarrow.nulls(10**8, pyarrow.binary()), "label": np.zeros(10**8, np.int8)})),
-        _written(pyarrow.table({"path": pyarrow.nulls(10**8, pyarrow.string()), "label": np.zeros(10**8, np.int8)})),
+        _written(pyarrow.table({"image": _repeated(images, 4000), "label": _repeated([long, "2"], 4000)})),
+        _written(pyarrow.table({"path": _repeated(["0.png"], 4000), "label": _repeated([long, "2"], 4000)})),
+        _written(pyarrow.table({"image": pyarrow.nulls(10**8, pyarrow.binary()), "label": missing})),
+        _written(pyarrow.table({"path": pyarrow.nulls(10**8, pyarrow.string()), "label": missing})),
         _written(pyarrow.table({f"c{k}": [k] for k in range(20_000)} | {"image": images[:1], "label": [1]})),
     ]  # fmt: skip
+
+
+def _repeated(values: list, rows: int):
+    """Return an array in which the values take turns, each of them stored once."""
+    import pyarrow
+
+    return pyarrow.DictionaryArray.from_arrays(pyarrow.array(np.arange(rows, dtype=np.int32) % len(values)), values)
 
 
 def _written(table, **options) -> bytes:
     from pyarrow import parquet
 
     buffer = io.BytesIO()
-    parquet.write_table(table, buffer, **{"row_group_size": 10**9} | options)
+    parquet.write_table(table, buffer, **{"row_group_size": 10**9, "store_schema": False} | options)
     return buffer.getvalue()
 
 

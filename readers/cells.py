@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from common.errors import InputError
+from readers.columns import is_binary, open_parquet, read_columns
 
 DELIMITERS = ",;\t"
 MAX_BYTES = 2**26
@@ -96,25 +96,9 @@ def find_encoding(data: bytes) -> str:
     raise InputError("it is neither UTF-8, UTF-16 nor GB 18030: save it again as CSV in UTF-8")
 
 
-def open_parquet(path: Path) -> Any:
-    """Return pyarrow's ParquetFile. Raises ImportError without pyarrow, and nearly anything for a damaged file."""
-    from pyarrow import parquet  # optional, and slow to import
-
-    return parquet.ParquetFile(path)
-
-
 def _read_parquet(path: Path) -> Iterator[list[str]]:
-    from pyarrow import types  # as in `open_parquet`
-
-    file = open_parquet(path)
-    size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
-    if size > MAX_BYTES:
-        raise InputError(f"it expands to more than {MAX_BYTES // 2**20} MiB: save paths and labels alone")
-    flat = [
-        field.name for field in file.schema_arrow if not (types.is_nested(field.type) or types.is_binary(field.type))
-    ]
-    if file.metadata.num_rows * len(flat) > MAX_CELLS:
-        raise InputError(f"it has more than {MAX_CELLS:,} cells: save paths and labels alone")
-    columns = file.read(columns=flat).to_pydict()
-    rows = zip(*columns.values(), strict=True)
+    """Yield the rows of a parquet file, without the columns that are no text or number; see `read_columns`."""
+    schema = open_parquet(path).schema_arrow
+    flat = [field.name for field in schema if not (field.type.num_fields or is_binary(field.type))]
+    rows = zip(*read_columns(path, flat), strict=True)
     return chain([flat], (["" if value is None else str(value) for value in row] for row in rows))

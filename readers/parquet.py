@@ -4,12 +4,13 @@ import json
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from pathlib import Path
+from typing import Any
 
 from common.errors import InputError
 from readers.arrays import assign_parts
-from readers.cells import open_parquet
+from readers.columns import column_bytes, is_binary, is_text, open_parquet, read_columns, stream
 from readers.images import ImageFiles
 from readers.layout import natural_key
 from readers.source import Sample, Source
@@ -17,7 +18,7 @@ from readers.table import NAMES, simplify
 
 IMAGES = ("image", "img", "picture", "图像", "图片")  # columns that may hold files, rather than Hugging Face's pairs
 DAMAGED = "{} is not a readable parquet file ({!s:.200}): download it again"
-MAX_GROUP = 2**28  # bytes of a row group, which is read at once
+MAX_GROUP = 2**28  # bytes of the images in a row group, in case that they are stored as one piece
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ParquetFile:
         path: of the file.
         image, label: names of the columns.
         starts: number of the first row of each row group.
-        largest: bytes of the largest row group.
+        largest: bytes of the images in the row group with most of them.
         names: those of the classes, if the labels are their numbers.
     """
 
@@ -66,14 +67,17 @@ class ParquetImages(Source):
         number = {name: label for label, name in enumerate(self.classes)}
         self._rows: dict[str, tuple[ParquetFile, int, int, str]] = {}  # file → where it is, label and part
         self._unlabelled: list[tuple[str, str]] = []
-        for file, part in zip(files, assign_parts([file.path.stem for file in files]), strict=True):
+        folder = path if path.is_dir() else path.parent
+        stems = [file.path.relative_to(folder).with_suffix("").as_posix() for file in files]
+        for file, stem, part in zip(files, stems, assign_parts(stems), strict=True):
             for row, label in enumerate(labels.pop(file.path)):
                 if label in number:
-                    self._rows[f"{file.path.stem}/{row}"] = (file, row, number[label], part)
+                    self._rows[f"{stem}/{row}"] = (file, row, number[label], part)
                 else:
-                    self._unlabelled.append((f"{file.path.stem}/{row}", "no label"))
+                    self._unlabelled.append((f"{stem}/{row}", "no label"))
         self._paths = [file.path for file in files]
-        self._group: tuple[Path, int, list] = Path(), -1, []  # the row group that was read last
+        self._reading: tuple[Path, int] = Path(), -1  # file and row group
+        self._row, self._stream = 0, iter(())  # the next row of that group, and its images
         self._images = ImageFiles(self.name, list(self._rows), self._read, channels)
 
     @classmethod
@@ -100,13 +104,14 @@ class ParquetImages(Source):
         self.check_damaged(self._images.damaged)
 
     def _read(self, name: str) -> bytes:
-        """Return the content of an image; its row group is kept for the next."""
+        """Return the content of an image, fastest for one after the other."""
         file, row, _, _ = self._rows[name]
         group = bisect_right(file.starts, row) - 1
-        if self._group[:2] != (file.path, group):
-            table = open_parquet(file.path).read_row_group(group, columns=[file.image])
-            self._group = file.path, group, table.column(0).to_pylist()
-        content = self._group[2][row - file.starts[group]]
+        row -= file.starts[group]
+        if self._reading != (file.path, group) or row < self._row:
+            self._reading, self._row, self._stream = (file.path, group), 0, stream(file.path, file.image, group)
+        content: Any = next(islice(self._stream, row - self._row, None), None)
+        self._row = row + 1
         content = content["bytes"] if isinstance(content, dict) else content
         if content is None:
             raise ValueError("no image")
@@ -138,31 +143,32 @@ def _describe(path: Path) -> ParquetFile | None:
     try:
         file = open_parquet(path)
         schema, about = file.schema_arrow, file.metadata
-        groups = [about.row_group(k) for k in range(about.num_row_groups)]
+        starts = [0, *accumulate(about.row_group(k).num_rows for k in range(about.num_row_groups))]
         known = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
     except Exception as error:  # pyarrow raises nearly anything for a damaged file
         raise InputError(DAMAGED.format(path, error)) from None
     images = [
         field.name for field in schema if types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
     ]
-    images += [field.name for field in schema if types.is_binary(field.type) and simplify(field.name) in IMAGES]
-    texts = [field.name for field in schema if types.is_integer(field.type) or types.is_string(field.type)]
+    images += [field.name for field in schema if is_binary(field.type) and simplify(field.name) in IMAGES]
+    texts = [field.name for field in schema if types.is_integer(field.type) or is_text(field.type)]
     labels = [name for word in NAMES["label"].split() for name in texts if simplify(name) == word] or texts
     if not images or not labels:
         return None
-    starts = [0, *accumulate(group.num_rows for group in groups)]
     feature = known.get(labels[0])
     names = feature.get("names") if isinstance(feature, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         names = None
-    largest = max((group.total_byte_size for group in groups), default=0)
+    largest = max(column_bytes(file, images[0]), default=0)
     return ParquetFile(path, images[0], labels[0], starts[:-1], largest, names)
 
 
 def _read_labels(file: ParquetFile) -> list[str | None]:
     """Return the label of each row as text, or as the name of the class if it is a number; None if it is missing."""
     try:
-        labels = open_parquet(file.path).read(columns=[file.label]).column(0).to_pylist()
+        (labels,) = read_columns(file.path, [file.label])
+    except InputError as error:
+        raise InputError(f"{file.path}: {error}") from None
     except Exception as error:  # as in `_describe`
         raise InputError(DAMAGED.format(file.path, error)) from None
     if file.names is None:

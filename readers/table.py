@@ -169,9 +169,10 @@ def _sort_rows(cells: list[list[str]], columns: dict[str, int]) -> tuple[list[Ro
         if not file or not values["label"]:
             strays.append((file or f"row {number}", "no label" if file else "no path"))
         elif values.get("part") and find_part(values["part"]) is None:
-            strays.append((file, f"its part, {values['part']!r}, is neither train, val nor test"))
+            strays.append((file, f"its part, {values['part']!r:.100}, is neither train, val nor test"))
         elif file in rows:
-            strays.append((file, f"listed again with the label {values['label']!r}, first with {rows[file].label!r}"))
+            label, first = (f"{name!r:.100}" for name in (values["label"], rows[file].label))
+            strays.append((file, f"listed again with the label {label}, first with {first}"))
         else:
             rows[file] = Row(file, **values)
     return list(rows.values()), strays

@@ -169,6 +169,13 @@ def test_a_large_image_file_is_not_read(images, monkeypatch):
     assert len(list(source)) == 3 and source.skipped == [("images/1.png", "ValueError: 1 MiB: at most 1 MiB per file")]
 
 
+def test_a_long_label_is_not_repeated_whole_for_each_row_that_is_left_out(images):
+    label = "永" * 9999
+    (images / "a.csv").write_text("path,label\n" + f"images/1.png,{label}\n" * 3 + "images/2.png,2\n")
+    (_, reason), _ = open_source(images / "a.csv").skipped
+    assert reason.startswith("listed again with the label '永永") and len(reason) < 300
+
+
 def test_parquet_needs_pyarrow(images, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     (images / "a.parquet").write_bytes(b"PAR1")
