@@ -140,7 +140,8 @@ def _prepare(config: Config, elsewhere: Path | None, for_training: bool) -> Path
     data_path = Path(config.data_path)
     if elsewhere is not None and _holds_others(data_path, _stamp(source, config.stored_size, config.photos)):
         log.info("%s was made from other images or settings and stays as it is.", path)
-        corrections, data_path = corrections_path(data_path), elsewhere / "data.npz"
+        corrections = corrections_path(data_path)
+        data_path = elsewhere / "data.npz"
         if corrections.exists():  # which belong to images, wherever these are
             write_bytes(corrections_path(data_path), corrections.read_bytes())
     preprocess(source, data_path, config.stored_size, config.photos, config.npz_limit)

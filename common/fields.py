@@ -13,7 +13,8 @@ def setting(default: object, low: float | None = None, high: float | None = None
 
 def check_value(one: Field, value: Any) -> None:
     """Raise InputError, which names the field, for a value of another type than its own or out of its range."""
-    name, limits = one.name, one.metadata
+    name = one.name
+    limits = one.metadata
     may_be_bool = one.type in (bool, bool | None)
     if not isinstance(value, one.type) or (isinstance(value, bool) and not may_be_bool):  # type: ignore[arg-type]
         kind = getattr(one.type, "__name__", str(one.type).removesuffix(" | None"))

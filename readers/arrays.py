@@ -19,7 +19,8 @@ from readers.source import PARTS_BY_WORD, Sample, Source, check_arrays
 
 RANGES = (1, 15, 16, 255, 1023, 4095, 16_383, 65_535)  # 1 and 4 bits, scikit-learn's digits, 8, 10, 12, 14, 16 bits
 CHUNK_BYTES = 2**24  # of images that are converted at once
-MAX_IMAGES, MAX_PIXELS = 2**23, 2**24  # in arrays; of each image
+MAX_IMAGES = 2**23  # in an array
+MAX_PIXELS = 2**24  # of an image
 
 
 def find_part(name: str) -> str | None:

@@ -39,7 +39,8 @@ class FolderSource(Source):
     def __init__(self, path: Path, labels_from: str | None = None, channels: int = 1):
         super().__init__(channels)
         self.name = f"{path.name} (raw images)"
-        self.container, self.labels_from = _open_with_images(path), labels_from
+        self.container = _open_with_images(path)
+        self.labels_from = labels_from
         names = sorted(self.container.names, key=natural_key)
         too_long = {name: too_large(size) for name, size, _ in self.container.stamp if size > MAX_FILE}
         images = [name for name in names if is_image(name) and name not in too_long]

@@ -36,7 +36,8 @@ class ImageFiles:
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
         self.counts: Counter[str] = Counter()
-        self._all, self._is_share = files, False
+        self._all = files
+        self._is_share = False
         self._white: dict[np.dtype, float] = {}
 
     def share(self, start: int, stop: int) -> "ImageFiles":

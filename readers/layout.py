@@ -103,7 +103,8 @@ class Layout:
         return None
 
     def _place(self, name: str) -> Place:
-        folders, level = _folders(name), self._part_level
+        folders = _folders(name)
+        level = self._part_level
         if level is None:
             return Place(name, folders)
         if len(folders) <= level:

@@ -81,7 +81,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     All are checked before one is read. Raises nearly anything for a damaged file.
     """
-    arrays, left = {}, ON_DISK
+    arrays = {}
+    left = ON_DISK
     with Archive(path, MAX_LIST) as archive:
         check_archive(path, archive)
         infos = archive.infolist()
@@ -183,7 +184,8 @@ class NpzStore:
     chunks = 0
 
     def __init__(self, path: Path, key: str):
-        self.path, self.found = path, Found()
+        self.path = path
+        self.found = Found()
         self._parts: dict[str, list[Columns]] = {part: [] for part in PARTS}
 
     def __enter__(self) -> "NpzStore":

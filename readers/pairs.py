@@ -188,7 +188,8 @@ def _choose_in_zip(path: Path, given: Path, sets: dict[tuple, Parts]) -> set[Pat
     if not found:
         raise InputError(f"{path} holds no set {wanted!r} of images: {did_you_mean(wanted, names)}")
     if len(found) > 1:
-        listed, first = ", ".join(names[i] for i in found), path / names[found[0]]
+        listed = ", ".join(names[i] for i in found)
+        first = path / names[found[0]]
         raise InputError(f"{path} holds {len(found)} sets of images: give one of them, as {first}: {listed:.500}")
     return {file for pair in list(sets.values())[found[0]].values() for file in pair.values()}
 

@@ -65,7 +65,8 @@ class TableSource(Source):
         if "part" in columns and not any(find_part(row[columns["part"]]) for row in rows if len(row) == width):
             self.notes.append(f"column {cells[0][columns.pop('part')]!r} names no part such as train or test: not used")
         self._rows, self._strays = _sort_rows(rows, columns)
-        self.skipped, self._decided = list(self._strays), self.notes
+        self.skipped = list(self._strays)
+        self._decided = self.notes
         files = [row.file for row in self._rows]
         self._images = ImageFiles(self.name, files, lambda file: read_file(_join(self._root, file)), channels)
         self.modes = self._images.modes
@@ -113,7 +114,8 @@ class TableSource(Source):
         return self.path
 
     def share(self, start: int, stop: int) -> Source:
-        images, rows = self._images.share(start, stop), self._rows[start:stop]
+        images = self._images.share(start, stop)
+        rows = self._rows[start:stop]
         parts = self._parts[start:stop]
         return self._share(_images=images, modes=images.modes, _rows=rows, _parts=parts, _strays=[], _decided=[])
 

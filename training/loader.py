@@ -50,7 +50,8 @@ def check_transform(images, model: nn.Module, input_size: int) -> None:
         image = images[0][0]
     remedy = f"let it end with Resize(({input_size}, {input_size})) and ToTensor(), in this order"
     if not isinstance(image, torch.Tensor):
-        made, wanted = type(image).__name__, f"({images.channels}, S, S)"
+        made = type(image).__name__
+        wanted = f"({images.channels}, S, S)"
         raise InputError(f"the transform makes a {made}, not a float tensor {wanted}: {remedy}")
     try:
         with preserve_random_state(device), torch.inference_mode():
@@ -109,7 +110,8 @@ class ResidentLoader:
         return all(distributed.gather(fits)) if self.shuffle else fits
 
     def __len__(self) -> int:
-        count, dropped = len(self.images), 0
+        count = len(self.images)
+        dropped = 0
         if self.shuffle and has_singleton_batch(count, self.batch_size):
             dropped = 1
         return math.ceil(count / self.batch_size) - dropped
@@ -128,7 +130,8 @@ class ResidentLoader:
         on_disk = self._resident is None and mapped_file(self.images.array) is not None
         pixels = ahead(self._pixels, mine) if on_disk else map(self._pixels, mine)
         for batch, part, chosen, images in zip(whole, parts, mine, pixels, strict=True):
-            is_grey, labels = self.spec.channels == 1, self._labels[chosen]
+            is_grey = self.spec.channels == 1
+            labels = self._labels[chosen]
             seen = self._to_device(ink(images, self._background[chosen]) if is_grey else to_planes(images))
             inputs = resample(seen, self.spec.input_size, self.augmentation, len(batch), part)
             yield inputs, self._to_device(labels)
@@ -138,7 +141,8 @@ class ResidentLoader:
         if self._resident is not None:
             return self._resident[chosen]
         places = self.images.indices[chosen.numpy()]
-        pixels, order = np.empty((len(places), *self.images.shape[1:]), np.uint8), np.argsort(places)
+        pixels = np.empty((len(places), *self.images.shape[1:]), np.uint8)
+        order = np.argsort(places)
         pixels[order] = self.images.array[places[order]]
         return torch.from_numpy(pixels)
 

@@ -30,7 +30,8 @@ def reductions(config: Config, device: torch.device) -> list[Config]:
     is_default = config.recipe == "default" and config.samples_seen == usual and config.pipeline == "resident"
     if device.type != "cpu" or not is_default or config.input_size or config.epochs:
         return []
-    smallest, configs = smallest_input_size(config.stored_size), [config]
+    smallest = smallest_input_size(config.stored_size)
+    configs = [config]
     for changes in REDUCTIONS.get(config.model, []):
         size = max(smallest, changes["input_size"])
         reduced = replace(config, **changes | {"input_size": size}, hash_id=None)
