@@ -26,9 +26,10 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training import distributed, pace
+from training import distributed
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
-from training.class_weights import class_weights, describe_balance
+from training.class_weights import class_weights
+from training.description import describe_run
 from training.evaluation import Predictions, check_finite, predict, predict_logits, sample_logits, score
 from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
@@ -134,8 +135,7 @@ class CNNClassifier:
         self._reset()
         for images in (train, val):
             if images and images.transform:
-                with preserve_random_state(self.device):
-                    check_transform(images, self.model, self.input_spec_.input_size)
+                check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from and distributed.is_main():  # the trainer gives its weights to all processes
             self._start_from(self.config.init_from, train, val)
         epochs = self.config.epochs_for(len(train), len(self.classes_))
@@ -173,7 +173,7 @@ class CNNClassifier:
             trainer.load_state_dict(former)
         self._follow(trainer)
         folder = run.record.folder if run.record else None
-        users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
+        users = [lambda trainer, call=call: call(trainer.history, folder) for call in callbacks]
         trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end]
         trainer.on_epoch_end += users if distributed.is_main() else []
         trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
@@ -376,17 +376,11 @@ class CNNClassifier:
         images = {"train": train.fingerprint(), "val": val.fingerprint() if val else None}
         self._check_same_images(images)
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
-        size, backend = self.input_spec_.input_size, asdict(self.backend)
-        same = {"first weights": first, "classes": self.classes_, "input size": size} | backend
+        size, processes = self.input_spec_.input_size, distributed.processes()
+        same = {"first weights": first, "classes": self.classes_, "input size": size} | asdict(self.backend)
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
-        about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
-        about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
-        about["writers"] = len(set(train.group.tolist()) - {""}) or "unknown: mixed writers"
-        about |= describe_balance(train.y, self.classes_, self.config.class_weights == "balanced")
-        about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
-        about["processes"] = distributed.processes()
-        if distributed.processes() > 1:
-            same["processes"] = distributed.processes()
+        same |= {"processes": processes} if processes > 1 else {}
+        about = describe_run(self.config, self.backend, size, epochs, train, val)
         start = self._run["name"] if self._run else None
         writing = self.config if distributed.is_main() else replace(self.config, record_path=None, save_path=None)
         run = Run(writing, self.device, images, same, about, self.save, start)

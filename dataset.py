@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from common.errors import InputError
-from common.files import fingerprint, update_digest, zeros
+from common.files import update_digest, zeros
 from config import Config
 from imaging.channels import count_channels
 from imaging.ink import hash_images
@@ -290,7 +290,7 @@ def _to_dataset(arrays: Arrays, path: str | Path, corrected: bool) -> CharDatase
     images = _from_arrays(arrays, str(path))
     if not corrected or not corrections.corrections_path(path).exists():
         return images
-    images.y, keep, rows = corrections.apply(images, _digests(arrays), path)
+    images.y, keep, rows = corrections.apply(images, arrays.source_digests(), path)
     if rows:
         images = images.subset(keep)
         images.corrections = rows
@@ -306,13 +306,6 @@ def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
     return images
 
 
-def _digests(arrays: Arrays) -> np.ndarray:
-    """Return the digests of the images' pixels in their source, str (N,)."""
-    if arrays.digests is None:
-        return np.array([fingerprint(image) for image in arrays.x])
-    return arrays.digests.astype(str)
-
-
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
     """Add wrong labels to the corrections file, which every later `load` applies, and return its path.
 
@@ -325,7 +318,7 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
         StorageError: the file cannot be written.
     """
     arrays = read_npz(data_path)
-    return corrections.add(_from_arrays(arrays, str(data_path)), _digests(arrays), data_path, labels)
+    return corrections.add(_from_arrays(arrays, str(data_path)), arrays.source_digests(), data_path, labels)
 
 
 def leak_groups(images: CharDataset) -> np.ndarray:

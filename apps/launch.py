@@ -26,7 +26,7 @@ from runs.record import RunRecord
 from training.distributed import is_main, launched
 from training.interrupt import deferred_interrupt
 
-INTERVAL = 0.3  # seconds between two looks at the processes
+INTERVAL = 0.3  # seconds between two checks of the processes
 Callbacks = Sequence[Callable[[list[dict], Path | None], object]]
 
 

@@ -62,7 +62,7 @@ def _advise_on_fonts() -> None:
 
 
 def class_labels(classes: Sequence[str]) -> list[str]:
-    """Return a label for each class that looks like no other class's label or name.
+    """Return a label for each class that cannot be taken for another class's label or name.
 
     It is the name, if that is short and there are glyphs for it. Characters without a glyph become their code points;
     long names are shortened in the middle, at the start or at the end; what is still ambiguous gets the class's index.
@@ -76,8 +76,8 @@ def class_labels(classes: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=4)  # a canvas draws after every stroke
 def _class_labels(classes: tuple[str, ...]) -> tuple[str, ...]:
     candidates = [_candidates(name, k) for k, name in enumerate(classes)]
-    counts = Counter(look for labels in candidates for look in {_look(label) for label in labels})
-    return tuple(next(label for label in labels if counts[_look(label)] == 1) for labels in candidates)
+    counts = Counter(seen for labels in candidates for seen in {_appearance(label) for label in labels})
+    return tuple(next(label for label in labels if counts[_appearance(label)] == 1) for labels in candidates)
 
 
 def _candidates(name: str, k: int) -> list[str]:
@@ -95,7 +95,7 @@ def _candidates(name: str, k: int) -> list[str]:
     return [*labels, f"{text[:6] or 'no name'}… (class {k})"]
 
 
-def _look(label: str) -> tuple:
+def _appearance(label: str) -> tuple:
     """Return what is seen of a label, so that the Latin, Greek and Cyrillic A are the same."""
     return tuple(_outline(letter) for letter in unicodedata.normalize("NFC", label))
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
-from common.files import release, zeros
+from common.files import fingerprint, release, zeros
 from imaging.pictures import convert_channels
 from readers.labels import number_labels
 from readers.names import Names
@@ -61,6 +61,12 @@ class Arrays:
     cropped: bool = False
     photos: bool = False
     notes: list[str] = field(default_factory=list)
+
+    def source_digests(self) -> np.ndarray:
+        """Return the digests as str (N,); if they are unknown, those of the images as they are here."""
+        if self.digests is None:
+            return np.array([fingerprint(image) for image in self.x])
+        return self.digests.astype(str)
 
 
 def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[dict[str, np.ndarray], list[str]]:

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import sys
 import warnings
 from collections import Counter
@@ -17,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.errors import InputError
 from common.files import fingerprint
+from imaging.files import usable_cores
 from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.photo import is_photo
@@ -54,7 +54,7 @@ class Found:
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
         self.notes = list(dict.fromkeys(self.notes))
 
-    def tell(self, source: Source) -> None:
+    def report_to(self, source: Source) -> None:
         """Let the source, all of whose images were read, say what was found in them. Raises InputError."""
         source.check_damaged(self.damaged)
         source.skipped = self.damaged + source.skipped + self.blank
@@ -96,7 +96,7 @@ def read_chunks(source: Source, spec: InputSpec, first: int = 0, processes: int 
 def _count_processes(images: int) -> int:
     if sys.platform != "linux" or images <= FEW:
         return 1
-    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return min(usable_cores(), MOST_PROCESSES)
 
 
 class _Shares(Dataset):

@@ -1,4 +1,4 @@
-"""The image files of one set, decoded, with the levels of all of them scaled alike."""
+"""The image files of one set, decoded, all of them scaled by the same level."""
 
 import copy
 from collections import Counter

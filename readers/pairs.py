@@ -17,7 +17,7 @@ from common.files import ON_DISK
 from readers.arrays import Arrays, ArraySource, find_part, make_parts
 from readers.container import HIDDEN, METHODS, check_archive
 from readers.idx import read_idx
-from readers.mappings import MAPPINGS, right_emnist
+from readers.mappings import MAPPINGS, convert_emnist
 from readers.npz import check_npy, read_arrays
 from readers.source import PARTS, PARTS_BY_WORD
 
@@ -203,7 +203,7 @@ def _read_set(path: Path, name: str, transposed: bool | None, channels: int) -> 
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     parts = {part: replace(arrays, notes=arrays.notes + notes) for part, arrays in parts.items()}
-    return right_emnist(paths, parts, transposed)
+    return convert_emnist(paths, parts, transposed)
 
 
 def _read(path: Path, kind: str) -> np.ndarray:

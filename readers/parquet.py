@@ -2,7 +2,6 @@
 
 import json
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate, islice
@@ -91,9 +90,6 @@ class ParquetImages(Source):
 
     def stamp(self) -> object:
         return [(stat.st_size, stat.st_mtime_ns) for stat in (path.stat() for path in self._paths)]
-
-    def sizes(self) -> Counter[tuple[int, int]]:
-        return Counter()  # known when the images are decoded
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -104,9 +104,9 @@ class Source(ABC):
     def stamp(self) -> object:
         """Return a value whose repr changes when the images do, without reading them."""
 
-    @abstractmethod
     def sizes(self) -> Counter[tuple[int, int]]:
-        """Return how many images have which size (width, height) in pixels, as far as that is known before decoding."""
+        """Return how many images have which size (width, height) in pixels; none if only decoding tells."""
+        return Counter()
 
     @abstractmethod
     def __len__(self) -> int:

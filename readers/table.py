@@ -122,9 +122,6 @@ class TableSource(Source):
         found = [os.stat(path) for path in paths if os.path.isfile(path)]
         return [(stat.st_size, stat.st_mtime_ns) for stat in found]
 
-    def sizes(self) -> Counter[tuple[int, int]]:
-        return Counter()  # known when the images are decoded
-
     def __len__(self) -> int:
         return len(self._rows)
 

@@ -13,6 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, S
 
 from common.errors import InputError
 from common.files import mapped_file
+from common.seeds import preserve_random_state
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
@@ -44,15 +45,16 @@ def make_loader(
 
 def check_transform(images, model: nn.Module, input_size: int) -> None:
     """Raise InputError if the transform of a CharDataset makes images that a model does not take."""
-    image = images[0][0]
+    device = next(model.parameters()).device
+    with preserve_random_state(device):
+        image = images[0][0]
     remedy = f"let it end with Resize(({input_size}, {input_size})) and ToTensor(), in this order"
     if not isinstance(image, torch.Tensor):
         made, wanted = type(image).__name__, f"({images.channels}, S, S)"
         raise InputError(f"the transform makes a {made}, not a float tensor {wanted}: {remedy}")
-    first = next(model.parameters())
     try:
-        with torch.inference_mode():
-            model.eval()(image[None].to(first.device))
+        with preserve_random_state(device), torch.inference_mode():
+            model.eval()(image[None].to(device))
     except RuntimeError:
         what = f"{str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}"
         raise InputError(f"{type(model).__name__} does not take what the transform makes, {what}: {remedy}") from None

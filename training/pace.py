@@ -104,5 +104,5 @@ def measured_speed(config: Config, device: torch.device) -> float:
                 start = time.perf_counter()
                 trainer.train_step(images, labels)
                 seconds.append(time.perf_counter() - start)
-                threads.look()
+                threads.check()
     return config.batch_size / min(seconds[1:])

@@ -183,7 +183,7 @@ class Trainer:
             counts.append(len(labels))
             weights.append(self._weight(labels))
             correct += batch_correct
-            self._threads.look()
+            self._threads.check()
             if interrupt.is_set():
                 break
         epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)

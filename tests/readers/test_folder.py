@@ -7,19 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import error
 from PIL import Image
 
-from common.errors import InputError
 from imaging.decoding import IMAGE_SUFFIXES, is_image
 from readers import open_source
 
 NO_CLASS = "in no class folder: move it into one"
-
-
-def error(call, *args) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args)
-    return str(caught.value)
 
 
 def zipped(folder, path):

@@ -4,18 +4,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, error
 
 from common.errors import InputError
 from dataset import load
 from readers import open_source
 from readers.npz import NpzSource, read_npz
-
-
-def error(call, *args) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args)
-    return str(caught.value)
 
 
 def saved(path, **arrays):

@@ -1,11 +1,10 @@
 import shutil
-from collections import Counter
+from functools import partial
 
+import conftest
 import numpy as np
-import pytest
 
 import readers
-from common.errors import InputError
 from readers import open_source
 from readers.folder import FolderSource
 from readers.npz import NpzSource
@@ -27,11 +26,7 @@ def test_the_reader_is_chosen_by_what_the_path_is(raw, paper, tmp_path):
 
 
 def test_paths_that_no_reader_reads_are_named_with_the_remedy(tmp_path):
-    def error(path) -> str:
-        with pytest.raises(InputError) as caught:
-            open_source(path)
-        return str(caught.value)
-
+    error = partial(conftest.error, open_source)
     assert error(tmp_path / "none") == (f"{tmp_path / 'none'} does not exist: give {readers.KINDS}")
     (tmp_path / "images.rar").write_bytes(b"Rar!")
     assert error(tmp_path / "images.rar") == (
@@ -56,9 +51,6 @@ def test_a_new_format_is_one_line(tmp_path, monkeypatch):
 
         def stamp(self):
             return 1
-
-        def sizes(self):
-            return Counter({(2, 2): 1})
 
         def __len__(self):
             return 1

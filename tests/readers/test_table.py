@@ -1,6 +1,8 @@
 import shutil
 import sys
+from functools import partial
 
+import conftest
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,8 @@ from init import preprocess
 from readers import cells, open_source
 from readers.folder import FolderSource
 from readers.table import TableSource
+
+error = partial(conftest.error, open_source)
 
 ROWS = [("0.png", "01"), ("1.png", "1"), ("2.png", "01"), ("3.png", "10")]
 
@@ -26,12 +30,6 @@ def images(tmp_path):
 def text_of(rows, delimiter=",", folder="images/", header="path,label") -> str:
     lines = [header.replace(",", delimiter)] if header else []
     return "\n".join(lines + [folder + delimiter.join(row) for row in rows]) + "\n"
-
-
-def error(path) -> str:
-    with pytest.raises(InputError) as caught:
-        open_source(path)
-    return str(caught.value)
 
 
 def check(source):

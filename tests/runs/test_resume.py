@@ -7,6 +7,7 @@ from dataclasses import fields
 
 import pytest
 import torch
+from conftest import same, without_seconds
 from torchvision.transforms import Compose, Resize, ToTensor
 
 import runs.resume
@@ -14,15 +15,9 @@ import runs.state
 from classifier import CNNClassifier
 from common.errors import StorageError
 from config import Config
-from dataset import split
 from runs import checkpoint
 from runs.identity import ADDED
 from runs.state import StateFile
-
-
-@pytest.fixture
-def halves(drawn):
-    return split(drawn, 0.2)
 
 
 class Stop(Exception):
@@ -37,20 +32,12 @@ def stop_after(epoch: int):
     return callback
 
 
-def same(one: dict, other: dict) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
 def fitted(config, halves, stop=None) -> CNNClassifier:
     classifier = CNNClassifier(config, halves[0].classes)
     callbacks = [stop_after(stop)] if stop else []
     with contextlib.suppress(Stop):
         classifier.fit(*halves, callbacks)
     return classifier
-
-
-def without_seconds(history) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 @pytest.mark.parametrize("recipe", ["default", "report"])
