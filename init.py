@@ -28,7 +28,7 @@ from readers.npz import NpzStore, read_npz
 from readers.preparation import prepare_images
 from readers.source import PARTS, Source
 from readers.splits import leak_groups, validation_mask
-from readers.store import SUFFIX, drawn_path, find_data, folder_of, read_about
+from readers.store import SUFFIX, drawn_path, find_data, folder_of, kept_hashes, read_about
 from readers.store_writer import FolderStore, remove_store
 from readers.summary import format_summary
 from runs import checkpoint
@@ -180,13 +180,14 @@ def _measure_style(path: Path, config: Config) -> np.ndarray | None:
     Those that `dataset.split` will hold out are left out, unless corrections change the split.
     """
     train, val, _ = (read_npz(path, part) for part in PARTS)
-    x = train.x
+    chosen = np.arange(len(train.x))
     if not len(val.x):
-        writers = np.full(len(x), "") if train.group is None else train.group
-        groups = leak_groups(hash_images(x), writers)
-        x = x[~validation_mask(train.y, train.classes, groups, config.val_fraction, config.split_seed)]
-    sample = x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)]
-    found = measure_each(np.asarray(as_images(sample)))
+        writers = np.full(len(train.x), "") if train.group is None else train.group
+        hashes = kept_hashes(train.x)
+        groups = leak_groups(hash_images(train.x) if hashes is None else hashes, writers)
+        chosen = np.flatnonzero(~validation_mask(train.y, train.classes, groups, config.val_fraction, config.split_seed))
+    sample = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), SAMPLE)).astype(np.int64)]
+    found = measure_each(np.asarray(as_images(train.x[sample])))
     return found if len(found) else None
 
 
