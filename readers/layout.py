@@ -16,6 +16,8 @@ WRITER = re.compile(
     r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I
 )
 MOST = 0.95  # of a part's images: a folder that holds as many tells nothing about them, and what is beside it is stray
+BESIDE = "(images?|imgs?|pics?|(data)?set|data|split|samples|(数据)?集|数据|图片|图像)"  # words beside the name of a part
+PART = re.compile(rf"({BESIDE}[ _-]*)?(?P<part>{'|'.join(PARTS_BY_WORD)})([ _-]*{BESIDE})?")
 RECURS = 1.5  # writers per class, and classes per writer, on average: otherwise the folders are not writers and classes
 REMEDY = "put the images of each class into one sub-folder, named after the class"
 FLAT = f"{REMEDY}, list them in a CSV of path and label, or set labels_from='{{label}}_*' if the files are named so"
@@ -214,8 +216,9 @@ def natural_key(name: str) -> tuple:
 
 
 def part_of(name: str) -> str | None:
-    """Return which part a folder of that name holds, or None."""
-    return PARTS_BY_WORD.get(name.strip().casefold())
+    """Return which part a folder of that name holds, as train, Test images or 验证集; or None."""
+    found = PART.fullmatch(name.strip().casefold())
+    return PARTS_BY_WORD[found["part"]] if found else None
 
 
 def _folders(name: str) -> tuple[str, ...]:

@@ -16,7 +16,8 @@ from common.text import plural
 PARTS = ("train", "val", "test")
 PARTS_BY_WORD = {
     "train": "train", "training": "train", "trn": "train", "val": "val", "valid": "val", "validation": "val",
-    "dev": "val", "test": "test", "testing": "test", "tst": "test", "t10k": "test",
+    "dev": "val", "test": "test", "testing": "test", "tst": "test", "t10k": "test", "训练": "train", "验证": "val",
+    "测试": "test",
 }  # fmt: skip
 
 

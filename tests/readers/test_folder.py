@@ -282,6 +282,16 @@ def test_levels_are_scaled_by_the_depth_of_the_whole_set(raw, paper):
     assert source.notes == ["images of more than 8 bits are scaled: their level 4095 becomes 255"]
 
 
+def test_floats_and_whole_numbers_of_many_bits_are_scaled_apart(raw, paper):
+    deep, floats = (paper(1)[0].astype(np.uint16) * 257), paper(1)[0].astype(np.float32) / 255
+    source = open_source(raw({"a": [deep, floats], "b": [floats, deep]}, suffix=".tiff"))
+    assert [sample.image.max() for sample in source] == [255] * 4
+    assert source.notes == [
+        "images of more than 8 bits are scaled: their level 65535 becomes 255",
+        "images of floating-point numbers are scaled: their level 1 becomes 255",
+    ]
+
+
 @pytest.mark.parametrize("white", [1, 16])
 def test_images_of_few_levels_are_not_read_as_black(raw, paper, white, tmp_path):
     dark = [np.where(image > 0, white, 0).astype(np.uint8) for image in paper(3)]

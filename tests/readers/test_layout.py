@@ -52,6 +52,23 @@ def test_parts_in_any_of_their_names(val, above):
     assert {place.file for place in plan.places} == {*grid("a b"), *grid("val test", "a b")}
 
 
+@pytest.mark.parametrize("names", [
+    "train_images val-images test_imgs", "TrainSet ValidationSet TestSet", "images_train images_val images_test",
+    "训练集 验证集 测试集", "训练 验证 测试", "train_data dev_data test_data",
+])  # fmt: skip
+def test_parts_with_a_word_beside_their_names_are_no_writers(names):
+    plan = layout(*grid(names, "a b"))
+    assert found(plan) == {(part, "", name) for part in ("train", "val", "test") for name in "ab"}
+    assert not plan.notes and not plan.skipped
+
+
+def test_a_class_whose_name_begins_like_a_part_is_none():
+    assert layout(*grid("trains testudo valley device 训练师 测试员")).classes == [
+        "device", "testudo", "trains", "valley", "测试员", "训练师",
+    ]  # fmt: skip
+    assert part_of("Test images") == "test" and part_of("dataset train") == "train" and part_of("train test") is None
+
+
 def test_two_parts_and_one():
     assert {part for part, _, _ in found(layout(*grid("train valid", "a b")))} == {"train", "val"}
     assert {part for part, _, _ in found(layout(*grid("TRAIN Test", "a b")))} == {"train", "test"}
