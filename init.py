@@ -16,6 +16,7 @@ from common.files import check_file, write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
+from imaging.channels import check_channels, count_channels
 from imaging.ink import hash_images
 from imaging.photo import SAMPLE, measure_each
 from imaging.pictures import as_images
@@ -145,9 +146,10 @@ def _prepare(config: Config, elsewhere: Path | None) -> Path:
         source = characters
     elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         source = open_source(config.raw_data_path, config.labels_from, config.channels)
-    elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
+    elif not path.exists() or (arrays := read_npz(path)).source.startswith(SYNTHETIC):
         source = DrawnSource(config.stored_size)
     else:
+        check_channels(count_channels(arrays.x.shape[1:]), config.channels)
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
     source.channels = config.channels
@@ -185,7 +187,9 @@ def _measure_style(path: Path, config: Config) -> np.ndarray | None:
         writers = np.full(len(train.x), "") if train.group is None else train.group
         hashes = kept_hashes(train.x)
         groups = leak_groups(hash_images(train.x) if hashes is None else hashes, writers)
-        chosen = np.flatnonzero(~validation_mask(train.y, train.classes, groups, config.val_fraction, config.split_seed))
+        chosen = np.flatnonzero(
+            ~validation_mask(train.y, train.classes, groups, config.val_fraction, config.split_seed)
+        )
     sample = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), SAMPLE)).astype(np.int64)]
     found = measure_each(np.asarray(as_images(train.x[sample])))
     return found if len(found) else None

@@ -80,7 +80,9 @@ def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[
     low = min((low for low, _ in ranges), default=0)
     high = max((high for _, high in ranges), default=0)
     if low < 0 or high > RANGES[-1]:
-        raise InputError(f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats, not normalized")
+        raise InputError(
+            f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats, not normalized"
+        )
     white = next(top for top in RANGES if high <= top) if high else 255
     if white not in (1, 255) or (white == 1 and any(x.dtype.kind in "ui" for x in parts.values())):
         notes.append(f"values from {low} to {high} are scaled so that {white} becomes 255")

@@ -16,7 +16,9 @@ WRITER = re.compile(
     r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I
 )
 MOST = 0.95  # of a part's images: a folder that holds as many tells nothing about them, and what is beside it is stray
-BESIDE = "(images?|imgs?|pics?|(data)?set|data|split|samples|(数据)?集|数据|图片|图像)"  # words beside the name of a part
+BESIDE = (
+    "(images?|imgs?|pics?|(data)?set|data|split|samples|(数据)?集|数据|图片|图像)"  # words beside the name of a part
+)
 PART = re.compile(rf"({BESIDE}[ _-]*)?(?P<part>{'|'.join(PARTS_BY_WORD)})([ _-]*{BESIDE})?")
 RECURS = 1.5  # writers per class, and classes per writer, on average: otherwise the folders are not writers and classes
 REMEDY = "put the images of each class into one sub-folder, named after the class"
@@ -99,9 +101,9 @@ class Layout:
             if "train" in parts:
                 return level
             if len(parts) == 2:
-                raise InputError(f"{self.path} has {_listed(names)} images, but no train/: add the training images")
+                raise InputError(f"{self.path} has {listed(names)} images, but no train/: add the training images")
             if names.total() == len(above):
-                self.notes.append(f"the images in {_listed(names)} are used for training, as there are no others")
+                self.notes.append(f"the images in {listed(names)} are used for training, as there are no others")
         return None
 
     def _place(self, name: str) -> Place:
@@ -158,7 +160,7 @@ class Layout:
             raise InputError(f"{self.path} does not tell which folders are the classes, as in {shown}: {REMEDY}")
         where = "above" if writers == 0 else "below"
         self.notes.append(
-            f"the folders {where} the classes are writers, as the classes recur with them: {_listed(names[writers])}"
+            f"the folders {where} the classes are writers, as the classes recur with them: {listed(names[writers])}"
         )
         return levels[1 - writers], levels[writers]
 
@@ -182,7 +184,7 @@ class Layout:
                 self.notes.append(f"{count} folders named {name}, differently encoded in Unicode, are one class")
         unknown = {_class_name(name) for name in spellings} - folder_of.keys()
         if unknown:
-            self.notes.append(f"classes without a training folder are skipped: {_listed(unknown)}")
+            self.notes.append(f"classes without a training folder are skipped: {listed(unknown)}")
         self._keep(lambda place: _class_name(place.folders[level]) in folder_of, "its class has no training folder")
         return classes, [folder_of[name] for name in classes]
 
@@ -241,7 +243,7 @@ def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[st
     return [name for name in others if name not in full]
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return names in natural order, the first ten of them."""
     ordered = sorted(names, key=natural_key)
     return ", ".join(ordered[:10]) + (f" and {plural(len(ordered) - 10, 'other')}" if len(ordered) > 10 else "")

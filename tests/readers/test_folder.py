@@ -229,7 +229,7 @@ def test_folders_that_are_none_of_images_are_named_with_the_remedy(raw, paper, t
     assert error(open_source, empty) == message
     (empty / "a.pdf").touch()
     (empty / "a").symlink_to(tmp_path / "none")
-    assert error(open_source, empty) == f"{message} It holds a (a link to nothing), a.pdf."
+    assert error(open_source, empty) == f"{message} It holds a (a link to nothing), a.pdf: save pages as PNG."
     raw({"a": paper(2)}, "deep/one")
     raw({"b": paper(2)}, "deep/two")
     assert error(open_source, tmp_path / "deep").endswith(
@@ -258,7 +258,9 @@ def test_the_only_zip_in_a_folder_is_read(raw, paper, tmp_path):
     zipped(folder, tmp_path / "packed/set")
     assert open_source(tmp_path / "packed").stamp() != before
     zipped(folder, tmp_path / "packed/other")
-    assert error(open_source, tmp_path / "packed").endswith("It holds other.zip, set.zip.")
+    assert error(open_source, tmp_path / "packed").endswith(
+        "It holds other.zip, set.zip: unpack archives and give the folder."
+    )
 
 
 def test_writers_are_groups(raw, paper):
