@@ -51,7 +51,8 @@ class FolderSource(Source):
         named, unnamed = in_class_folders(images, labels_from) if labels_from else ({name: name for name in images}, [])
         if not named:
             raise InputError(f"{path} has no image whose name fits labels_from={labels_from!r}, such as {images[0]}")
-        layout = _find_layout(path, list(named), others)
+        beside = [name for name in others if not (labels_from and name.endswith("/"))]  # no folder is a class then
+        layout = _find_layout(path, list(named), beside)
         self._places, self.folders = layout.places, layout.folders
         names_file = self._find_names_file()
         self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes

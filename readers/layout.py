@@ -10,16 +10,12 @@ from statistics import median
 
 from common.errors import InputError
 from common.text import plural
-from readers.source import PARTS_BY_WORD
+from readers.source import part_of
 
 WRITER = re.compile(
     r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I
 )
 MOST = 0.95  # of a part's images: a folder that holds as many tells nothing about them, and what is beside it is stray
-BESIDE = (
-    "(images?|imgs?|pics?|(data)?set|data|split|samples|(数据)?集|数据|图片|图像)"  # words beside the name of a part
-)
-PART = re.compile(rf"({BESIDE}[ _-]*)?(?P<part>{'|'.join(PARTS_BY_WORD)})([ _-]*{BESIDE})?")
 RECURS = 1.5  # writers per class, and classes per writer, on average: otherwise the folders are not writers and classes
 REMEDY = "put the images of each class into one sub-folder, named after the class"
 FLAT = f"{REMEDY}, list them in a CSV of path and label, or set labels_from='{{label}}_*' if the files are named so"
@@ -158,6 +154,12 @@ class Layout:
         if len(levels) > 2 or not recurring or not (by_name[writers] or len(pairs) >= RECURS * len(names[writers])):
             shown = " and ".join(f"{'/'.join(pair)}/" for pair in sorted(pairs)[:2])
             raise InputError(f"{self.path} does not tell which folders are the classes, as in {shown}: {REMEDY}")
+        if not by_name[writers] and _count_on(pairs):
+            shown = " and ".join(f"{'/'.join(pair)}/" for pair in sorted(pairs, key=lambda pair: pair[::-1])[:2])
+            raise InputError(
+                f"{self.path} does not tell whether {shown} are of one class: if so, name the folders of the writers "
+                f"writer_…; if not, {REMEDY}, or set labels_from='{{label}}_*' if the files are named so"
+            )
         where = "above" if writers == 0 else "below"
         self.notes.append(
             f"the folders {where} the classes are writers, as the classes recur with them: {listed(names[writers])}"
@@ -211,16 +213,24 @@ class Layout:
                 raise InputError(f"{self.path}: {other} and {place.name} are in the same part: rename one of the files")
 
 
+def _count_on(pairs: Iterable[tuple[str, ...]]) -> bool:
+    """Return whether the lower of two folders counts what is in the upper one, as character01, 02 … of Omniglot.
+
+    Then most have another number of them than the others, which writers of the same characters do not.
+    """
+    below: dict[str, set[str]] = defaultdict(set)
+    for upper, lower in pairs:
+        below[upper].add(lower)
+    names = sorted(set.union(*below.values()), key=natural_key)
+    are_numbered = len({re.sub(r"\d+$", "", name) for name in names if name[-1].isdecimal()}) == 1
+    from_first = all(own == set(names[: len(own)]) for own in below.values())
+    return are_numbered and from_first and max(Counter(map(len, below.values())).values()) <= len(below) / 2
+
+
 def natural_key(name: str) -> tuple:
     """Return a sort key that puts 2 before 10; no two names have the same."""
     parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name) if part)
     return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts], name
-
-
-def part_of(name: str) -> str | None:
-    """Return which part a folder of that name holds, as train, Test images or 验证集; or None."""
-    found = PART.fullmatch(name.strip().casefold())
-    return PARTS_BY_WORD[found["part"]] if found else None
 
 
 def _folders(name: str) -> tuple[str, ...]:
