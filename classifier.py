@@ -351,6 +351,10 @@ class CNNClassifier:
         """Return whether the weights were trained on exactly these images."""
         return self._run is not None and self._run["train"] == images.fingerprint()
 
+    def validated_on(self, images: CharDataset) -> bool:
+        """Return whether exactly these images were held out for validation when the weights were trained."""
+        return self._run is not None and self._run["val"] == images.fingerprint()
+
     def _start_from(self, path: str, train: CharDataset, val: CharDataset | None) -> None:
         """Load the weights of a checkpoint that fits this run."""
         content = checkpoint.read(path)

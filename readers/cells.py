@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from common.errors import InputError
 
@@ -95,10 +96,17 @@ def find_encoding(data: bytes) -> str:
     raise InputError("it is neither UTF-8, UTF-16 nor GB 18030: save it again as CSV in UTF-8")
 
 
-def _read_parquet(path: Path) -> Iterator[list[str]]:
-    from pyarrow import parquet, types  # optional, and slow to import
+def open_parquet(path: Path) -> Any:
+    """Return pyarrow's ParquetFile. Raises ImportError without pyarrow, and nearly anything for a damaged file."""
+    from pyarrow import parquet  # optional, and slow to import
 
-    file = parquet.ParquetFile(path)
+    return parquet.ParquetFile(path)
+
+
+def _read_parquet(path: Path) -> Iterator[list[str]]:
+    from pyarrow import types  # as in `open_parquet`
+
+    file = open_parquet(path)
     size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
     if size > MAX_BYTES:
         raise InputError(f"it expands to more than {MAX_BYTES // 2**20} MiB: save paths and labels alone")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.errors import InputError
 from readers.arrays import assign_parts
+from readers.cells import open_parquet
 from readers.images import ImageFiles
 from readers.layout import natural_key
 from readers.source import Sample, Source
@@ -104,12 +105,10 @@ class ParquetImages(Source):
 
     def _read(self, name: str) -> bytes:
         """Return the content of an image; its row group is kept for the next."""
-        from pyarrow import parquet
-
         file, row, _, _ = self._rows[name]
         group = bisect_right(file.starts, row) - 1
         if self._group[:2] != (file.path, group):
-            table = parquet.ParquetFile(file.path).read_row_group(group, columns=[file.image])
+            table = open_parquet(file.path).read_row_group(group, columns=[file.image])
             self._group = file.path, group, table.column(0).to_pylist()
         content = self._group[2][row - file.starts[group]]
         content = content["bytes"] if isinstance(content, dict) else content
@@ -138,10 +137,10 @@ def _describe(path: Path) -> ParquetFile | None:
         InputError: it is damaged.
         ImportError: pyarrow is missing.
     """
-    from pyarrow import parquet, types  # optional, and slow to import
+    from pyarrow import types  # as in `open_parquet`
 
     try:
-        file = parquet.ParquetFile(path)
+        file = open_parquet(path)
         schema, about = file.schema_arrow, file.metadata
         groups = [about.row_group(k) for k in range(about.num_row_groups)]
         known = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
@@ -166,10 +165,8 @@ def _describe(path: Path) -> ParquetFile | None:
 
 def _read_labels(file: ParquetFile) -> list[str | None]:
     """Return the label of each row as text, or as the name of the class if it is a number; None if it is missing."""
-    from pyarrow import parquet
-
     try:
-        labels = parquet.read_table(file.path, columns=[file.label]).column(0).to_pylist()
+        labels = open_parquet(file.path).read(columns=[file.label]).column(0).to_pylist()
     except Exception as error:  # as in `_describe`
         raise InputError(DAMAGED.format(file.path, error)) from None
     if file.names is None:

@@ -2,6 +2,8 @@ import io
 import json
 import logging
 import shutil
+import subprocess
+import sys
 import weakref
 from collections import Counter
 from dataclasses import replace
@@ -21,7 +23,7 @@ from common.files import _temporary_prefix
 from config import Config
 from dataset import load, split
 from imaging.input_spec import InputSpec
-from init import pick_device, prepare, preprocess, start_logging, suit_cpu
+from init import UNUSED, pick_device, prepare, preprocess, start_logging, suit_cpu
 from models import MODELS
 from readers import open_source
 from readers.drawn import DrawnSource
@@ -375,6 +377,13 @@ def test_what_changed_is_made_again_and_what_did_not_is_kept(raw, paper, tmp_pat
     preprocess(open_source(folder), npz, size=32)
     with np.load(npz) as data:
         assert data["x"].shape == (5, 32, 32)
+
+
+def test_what_the_stamp_leaves_out_prepares_no_image():
+    names = [f"{room}.{name.removesuffix('.py')}" for name in UNUSED for room in ("readers", "imaging")]
+    code = f"import sys, readers.preparation; print(sorted({{*{names}}} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_a_file_of_the_users_is_not_overwritten(raw, paper, tmp_path):

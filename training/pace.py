@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
@@ -37,6 +37,23 @@ def reductions(config: Config, device: torch.device) -> list[Config]:
         if (size, reduced.samples_seen) != (default_input_size(configs[-1], device), configs[-1].samples_seen):
             configs.append(reduced)
     return configs[1:]
+
+
+def find_interrupted(configs: list[Config], identities: Iterable[dict], device: torch.device) -> Config | None:
+    """Return the config of an interrupted run and log it, or None if none of the configs is that of one.
+
+    Args:
+        configs: of one model.
+        identities: of the unfinished runs of that model (`runs.state.unfinished_identities`).
+    """
+    for identity in identities:
+        for config in configs:
+            parameters = {key: value for key, value in config.identity().items() if value != "auto"}  # as it was set
+            if parameters.items() <= identity.items():
+                size = default_input_size(config, device)
+                log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
+                return config
+    return None
 
 
 def first_quick(

@@ -1,6 +1,5 @@
 """The data and the checkpoint that commands of the shell work with."""
 
-import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from classifier import CNNClassifier
 from common.errors import InputError
 from dataset import correct
 from readers import open_source
-from readers.store import find_data
 
 
 @pytest.fixture
@@ -67,20 +65,6 @@ def test_drawn_characters_are_added_to_the_training_images_alone(stroke_data, ra
     assert read_data(config)[1][0].fingerprint() == train.fingerprint()
     with pytest.raises(InputError, match="the classes of .* are not the characters: T, 人 are in one of them only"):
         load_data(replace(config, characters="二T"))
-
-
-def test_the_style_of_a_large_set_is_measured_on_a_sample_of_it(raw, paper, quick, tmp_path, monkeypatch):
-    folder = raw({character: paper(300, 9 * k, (32, 32)) for k, character in enumerate("二人")})
-    config = quick(data_path=str(tmp_path / "data.npz"))
-    init.preprocess(open_source(folder), config.data_path, 32, npz_limit=0.0)
-    monkeypatch.setattr(init, "SAMPLE", 20)
-    monkeypatch.setattr(init, "hash_images", lambda x: pytest.fail("a pass over the images"))
-    monkeypatch.setattr(init, "measure_each", lambda x: x)
-    tracemalloc.start()
-    sample = init._measure_style(find_data(config.data_path), config)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert sample.shape == (20, 32, 32) and peak < 500 * 32 * 32, "not all images are in memory"
 
 
 def test_other_data_are_not_replaced(parts, raw, paper, tmp_path):
