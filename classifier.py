@@ -17,6 +17,7 @@ from config import Config
 from dataset import CharDataset, as_dataset
 from export import bundle
 from export.trained import Trained
+from imaging.channels import check_channels
 from imaging.input_spec import InputSpec
 from imaging.planes import from_planes
 from init import pick_device
@@ -46,8 +47,6 @@ TOO_FEW = (
     "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
     "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
-
-CHANNELS = "the images have channels={} and the config channels={}: set the latter, and prepare the raw images with it"
 
 
 class CNNClassifier:
@@ -159,8 +158,7 @@ class CNNClassifier:
         if val is not None:
             self._check(val)
         for images in filter(None, (train, val)):
-            if images.channels != self.config.channels:
-                raise InputError(CHANNELS.format(images.channels, self.config.channels))
+            check_channels(images.channels, self.config.channels)
         if self.config.devices > distributed.processes():
             log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
         if val and len(val) < MIN_VALIDATION:

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -216,15 +217,17 @@ def together(real: CharDataset, drawn: CharDataset, share: float = 0.5) -> CharD
         )
     times = max(1, round(share / (1 - share) * len(drawn) / len(real)))
     order = np.array([real.classes.index(name) for name in drawn.classes])
-    x, y, files, group = (
-        np.concatenate([np.concatenate([one] * times), other])
-        for one, other in (
-            (real.x, drawn.x), (real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group),
-        )
-    )  # fmt: skip
+    x, start = zeros((len(real) + len(drawn), *real.shape[1:]), np.uint8), 0  # each image once
+    for chunk in chain(real.chunks(), drawn.chunks()):
+        x[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    y, files, group = (
+        np.concatenate(pair)
+        for pair in ((real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group))
+    )
     both = CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
     both.cropped, both.photos, both.corrections = real.cropped, real.photos, real.corrections
-    return both
+    return both.subset(np.concatenate([np.tile(np.arange(len(real)), times), np.arange(len(real), len(x))]))
 
 
 def add_drawn(train: CharDataset, config: Config) -> CharDataset:

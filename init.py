@@ -14,6 +14,7 @@ from common.files import write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
+from imaging.channels import check_channels, count_channels
 from readers import open_source
 from readers.added import check_same_classes, measure_training_images
 from readers.characters import CharactersSource
@@ -153,13 +154,19 @@ def _prepare(config: Config, elsewhere: Path | None, for_training: bool) -> Path
 
 
 def _find_source(config: Config, path: Path) -> Source | None:
-    """Return where the images come from, given where their data are; None if these are used as they are."""
+    """Return where the images come from, given where their data are; None if these are used as they are.
+
+    Raises:
+        InputError: see `readers.open_source`; these are grey and the config is in colour, or the reverse.
+    """
     if config.characters is not None and not config.adds_drawn:
         return _characters(config)
     if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         return open_source(config.raw_data_path, config.labels_from, config.channels)
-    if not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
+    data = read_npz(path) if path.exists() else None
+    if data is None or data.source.startswith(SYNTHETIC):
         return DrawnSource(config.stored_size)
+    check_channels(count_channels(data.x.shape[1:]), config.channels)
     return None
 
 

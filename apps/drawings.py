@@ -11,7 +11,8 @@ from PIL import Image
 from common.errors import InputError
 from common.files import locked, write_atomically, write_text
 from readers.folder import FolderSource, parse_class_names
-from readers.layout import natural_key, part_of
+from readers.layout import natural_key
+from readers.source import part_of
 
 
 def add_drawing(folder: Path, classes: list[str], label: int, image: np.ndarray) -> Path:

@@ -145,7 +145,8 @@ def against_resident(images: CharDataset, rounds: int) -> dict:
 def stages(images: CharDataset, most_trained: int) -> list[dict]:
     """Measure what a run does with images of which there are ever more; a model sees so many at most."""
     rows = []
-    for n in sorted({min(10**power, len(images)) for power in range(4, 8)}):
+    tens = [10**power for power in range(4, 8) if 2 * 10**power <= len(images)]
+    for n in [*tens, len(images)]:
         few = images.subset(range(n))  # of the first writers, so that no class is without images
         rows.append(measure("fingerprint", n, few.fingerprint))
         rows.append(measure("fingerprint again", n, few.fingerprint))
@@ -191,7 +192,7 @@ def main():
     parser.add_argument("--per-class", type=int, default=300)
     parser.add_argument("--fonts", nargs="+", default=installed, help="by default those of FONTS that are installed")
     parser.add_argument("--resident", type=int, default=100_000, help="images that fit in memory, to compare with")
-    parser.add_argument("--trained", type=int, default=1_000_000, help="images at most that a model is trained on")
+    parser.add_argument("--trained", type=int, default=2_000_000, help="images at most that a model is trained on")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison")
     options = parser.parse_args()
     init.start_logging("WARNING")

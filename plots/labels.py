@@ -20,9 +20,15 @@ CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans 
 @cache
 def font_families() -> tuple[str, ...]:
     """Return the font families of text in figures, each for the glyphs that those before it lack."""
+    logging.getLogger("matplotlib.font_manager").addFilter(_is_no_remark_on_weight)
     if not _installed_cjk():
         _add_new_fonts()
     return ("DejaVu Sans", *_installed_cjk())
+
+
+def _is_no_remark_on_weight(record: logging.LogRecord) -> bool:
+    """Return whether a line of matplotlib's does not say that a font has another weight, as WenQuanYi Zen Hei has."""
+    return "find font weight" not in str(record.msg)
 
 
 def _installed_cjk() -> list[str]:

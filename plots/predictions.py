@@ -4,7 +4,7 @@ In all of them, y are the labels and predicted the predicted classes, int64 (N,)
 the latter, float (N,); exemplars are an image of each class, uint8 (C, H, W); classes are the names of the C classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,14 +27,14 @@ def most_confident_errors(y: np.ndarray, predicted: np.ndarray, confidence: np.n
 
 @styled
 def errors(
-    x: np.ndarray, y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, exemplars: np.ndarray,
-    files: Sequence[str], classes: Sequence[str], chosen: np.ndarray | None = None,
+    x: np.ndarray | Mapping[int, np.ndarray], y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray,
+    exemplars: np.ndarray, files: Sequence[str], classes: Sequence[str], chosen: np.ndarray | None = None,
     nearest: np.ndarray | None = None, most: int = 12,
 ) -> Figure:  # fmt: skip
     """Draw misclassified images, each beside an image of its label and of the predicted class.
 
     Args:
-        x: uint8 (N, H, W).
+        x: uint8 (N, H, W), or index → uint8 (H, W) of the images to draw.
         files: names of the N images.
         chosen: int (M,), the images to draw, in their order; by default those of `most_confident_errors`.
         nearest: uint8 (M, H, W), for each chosen one the nearest training image of the predicted class.

@@ -25,7 +25,8 @@ MAX_PIXELS = 2**24  # of an image
 
 def find_part(name: str) -> str | None:
     """Return the part of which a name speaks, as HWDB1.1tst_gnt, X_train or emnist-letters-test-images."""
-    return next((PARTS_BY_WORD[w] for w in re.findall("t10k|[a-z]+", name.lower()) if w in PARTS_BY_WORD), None)
+    words = re.findall("t10k|[a-z]+|训练|验证|测试", name.lower())
+    return next((PARTS_BY_WORD[word] for word in words if word in PARTS_BY_WORD), None)
 
 
 def assign_parts(names: list[str]) -> list[str]:
@@ -86,7 +87,9 @@ def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[
     low = min((low for low, _ in ranges), default=0)
     high = max((high for _, high in ranges), default=0)
     if low < 0 or high > RANGES[-1]:
-        raise InputError(f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats")
+        raise InputError(
+            f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats, not normalized"
+        )
     white = next(top for top in RANGES if high <= top) if high else 255
     if white not in (1, 255) or (white == 1 and any(x.dtype.kind in "ui" for x in parts.values())):
         notes.append(f"values from {low} to {high} are scaled so that {white} becomes 255")

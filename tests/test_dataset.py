@@ -325,6 +325,7 @@ def test_real_and_drawn_images_together():
     assert both.classes == ["b", "a"] and both.source == "mine, and drawn" and both.shape == (17, 4, 4)
     assert [both.classes[label] for label in both.y] == ["b", "a"] * 4 + ["a"] * 5 + ["b"] * 4
     assert both.x.sum((1, 2)).tolist() == [0] * 8 + [16] * 9 and both.group[:3].tolist() == ["me"] * 3
+    assert len(both.array) == 11, "an image that is repeated is held once"
     assert len(together(real, drawn, 0.01)) == 11, "all real images are there"
     for other, share in ((drawn, 1.0), (CharDataset(drawn.x, drawn.y, None, ["a", "c"]), 0.5)):
         with pytest.raises(InputError, match="the same size and classes, and share, .*, must be between 0 and 1"):

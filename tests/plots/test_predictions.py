@@ -95,9 +95,10 @@ def test_errors_are_ranked_by_confidence(drawn, exemplars, three, drawable):
 
 def test_chosen_images_are_beside_their_nearest_neighbour(drawn, exemplars, three, drawable):
     files, nearest = ["$学_" + "a" * 17] * 3, drawn.x[4:5]
-    (axis,) = drawable(plots.errors(drawn.x[:3], *three, exemplars, files, NAMES, np.array([0]), nearest)).axes
+    (axis,) = drawable(plots.errors({0: drawn.x[0]}, *three, exemplars, files, NAMES, np.array([0]), nearest)).axes
     titles = ["image\n…" + "a" * 17, "label\nn0", "predicted, 100%\nn0", "nearest in training\nn0"]
     assert texts_on(axis) == titles
+    np.testing.assert_array_equal(images_on(axis)[0], drawn.x[0])
     np.testing.assert_array_equal(images_on(axis)[3], drawn.x[4])
 
 
