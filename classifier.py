@@ -138,7 +138,8 @@ class CNNClassifier:
         if self.config.init_from and distributed.is_main():  # the trainer gives its weights to all processes
             self._start_from(self.config.init_from, train, val)
         epochs = self.config.epochs_for(len(train), len(self.classes_))
-        title, balanced = f"{self.config.model} {self.config.hash_id}", self.config.class_weights == "balanced"
+        title = f"{self.config.model} {self.config.hash_id}"
+        balanced = self.config.class_weights == "balanced"
         loaders = self._loader(train, True), self._validation_loader(val) if val else None
         run = self._open_run(train, val, epochs)
         try:
@@ -374,7 +375,8 @@ class CNNClassifier:
         images = {"train": train.fingerprint(), "val": val.fingerprint() if val else None}
         self._check_same_images(images)
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
-        size, processes = self.input_spec_.input_size, distributed.processes()
+        size = self.input_spec_.input_size
+        processes = distributed.processes()
         same = {"first weights": first, "classes": self.classes_, "input size": size} | asdict(self.backend)
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
         same |= {"processes": processes} if processes > 1 else {}

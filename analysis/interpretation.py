@@ -71,7 +71,8 @@ def embeddings(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> n
     outputs = []
     for start in range(0, len(images), CHUNK):
         x = _model_input(classifier, images.subset(range(start, min(start + CHUNK, len(images)))))
-        penultimate = [x, *layer_outputs(classifier.model, x).values()][-2:][0]  # before a single layer, the image
+        layers = list(layer_outputs(classifier.model, x).values())
+        penultimate = layers[-2] if len(layers) > 1 else x  # before a single layer is the image
         outputs.append(penultimate.flatten(1).float().cpu())
     return torch.cat(outputs).numpy()
 

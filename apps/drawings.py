@@ -18,7 +18,7 @@ from readers.source import part_of
 def add_drawing(folder: Path, classes: list[str], label: int, image: np.ndarray) -> Path:
     """Save a drawing in the folder of its class, and return its path.
 
-    The folder is read as raw data with the same classes in the same order, whatever files these had before. Where it
+    The folder is read as raw data with the same classes in the same order, whatever files these had before. If it
     holds such data of the user's own, the drawing joins the images of its class.
 
     Args:

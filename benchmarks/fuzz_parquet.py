@@ -36,6 +36,7 @@ def parquets() -> list[bytes]:
         _written(pyarrow.table({"path": _repeated(["0.png"], 4000), "label": _repeated([long, "2"], 4000)})),
         _written(pyarrow.table({"image": pyarrow.nulls(10**8, pyarrow.binary()), "label": missing})),
         _written(pyarrow.table({"path": pyarrow.nulls(10**8, pyarrow.string()), "label": missing})),
+        _written(pyarrow.table({"image": [bytes(10**9)], "label": ["1"]}), compression="zstd"),
         _written(pyarrow.table({f"c{k}": [k] for k in range(20_000)} | {"image": images[:1], "label": [1]})),
     ]  # fmt: skip
 

@@ -82,7 +82,9 @@ def class_labels(classes: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=4)  # a canvas draws after every stroke
 def _class_labels(classes: tuple[str, ...]) -> tuple[str, ...]:
     candidates = [_candidates(name, k) for k, name in enumerate(classes)]
-    counts = Counter(seen for labels in candidates for seen in {_appearance(label) for label in labels})
+    counts: Counter[tuple] = Counter()
+    for labels in candidates:
+        counts.update({_appearance(label) for label in labels})
     return tuple(next(label for label in labels if counts[_appearance(label)] == 1) for labels in candidates)
 
 

@@ -30,7 +30,8 @@ def read_cells(path: Path) -> list[list[str]]:
         raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: split it, or give a folder per class")
     try:
         rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path.read_bytes())
-        return [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
+        stripped = ([cell.strip() for cell in row] for row in rows)
+        return [row for row in stripped if any(row)]
     except ImportError:
         raise InputError(f"{path} needs pyarrow: pip install pyarrow, or save it as CSV") from None
     except InputError as error:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
+from readers.pages import page_sizes
 
 MAX_BYTES = 2**26  # of columns that are read at once
 MAX_VALUES = 3_000_000  # of them together, as in a table of text
+MAX_PAGE = 2**26  # bytes of what is read one by one, of which a page is unpacked at once
 
 
 def open_parquet(path: Path, **options) -> Any:
@@ -42,7 +44,7 @@ def read_columns(path: Path, names: list[str]) -> list[list]:
     schema, listed = file.schema_arrow, ", ".join(names)[:100]
     if file.metadata.num_rows * len(names) > MAX_VALUES:
         raise InputError(f"it has more than {MAX_VALUES:,} values in {listed}: save it as several files")
-    if sum(sum(column_bytes(file, name)) for name in names) > MAX_BYTES:
+    if sum(sum(page_sizes(path, file, name)) for name in names) > MAX_BYTES:
         raise InputError(f"it has more than {MAX_BYTES // 2**20} MiB in {listed}: save paths and labels alone")
     if any(schema.names.count(name) > 1 for name in names):
         raise InputError("two of its columns have the same name: rename one")
@@ -62,14 +64,10 @@ def _values(column: Any) -> list:
     return values
 
 
-def column_bytes(file: Any, name: str) -> list[int]:
-    """Return how many bytes a column has, with its fields, in each row group of a ParquetFile, before compression."""
-    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
-    columns = ([group.column(k) for k in range(group.num_columns)] for group in groups)
-    return [
-        sum(one.total_uncompressed_size for one in group if f"{one.path_in_schema}.".startswith(f"{name}."))
-        for group in columns
-    ]
+def check_pages(path: Path, name: str) -> None:
+    """Raise InputError if a column is stored in pieces too large for `stream`; nearly anything if it is damaged."""
+    if max(page_sizes(path, open_parquet(path), name), default=0) > MAX_PAGE:
+        raise InputError(f"it has a page of more than {MAX_PAGE // 2**20} MiB in {name}: save it in smaller pages")
 
 
 def stream(path: Path, name: str, group: int) -> Iterator[Any]:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -125,7 +126,7 @@ def check_npy(file: IO[bytes], size: int, name: str) -> tuple[tuple[int, ...], b
 
 def _make_parts(npz: dict[str, Any], name: str, channels: int) -> dict[str, Arrays]:
     keys = _find_keys(npz)
-    for key in (key for pair in keys.values() for key in pair):
+    for key in chain(*keys.values()):
         if key not in npz:
             raise InputError(f"it has no {key!r}, only {', '.join(npz) or 'nothing'}")
     source = str(npz["source"]) if "source" in npz else name

@@ -3,6 +3,7 @@
 import json
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
@@ -10,15 +11,13 @@ from typing import Any
 
 from common.errors import InputError
 from readers.arrays import assign_parts
-from readers.columns import column_bytes, is_binary, is_text, open_parquet, read_columns, stream
+from readers.columns import check_pages, is_binary, is_text, open_parquet, read_columns, stream
 from readers.images import ImageFiles
 from readers.layout import natural_key
 from readers.source import Sample, Source
 from readers.table import NAMES, simplify
 
 IMAGES = ("image", "img", "picture", "图像", "图片")  # columns that may hold files, rather than Hugging Face's pairs
-DAMAGED = "{} is not a readable parquet file ({!s:.200}): download it again"
-MAX_GROUP = 2**28  # bytes of the images in a row group, in case that they are stored as one piece
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,6 @@ class ParquetFile:
         path: of the file.
         image, label: names of the columns.
         starts: number of the first row of each row group.
-        largest: bytes of the images in the row group with most of them.
         names: those of the classes, if the labels are their numbers.
     """
 
@@ -37,7 +35,6 @@ class ParquetFile:
     image: str
     label: str
     starts: list[int]
-    largest: int
     names: list[str] | None
 
 
@@ -50,16 +47,15 @@ class ParquetImages(Source):
         channels: see `Source`.
 
     Raises:
-        InputError: a damaged file, no column of labels, or a row group that is too large.
+        InputError: a damaged file, no column of labels, or a page that is too large.
     """
 
     def __init__(self, path: Path, channels: int = 1):
         super().__init__(channels)
         self.name, files = path.name, [file for file in map(_describe, _find(path)) if file]
         for file in files:
-            if file.largest > MAX_GROUP:
-                limit = f"more than {MAX_GROUP // 2**20} MiB"
-                raise InputError(f"{file.path} has a row group of {limit}: save it in smaller ones")
+            with _reading(file.path):
+                check_pages(file.path, file.image)
         labels = {file.path: _read_labels(file) for file in files}
         names = next((file.names for file in files if file.names), None)
         found = {label for column in labels.values() for label in column if label}
@@ -131,6 +127,19 @@ def _has_images(path: Path) -> bool:
         return False
 
 
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file in what is raised while it is read."""
+    try:
+        yield
+    except ImportError:
+        raise
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+    except Exception as error:  # pyarrow raises nearly anything for a damaged file
+        raise InputError(f"{path} is not a readable parquet file ({error!s:.200}): download it again") from None
+
+
 def _describe(path: Path) -> ParquetFile | None:
     """Return what a parquet file says of itself, or None if it has no column of images.
 
@@ -140,13 +149,11 @@ def _describe(path: Path) -> ParquetFile | None:
     """
     from pyarrow import types  # as in `open_parquet`
 
-    try:
+    with _reading(path):
         file = open_parquet(path)
         schema, about = file.schema_arrow, file.metadata
         starts = [0, *accumulate(about.row_group(k).num_rows for k in range(about.num_row_groups))]
         known = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
-    except Exception as error:  # pyarrow raises nearly anything for a damaged file
-        raise InputError(DAMAGED.format(path, error)) from None
     images = [
         field.name for field in schema if types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
     ]
@@ -159,18 +166,13 @@ def _describe(path: Path) -> ParquetFile | None:
     names = feature.get("names") if isinstance(feature, dict) else None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         names = None
-    largest = max(column_bytes(file, images[0]), default=0)
-    return ParquetFile(path, images[0], labels[0], starts[:-1], largest, names)
+    return ParquetFile(path, images[0], labels[0], starts[:-1], names)
 
 
 def _read_labels(file: ParquetFile) -> list[str | None]:
     """Return the label of each row as text, or as the name of the class if it is a number; None if it is missing."""
-    try:
+    with _reading(file.path):
         (labels,) = read_columns(file.path, [file.label])
-    except InputError as error:
-        raise InputError(f"{file.path}: {error}") from None
-    except Exception as error:  # as in `_describe`
-        raise InputError(DAMAGED.format(file.path, error)) from None
     if file.names is None:
         return [None if label in (None, "") else str(label) for label in labels]
     names = dict(enumerate(file.names))

@@ -28,7 +28,7 @@ class Run:
     the Trainer.
 
     Args:
-        config: the run's parameters; nothing is left where its paths are None.
+        config: the run's parameters; nothing is left if its paths are None.
         device: what it runs on.
         images: fingerprints of the "train" and "val" images.
         same: plain values, besides those of config and images, that must be the same in a run that continues.

@@ -114,8 +114,8 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch):
     stamp = open_source(path).stamp()
     write(path, X[:9], Y[:9])
     assert open_source(path).stamp() != stamp
-    monkeypatch.setattr("readers.parquet.MAX_GROUP", 99)
-    with pytest.raises(InputError, match="a.parquet has a row group of more than 0 MiB: save it in smaller ones"):
+    monkeypatch.setattr("readers.columns.MAX_PAGE", 99)
+    with pytest.raises(InputError, match="a.parquet: it has a page of more than 0 MiB in image: save it in smaller"):
         open_source(path)
     monkeypatch.undo()
     path.write_bytes(path.read_bytes()[:-9])
