@@ -4,7 +4,6 @@ import copy
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from imaging.input_spec import InputSpec
 from imaging.pictures import as_images
 from imaging.planes import to_planes
 from readers import corrections, splits
+from readers.added import combine
 from readers.arrays import Arrays
 from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
@@ -210,24 +210,10 @@ def together(real: CharDataset, drawn: CharDataset, share: float = 0.5) -> CharD
     Raises:
         InputError: other classes or sizes, or a share out of range.
     """
-    if sorted(real.classes) != sorted(drawn.classes) or real.shape[1:] != drawn.shape[1:] or not 0 < share < 1:
-        raise InputError(
-            f"real images {real.shape[1:]} of {real.classes} and drawn ones {drawn.shape[1:]} of {drawn.classes} must "
-            f"have the same size and classes, and share, {share}, must be between 0 and 1"
-        )
-    times = max(1, round(share / (1 - share) * len(drawn) / len(real)))
-    order = np.array([real.classes.index(name) for name in drawn.classes])
-    x, start = zeros((len(real) + len(drawn), *real.shape[1:]), np.uint8), 0  # each image once
-    for chunk in chain(real.chunks(), drawn.chunks()):
-        x[start : start + len(chunk)] = chunk
-        start += len(chunk)
-    y, files, group = (
-        np.concatenate(pair)
-        for pair in ((real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group))
-    )
-    both = CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
-    both.cropped, both.photos, both.corrections = real.cropped, real.photos, real.corrections
-    return both.subset(np.concatenate([np.tile(np.arange(len(real)), times), np.arange(len(real), len(x))]))
+    arrays, chosen = combine(real, drawn, share)
+    both = _from_arrays(arrays, arrays.source)
+    both.corrections = real.corrections
+    return both.subset(chosen)
 
 
 def add_drawn(train: CharDataset, config: Config) -> CharDataset:

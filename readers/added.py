@@ -1,14 +1,17 @@
 """Characters drawn in addition to real images: of the same classes, in the style of the training images."""
 
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from common.errors import InputError
+from common.files import zeros
 from config import Config
 from imaging.ink import hash_images
 from imaging.photo import SAMPLE, measure_each
 from imaging.pictures import as_images
+from readers.arrays import Arrays
 from readers.npz import one_part, read_parts
 from readers.source import Source
 from readers.splits import leak_groups, validation_mask
@@ -45,3 +48,32 @@ def measure_training_images(path: Path, config: Config) -> np.ndarray | None:
     sample = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), SAMPLE)).astype(np.int64)]
     measured = measure_each(np.asarray(as_images(train.x[sample])))
     return measured if len(measured) else None
+
+
+def combine(real, drawn, share: float) -> tuple[Arrays, np.ndarray]:
+    """Return the images of two CharDatasets as one set, and which of them to train on; see `dataset.together`.
+
+    Returns:
+        All M images, each once, the real ones first, under the real ones' labels; and indices of these, int64 (n,), in
+        which the real ones are repeated until they are `share` of it.
+
+    Raises:
+        InputError: other classes or sizes, or a share out of range.
+    """
+    if sorted(real.classes) != sorted(drawn.classes) or real.shape[1:] != drawn.shape[1:] or not 0 < share < 1:
+        raise InputError(
+            f"real images {real.shape[1:]} of {real.classes} and drawn ones {drawn.shape[1:]} of {drawn.classes} must "
+            f"have the same size and classes, and share, {share}, must be between 0 and 1"
+        )
+    x = zeros((len(real) + len(drawn), *real.shape[1:]), np.uint8)
+    start = 0
+    for chunk in chain(real.chunks(), drawn.chunks()):
+        x[start : start + len(chunk)] = chunk
+        start += len(chunk)
+    number = np.array([real.classes.index(name) for name in drawn.classes])
+    pairs = ((real.y, number[drawn.y]), (real.files, drawn.files), (real.group, drawn.group))
+    y, files, group = (np.concatenate(pair) for pair in pairs)
+    source = f"{real.source}, and {drawn.source}"
+    both = Arrays(x, y, real.classes, source, files, group, cropped=real.cropped, photos=real.photos)
+    times = max(1, round(share / (1 - share) * len(drawn) / len(real)))
+    return both, np.concatenate([np.tile(np.arange(len(real)), times), np.arange(len(real), len(x))])
