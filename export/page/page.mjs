@@ -5,6 +5,7 @@ import { matchStyle, NoCharacter, toGrey } from "./match_style.mjs";
 
 const SIDE = 280, PEN = 12, MARGIN = PEN; // of a drawing, in pixels, as in apps/canvas.py
 const SHOWN = 5; // classes
+const TRIAL = [[[130, 60], [130, 220], [140, 220]]]; // strokes, drawn before there are others
 const LARGEST = 4096; // pixels of a picture's longer side that are read
 const HINT = "Draw a character, or drop, paste or choose a picture of one.";
 const FAINT = "No character stands out from the paper: take the picture from closer, or in better light.";
@@ -28,12 +29,20 @@ async function load() {
   const examples = new Image();
   if (model.examples) examples.src = model.examples.image;
   await new Promise((resolve) => setTimeout(resolve)); // the page is painted first, and the wasm fetched and compiled
-  const first = [[[130, 60], [130, 220], [140, 220]]];
-  const image = matchStyle(toGrey(pixels(first)), model.style, model.shape); // which is slow: it is compiled only now
+  const image = matchStyle(toGrey(pixels(TRIAL)), model.style, model.shape);
   const session = await creating;
   await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
   performance.mark("ready"); // these times are read by tests/browser_page.py
+  practise(model);
   return { session, model, examples };
+}
+
+/** Prepare a drawing several times, so that the browser compiles all of that well before it is needed. */
+async function practise(model) {
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve)); // strokes come first
+    matchStyle(toGrey(pixels(TRIAL)), model.style, model.shape);
+  }
 }
 
 /** Return the probability of each class, of an image in the style of the training images. */
