@@ -134,7 +134,7 @@ def test_the_makefile_fetches_the_same_version():
 @pytest.mark.parametrize(
     ("missing", "said"),
     [({"style": None}, "needs the style of the training images, which this checkpoint lacks"),
-     ({"source_shape": (28, 28, 3)}, "classifies drawings in grey, and this model sees colours: export it without a page")],
+     ({"source_shape": (28, 28, 3)}, "in grey, and this model sees colours: export it without a page")],
     ids=["style", "grey"],
 )  # fmt: skip
 def test_of_some_models_there_is_no_page_and_nothing_else_is_written(lenet, package, tmp_path, missing, said):
