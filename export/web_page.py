@@ -20,7 +20,7 @@ from metrics import format_accuracy
 from readers.drawn import SYNTHETIC
 
 SOURCE = Path(__file__).with_name("page")
-MODULES = ("filters", "measures", "match_style")  # which page.mjs needs, each after those that it imports
+MODULES = ("filters", "measures", "match_style", "drawing")  # which page.mjs needs, each after those that it imports
 RUNTIME = "onnxruntime-web-1.30.0.tgz"  # as `npm pack` names it, and its SHA-512 as npm gives it
 INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")

@@ -124,19 +124,37 @@ def expect_answer(page, name: str) -> None:
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 100.3
 
 
-@pytest.mark.parametrize("name", ["自", "志"])
-def test_a_mouse_draws(page, name):
-    for n, points in enumerate(strokes(page, name)):
+def draw_with_mouse(page, name: str) -> None:
+    for points in strokes(page, name):
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
             page.mouse.move(*point, steps=5)
         page.mouse.up()
-        if n == 0:
-            page.locator("#answers li").nth(4).wait_for()  # after every stroke
+        page.locator("#answers li").nth(4).wait_for()  # after every stroke
+
+
+@pytest.mark.parametrize("name", ["自", "志"])
+def test_a_mouse_draws(page, name):
+    assert page.locator("#known").is_visible() and name in page.locator("#known").inner_text()
+    draw_with_mouse(page, name)
     expect_answer(page, name)
-    assert page.locator("#answers canvas").count() == 5  # examples
+    assert page.locator("#answers canvas").count() == 5 and page.locator("#known").is_hidden()  # examples, and no list
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+
+
+def test_any_name_fits_a_phone(chromium, address, folder):
+    name = f'L{60 * "o"}ng <b>name</b> & "co"'
+    page = chromium.new_page(viewport={"width": 320, "height": 640})
+    text = (folder / "index.html").read_text(encoding="utf-8").replace('"自"', json.dumps(name))
+    page.route(address, lambda route: route.fulfill(body=text, content_type="text/html"))
+    page.goto(address)
+    page.get_by_text("Draw a character, or drop").wait_for(timeout=60_000)
+    draw_with_mouse(page, "自")
+    expect_answer(page, name)
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert page.locator("#answers b").count() == 0
+    page.close()
 
 
 def test_a_finger_draws(page):

@@ -13,15 +13,6 @@ const MOST_PARTS = 100;
 /** No character stands out from the paper. */
 export class NoCharacter extends Error {}
 
-/** Return opaque pixels RGBA of a canvas in grey, with Pillow's weights of the colours. */
-export function toGrey({ data, width, height }) {
-  const grey = new Uint8Array(width * height);
-  for (let i = 0; i < grey.length; i++) {
-    grey[i] = (19595 * data[4 * i] + 38470 * data[4 * i + 1] + 7471 * data[4 * i + 2] + 0x8000) >> 16;
-  }
-  return { data: grey, width, height };
-}
-
 /**
  * Return the character of a picture as an image like the training images.
  * @param picture grey levels { data: Uint8Array, width, height }.

@@ -1,11 +1,11 @@
 // The page: draw a character, or give a picture of one, and see the five most probable classes after every stroke.
 
-import { matchStyle, NoCharacter, toGrey } from "./match_style.mjs";
+import { draw, greyLevels, SIDE } from "./drawing.mjs";
+import { matchStyle, NoCharacter } from "./match_style.mjs";
 
-const SIDE = 280, PEN = 12, MARGIN = PEN; // of a drawing, in pixels, as in apps/canvas.py
 const SHOWN = 5; // classes
+const LISTED = 200; // classes, at most, before there is an answer
 const TRIAL = [[[130, 60], [130, 220], [140, 220]]]; // strokes, drawn before there are others
-const LARGEST = 4096; // pixels of a picture's longer side that are read
 const HINT = "Draw a character, or drop, paste or choose a picture of one.";
 const FAINT = "No character stands out from the paper: take the picture from closer, or in better light.";
 const SERVED = "A browser reads this page from a server only: run `python -m http.server` in its folder, and open"
@@ -39,22 +39,29 @@ async function load() {
   const loadingModel = loadModel(model.shape);
   element("title").textContent = document.title = model.title;
   element("about").textContent = model.accuracy;
+  element("known").textContent = `It reads ${known(model.classes)}.`;
   const examples = new Image();
   if (model.examples) examples.src = model.examples.image;
   await new Promise((resolve) => setTimeout(resolve)); // the page is painted first, and the wasm fetched and compiled
-  const image = matchStyle(toGrey(pixels(TRIAL)), model.style, model.shape);
+  const image = matchStyle(greyLevels(TRIAL), model.style, model.shape);
   const predict = await loadingModel;
   await Promise.all([model.examples ? examples.decode() : null, predict(image)]);
   performance.mark("ready"); // these times are read by tests/browser_page.py
-  practise(model);
+  warmUp(model);
   return { predict, model, examples };
 }
 
+/** Return the names of classes, each isolated, as some may be written from right to left. */
+function known(classes) {
+  const names = classes.slice(0, LISTED).map((name) => `\u2068${name}\u2069`).join(", ");
+  return classes.length > LISTED ? `${names} and ${classes.length - LISTED} more` : names;
+}
+
 /** Prepare a drawing several times, so that the browser compiles all of that well before it is needed. */
-async function practise(model) {
+async function warmUp(model) {
   for (let i = 0; i < 5; i++) {
     await new Promise((resolve) => setTimeout(resolve)); // strokes come first
-    matchStyle(toGrey(pixels(TRIAL)), model.style, model.shape);
+    matchStyle(greyLevels(TRIAL), model.style, model.shape);
   }
 }
 
@@ -71,7 +78,7 @@ async function answer() {
   const { predict, model, examples } = await loading;
   const start = performance.now();
   try {
-    const image = matchStyle(toGrey(pixels(strokes, picture)), model.style, model.shape);
+    const image = matchStyle(greyLevels(strokes, picture), model.style, model.shape);
     const prepared = performance.now();
     const probabilities = await predict(image);
     const end = performance.now();
@@ -87,35 +94,6 @@ async function answer() {
     element("answers").replaceChildren();
     element("seen").hidden = true;
     message.textContent = FAINT;
-  }
-}
-
-/** Return the pixels of strokes, black on white, or of a picture. */
-function pixels(strokes, picture) {
-  const scale = picture ? Math.min(1, LARGEST / Math.max(picture.width, picture.height)) : 1;
-  const [width, height] = picture
-    ? [picture.width, picture.height].map((side) => Math.max(1, Math.round(side * scale)))
-    : [SIDE + 2 * MARGIN, SIDE + 2 * MARGIN];
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white";
-  context.fillRect(0, 0, width, height);
-  if (picture) {
-    context.drawImage(picture, 0, 0, width, height);
-  } else {
-    context.translate(MARGIN, MARGIN); // no stroke is cut off at the edge
-    draw(context, strokes, "black");
-  }
-  return context.getImageData(0, 0, width, height);
-}
-
-/** Draw strokes. */
-function draw(context, strokes, colour) {
-  Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: colour });
-  for (const points of strokes) {
-    context.beginPath();
-    context.moveTo(...points[0]);
-    for (const point of points) context.lineTo(...point);
-    context.stroke();
   }
 }
 
@@ -146,7 +124,8 @@ function showAnswers(model, probabilities, examples) {
   const rows = order.map((k) => {
     const row = document.createElement("li");
     const percent = `${(100 * probabilities[k]).toFixed(1)} %`;
-    row.innerHTML = '<span class="name" dir="auto"></span><span class="percent"></span><div class="bar"><div></div></div>';
+    row.innerHTML = '<span class="name" dir="auto"></span><span class="percent"></span>'
+      + '<div class="bar"><div></div></div>';
     row.querySelector(".name").textContent = model.classes[k];
     row.querySelector(".percent").textContent = percent;
     row.querySelector(".bar div").style.width = percent.replace(" ", "");
