@@ -21,9 +21,7 @@ from readers.table import NAMES, simplify
 IMAGES = ("image", "img", "picture", "图像", "图片")  # columns that may hold files, rather than Hugging Face's pairs
 PATTERN = "*.[pP][aA][rR][qQ][uU][eE][tT]"
 FREE_ROWS = 2**15  # that any file may have
-BYTES_PER_ROW = (
-    16  # of a file with more, at least: rows without an image, or with one that is stored once, take next to nothing
-)
+BYTES_PER_ROW = 16  # of a file with more: those without an image, or with one that is stored once, take nothing
 
 
 @dataclass(frozen=True)
