@@ -1,6 +1,7 @@
 """Where an export may write: nowhere else than in place of files of an earlier export."""
 
 import json
+import os
 import re
 import struct
 from collections.abc import Callable
@@ -36,7 +37,7 @@ def check_targets(path: Path, page: bool) -> None:
     }  # fmt: skip
     targets |= {path.with_name("page"): _is_our_page} if page else {}
     for target, is_ours in targets.items():
-        if target.exists() and not _holds(is_ours, target):
+        if os.path.lexists(target) and not _holds(is_ours, target):  # also a link to nothing
             raise InputError(
                 f"{target} was not made by an export and is not replaced: name a file in another folder, or move it"
             )
@@ -46,9 +47,11 @@ def check_targets(path: Path, page: bool) -> None:
 
 
 def _holds(is_ours: Callable[[Path], bool], path: Path) -> bool:
+    if not (path.is_file() or path.is_dir()):  # a pipe, from which nothing may ever come
+        return False
     try:
         return is_ours(path)
-    except (OSError, ValueError, struct.error, LookupError):  # it is something else
+    except (OSError, ValueError, struct.error, LookupError, TypeError, AttributeError):  # it is something else
         return False
 
 
