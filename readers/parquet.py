@@ -69,7 +69,9 @@ class ParquetImages(Source):
         labels = {file.path: _read_labels(file) for file in files}
         names = next((file.names for file in files if file.names), None)
         found = {label for column in labels.values() for label in column if label}
-        self.classes = names or sorted(found, key=natural_key)
+        self.classes = [name for name in names if name in found] if names else sorted(found, key=natural_key)
+        unused = sorted(set(names or []) - found, key=natural_key)
+        self._decided = [f"classes that no image has are left out: {', '.join(unused):.200}"] if unused else []
         number = {name: label for label, name in enumerate(self.classes)}
         self._rows: dict[str, tuple[ParquetFile, int, int, str]] = {}  # file → where it is, label and part
         self._unlabelled: list[tuple[str, str]] = []
@@ -106,7 +108,7 @@ class ParquetImages(Source):
             _, _, label, part = self._rows[name]
             yield Sample(image, label, name, part)
         self.skipped, self.modes = self._images.damaged + self._unlabelled, self._images.modes
-        self.notes, self.counts = self._images.notes, self._images.counts
+        self.notes, self.counts = self._decided + self._images.notes, self._images.counts
         self.check_damaged(self._images.damaged)
 
     def _read(self, name: str) -> bytes:

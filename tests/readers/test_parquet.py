@@ -61,6 +61,14 @@ def test_parts_in_folders_of_their_own_with_files_of_the_same_name(tmp_path):
     np.testing.assert_array_equal([sample.image for sample in samples if sample.part == "train"], X[:8])
 
 
+def test_a_class_of_which_the_file_has_no_image_is_left_out_and_named(tmp_path):
+    features = {"label": {"names": ["N/A", "永", "八", "法"], "_type": "ClassLabel"}}
+    source = open_source(write(tmp_path / "a.parquet", labels=[1, 3] * 5, features=features))
+    summary = preprocess(source, tmp_path / "data.npz")
+    assert summary["images"] == {"永": 5, "法": 5}
+    assert "classes that no image has are left out: N/A, 八" in summary["notes"]
+
+
 @pytest.mark.parametrize("kind", ["large_string", "string_view", "dictionary"])
 def test_labels_as_pandas_and_polars_store_texts(tmp_path, kind):
     texts = pyarrow.array([" 永", None, *"八永八永八永八永"])
