@@ -44,7 +44,7 @@ def read_columns(path: Path, names: list[str]) -> list[list]:
     schema, listed = file.schema_arrow, ", ".join(names)[:100]
     if file.metadata.num_rows * len(names) > MAX_VALUES:
         raise InputError(f"it has more than {MAX_VALUES:,} values in {listed}: save it as several files")
-    if sum(sum(page_sizes(path, file, name)) for name in names) > MAX_BYTES:
+    if sum(sum(page_sizes(path, name)) for name in names) > MAX_BYTES:
         raise InputError(f"it has more than {MAX_BYTES // 2**20} MiB in {listed}: save paths and labels alone")
     if any(schema.names.count(name) > 1 for name in names):
         raise InputError("two of its columns have the same name: rename one")
@@ -66,7 +66,7 @@ def _values(column: Any) -> list:
 
 def check_pages(path: Path, name: str) -> None:
     """Raise InputError if a column is stored in pieces too large for `stream`; nearly anything if it is damaged."""
-    if max(page_sizes(path, open_parquet(path), name), default=0) > MAX_PAGE:
+    if max(page_sizes(path, name), default=0) > MAX_PAGE:
         raise InputError(f"it has a page of more than {MAX_PAGE // 2**20} MiB in {name}: save it in smaller pages")
 
 

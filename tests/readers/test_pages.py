@@ -6,7 +6,7 @@ import pytest
 from common.errors import InputError
 from readers import open_source
 from readers.columns import open_parquet
-from readers.pages import page_sizes
+from readers.pages import MAX_LIST, page_sizes
 
 pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
 parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
@@ -36,7 +36,7 @@ def test_pages_are_as_large_as_the_list_of_an_honest_file_says(tmp_path, version
     for name in table.column_names:
         columns = [group.column(k) for group in groups for k in range(group.num_columns)]
         columns = [column for column in columns if column.path_in_schema.split(".")[0] == name]
-        sizes, listed = page_sizes(path, file, name), sum(column.total_uncompressed_size for column in columns)
+        sizes, listed = page_sizes(path, name), sum(column.total_uncompressed_size for column in columns)
         assert len(sizes) >= 3 and sum(sizes) < listed <= sum(sizes) + 700 * len(sizes)  # with headers
 
 
@@ -60,7 +60,9 @@ def test_a_page_that_unpacks_to_more_than_the_list_says_is_refused(tmp_path, col
         open_source(path)
 
 
-@pytest.mark.parametrize("header", [b"", b"\x15\x00\x15\x01", b"\x1c" * 70_000, b"\x18\xff\xff\xff\xff\x7f", b"\x19"])
+@pytest.mark.parametrize(
+    "header", [b"", b"\x15\x00\x15\x01", b"\x1c" * 70_000, b"\x18\xff\xff\xff\xff\x7f", b"\x19\xf3\xff\xff\xff\xff\x7f"]
+)
 def test_headers_without_sense_are_damage(tmp_path, header):
     path = tmp_path / "a.parquet"
     parquet.write_table(pyarrow.table({"image": [b"png" * 40_000], "label": ["1"]}), path, use_dictionary=False)
@@ -69,3 +71,18 @@ def test_headers_without_sense_are_damage(tmp_path, header):
     path.write_bytes(data)
     with pytest.raises(InputError, match="a.parquet"):
         open_source(path)
+
+
+@pytest.mark.parametrize("content", [b"\x80" * 999, bytes(3), b"\x19\xf3\xff\xff\xff\xff\xff\x7f" + bytes(99), b"\x15"])
+def test_a_list_of_columns_without_sense_is_damage(tmp_path, content):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1" + content + len(content).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises((ValueError, LookupError)):
+        page_sizes(path, "image")
+
+
+def test_a_list_of_columns_that_is_too_long_is_not_read(tmp_path):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(bytes(MAX_LIST + 99) + (MAX_LIST + 1).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(ValueError, match="its list of columns has more than 2 MiB"):
+        page_sizes(path, "image")
