@@ -58,7 +58,8 @@ def grad_cam(
         if image.ndim == 3:
             image = np.broadcast_to(image.mean(2, keepdims=True), image.shape)
         show(axis, image, left, top, side, f"label: {labels[label]}\npredicted: {labels[k]}")
-        draw_image(axis, one, left, top, side, cmap="Oranges", alpha=0.75 * one / max(one.max(), 1e-9))
+        most = max(one.max(), 1e-9)  # from 0: within the range of an even map there would be rounding errors alone
+        draw_image(axis, one, left, top, side, cmap="Oranges", vmin=0, vmax=most, alpha=0.75 * one / most)
     return figure
 
 

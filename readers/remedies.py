@@ -17,4 +17,6 @@ REMEDIES = {
 def find_remedy(names: Iterable[str]) -> str | None:
     """Return what to do with files of these names, which are not read, or None if their suffixes tell nothing."""
     suffixes = {Path(name).suffix.lower() for name in names}
+    if ".parquet" in suffixes and find_spec("pyarrow") is None:
+        return "pip install pyarrow, which reads parquet"
     return next((remedy for remedy, kinds in REMEDIES.items() if suffixes & set(kinds.split())), None)

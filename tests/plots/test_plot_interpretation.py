@@ -35,6 +35,13 @@ def test_grad_cam_draws_colours_grey(drawable):
     np.testing.assert_allclose(images_on(axis)[0], np.full((28, 28, 3), 0.4))
 
 
+def test_an_even_heat_map_is_drawn_evenly(drawable):
+    heat = np.full((1, 28, 28), 2.0)
+    heat[0, 3, 4] += 1e-12
+    (axis,) = drawable(plots.grad_cam(np.ones((1, 28, 28)), heat, [0], [0], ["a"])).axes
+    assert axis.get_images()[1].get_clim() == (0, heat.max())
+
+
 def test_an_embedding_has_misclassified_images_ringed(drawn, drawable):
     points = np.random.default_rng(0).normal(size=(480, 2))
     predicted = drawn.y.copy()
