@@ -17,6 +17,7 @@ from config import Config
 from dataset import CharDataset, as_dataset
 from export import bundle
 from export.trained import Trained
+from imaging.channels import check_channels
 from imaging.input_spec import InputSpec
 from imaging.planes import from_planes
 from init import pick_device
@@ -26,9 +27,10 @@ from runs import checkpoint, weights
 from runs.identity import identity
 from runs.record import RunRecord
 from runs.resume import Run
-from training import distributed, pace
+from training import distributed
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
-from training.class_weights import class_weights, describe_balance
+from training.class_weights import class_weights
+from training.description import describe_run
 from training.evaluation import Predictions, Shifted, check_finite, predict, predict_logits, sample_logits, score
 from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
@@ -45,8 +47,6 @@ TOO_FEW = (
     "%s: too few to choose an epoch or to calibrate probabilities, which takes %d. The last epoch is kept, "
     "uncalibrated. To measure the accuracy on all images, use analysis.validation.cross_validate."
 )
-
-CHANNELS = "the images have channels={} and the config channels={}: set the latter, and prepare the raw images with it"
 
 
 class CNNClassifier:
@@ -134,12 +134,12 @@ class CNNClassifier:
         self._reset()
         for images in (train, val):
             if images and images.transform:
-                with preserve_random_state(self.device):
-                    check_transform(images, self.model, self.input_spec_.input_size)
+                check_transform(images, self.model, self.input_spec_.input_size)
         if self.config.init_from and distributed.is_main():  # the trainer gives its weights to all processes
             self._start_from(self.config.init_from, train, val)
         epochs = self.config.epochs_for(len(train), len(self.classes_))
-        title, balanced = f"{self.config.model} {self.config.hash_id}", self.config.class_weights == "balanced"
+        title = f"{self.config.model} {self.config.hash_id}"
+        balanced = self.config.class_weights == "balanced"
         loaders = self._loader(train, True), self._validation_loader(val) if val else None
         run = self._open_run(train, val, epochs)
         try:
@@ -159,8 +159,7 @@ class CNNClassifier:
         if val is not None:
             self._check(val)
         for images in filter(None, (train, val)):
-            if images.channels != self.config.channels:
-                raise InputError(CHANNELS.format(images.channels, self.config.channels))
+            check_channels(images.channels, self.config.channels)
         if self.config.devices > distributed.processes():
             log.warning("This fit runs in one process; apps.launch.fit starts %d (devices).", self.config.devices)
         if val and len(val) < MIN_VALIDATION:
@@ -173,7 +172,7 @@ class CNNClassifier:
             trainer.load_state_dict(former)
         self._follow(trainer)
         folder = run.record.folder if run.record else None
-        users = [lambda trainer, users=users: users(trainer.history, folder) for users in callbacks]
+        users = [lambda trainer, call=call: call(trainer.history, folder) for call in callbacks]
         trainer.on_epoch_end = [self._follow, progress.on_epoch_end, self._warn_if_stuck, run.on_epoch_end]
         trainer.on_epoch_end += users if distributed.is_main() else []
         trainer.on_run_end = [self._follow, progress.close, run.on_run_end]
@@ -360,6 +359,10 @@ class CNNClassifier:
         """Return whether the weights were trained on exactly these images."""
         return self._run is not None and self._run["train"] == images.fingerprint()
 
+    def validated_on(self, images: CharDataset) -> bool:
+        """Return whether exactly these images were held out for validation when the weights were trained."""
+        return self._run is not None and self._run["val"] == images.fingerprint()
+
     def _start_from(self, path: str, train: CharDataset, val: CharDataset | None) -> None:
         """Load the weights of a checkpoint that fits this run."""
         content = checkpoint.read(path)
@@ -379,17 +382,12 @@ class CNNClassifier:
         images = {"train": train.fingerprint(), "val": val.fingerprint() if val else None}
         self._check_same_images(images)
         first = fingerprint(*(tensor.numpy(force=True) for tensor in self.model.state_dict().values()))
-        size, backend = self.input_spec_.input_size, asdict(self.backend)
-        same = {"first weights": first, "classes": self.classes_, "input size": size} | backend
+        size = self.input_spec_.input_size
+        processes = distributed.processes()
+        same = {"first weights": first, "classes": self.classes_, "input size": size} | asdict(self.backend)
         same |= identity(self.model, [train.transform, val.transform if val else None], self.device)
-        about = {"input_size": size, "source": train.source, "corrections": train.corrections, "epochs": epochs}
-        about |= {"train_images": len(train), "val_images": len(val) if val else 0} | backend
-        about["writers"] = len(set(train.group.tolist()) - {""}) or "unknown: mixed writers"
-        about |= describe_balance(train.y, self.classes_, self.config.class_weights == "balanced")
-        about |= {"measured_images_per_second": pace.measured} if pace.measured else {}
-        about["processes"] = distributed.processes()
-        if distributed.processes() > 1:
-            same["processes"] = distributed.processes()
+        same |= {"processes": processes} if processes > 1 else {}
+        about = describe_run(self.config, self.backend, size, epochs, train, val)
         start = self._run["name"] if self._run else None
         writing = self.config if distributed.is_main() else replace(self.config, record_path=None, save_path=None)
         run = Run(writing, self.device, images, same, about, self.save, start)

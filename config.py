@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 import re
-from dataclasses import Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from common.budget import budget
 from common.errors import InputError, did_you_mean
+from common.fields import check_value, setting
 from common.files import check_file
 
 # "report" is the lab report's recipe; a model without a recipe of its own takes "default".
@@ -43,13 +44,9 @@ DEFAULT_RAW = "./data/raw"
 MAX_FILE = 2**24  # bytes of a JSON file
 
 
-def _setting(default: object, low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
-    return field(default=default, metadata={"low": low, "high": high, "choices": choices})
-
-
 def _from_recipe(low: float | None = None, high: float | None = None, choices: tuple = ()) -> Any:
     """Return a field that the recipe sets if the user does not, so that it never is None afterwards."""
-    return _setting(None, low, high, choices)
+    return setting(None, low, high, choices)
 
 
 @dataclass(frozen=True)
@@ -62,17 +59,17 @@ class Config:
 
     model: str = "LeNet"  # a name in models.MODELS
     model_options: dict | None = None  # of the model's own, such as {"hidden": 512} of LeNet's; None: the paper's
-    mode: str = _setting("train_and_test", choices=("train", "test", "train_and_test"))  # "test": of save_path
-    recipe: str = _setting("default", choices=("default", "report"))  # the model's own, or the lab report's
+    mode: str = setting("train_and_test", choices=("train", "test", "train_and_test"))  # "test": of save_path
+    recipe: str = setting("default", choices=("default", "report"))  # the model's own, or the lab report's
     batch_size: int = _from_recipe(1, 65536)  # images per step
     epochs: int | None = _from_recipe(1, 100_000)  # passes over the training images; None: see `epochs_for`
     samples_seen: int = _from_recipe(0, 10**12)  # images in all epochs together if `epochs` is None: see `epochs_for`
     learning_rate: float = _from_recipe(1e-9, 10.0)  # per step; the peak of a one-cycle schedule
-    random_seed: int = _setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
+    random_seed: int = setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
     characters: str | None = None  # drawn, beside a raw_data_path or instead: a text, a .txt file, digits, hiragana …
-    drawn_per_class: int | None = _setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
+    drawn_per_class: int | None = setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
     hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
     data_path: str = "./data/data.npz"  # the prepared images; data.arrays beside it if too large for an npz
     record_path: str | None = "./record"  # the folder of all records; None: no record
@@ -80,31 +77,31 @@ class Config:
     init_from: str | None = None  # a checkpoint whose weights the run starts from; None: from scratch
     resume: bool = True  # continue an interrupted run of the same parameters and images
     device: str = "auto"  # auto, cpu, cuda, cuda:1, mps …
-    devices: int = _setting(1, 1, 1024)  # processes on this machine that train together, one per GPU
+    devices: int = setting(1, 1, 1024)  # processes on this machine that train together, one per GPU
     # the data
-    stored_size: int = _setting(28, 16, 1024)  # pixels per side of the images in data.npz
-    channels: int = _setting(1, choices=(1, 3))  # 1: images are made grey; 3: those in colour stay so
-    input_size: int | None = _setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
-    npz_limit: float | None = _setting(None, 0.0, 1e9)  # MiB of images in data.npz; None: by the memory, 1024 at most
+    stored_size: int = setting(28, 16, 1024)  # pixels per side of the images in data.npz
+    channels: int = setting(1, choices=(1, 3))  # 1: images are made grey; 3: those in colour stay so
+    input_size: int | None = setting(None, 16, 1024)  # pixels per side the model sees; None: suits model and device
+    npz_limit: float | None = setting(None, 0.0, 1e9)  # MiB of images in data.npz; None: by the memory, 1024 at most
     photos: bool | None = None  # whether characters are looked for in photos of them; None: if these seem to be photos
     labels_from: str | None = None  # "{label}_*": a pattern of the image files' names, if they name the classes
-    val_fraction: float = _setting(0.1, 0.001, 0.9)  # fraction of the images held out for validation
-    split_seed: int = _setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
+    val_fraction: float = setting(0.1, 0.001, 0.9)  # fraction of the images held out for validation
+    split_seed: int = setting(42, 0, 2**32 - 1)  # separate, so that runs of other seeds have the same validation set
     pipeline: str = _from_recipe(choices=("resident", "per_image"))  # data on the device, or PIL image by image
     # the optimizer
     optimizer: str = _from_recipe(choices=("adam", "adamw"))  # adamw decays the weights apart from the gradient
     schedule: str = _from_recipe(choices=("constant", "one_cycle"))  # of the learning rate, over all steps
-    warmup: float = _setting(0.2, 0.0, 0.9)  # fraction of the steps that rise to the peak of a one-cycle schedule
+    warmup: float = setting(0.2, 0.0, 0.9)  # fraction of the steps that rise to the peak of a one-cycle schedule
     weight_decay: float = _from_recipe(0.0, 1.0)  # per step, times the learning rate (adamw)
     label_smoothing: float = _from_recipe(0.0, 0.9)  # probability spread over all classes
-    class_weights: str = _setting("off", choices=("off", "balanced"))  # of the loss; balanced: inverse to frequency
+    class_weights: str = setting("off", choices=("off", "balanced"))  # of the loss; balanced: inverse to frequency
     ema_decay: float = _from_recipe(0.0, 0.99999)  # per step, of the averaged weights; 0: no average
     precision: str = _from_recipe(choices=("auto", "float32", "bfloat16"))  # of the training step
     # how the device computes: "auto" is what was measured to be fastest on this kind of device
     channels_last: str = _from_recipe(choices=("auto", "on", "off"))  # the memory format
     fused: str = _from_recipe(choices=("auto", "on", "off"))  # the model's own faster training step, if it has one
-    compile: str = _setting("auto", choices=("auto", "on", "off"))  # torch.compile
-    deterministic: str = _setting("off", choices=("on", "off"))  # on CUDA, at some cost; on a CPU all runs are
+    compile: str = setting("auto", choices=("auto", "on", "off"))  # torch.compile
+    deterministic: str = setting("off", choices=("on", "off"))  # on CUDA, at some cost; on a CPU all runs are
     # the augmentation: the largest change of an image. Every image draws its own changes at every step, and a strength
     # between 0 and 1 that scales all of them.
     rotation: float = _from_recipe(0.0, 180.0)  # degrees to either side
@@ -128,7 +125,7 @@ class Config:
         for one in fields(self):
             value = getattr(self, one.name)
             value = _normalized(one, recipe.get(one.name) if value is None else value, self.model)
-            _check_value(one, value)
+            check_value(one, value)
             object.__setattr__(self, one.name, value)
         if self.pipeline == "per_image" and self.augments:
             raise InputError(
@@ -234,27 +231,9 @@ def _changed_options(options: Any, model: str) -> Any:
             options = json.loads(options)
         except ValueError as error:
             raise InputError(f'model_options is not a JSON object, such as {{"hidden": 512}}: {error}') from None
-    if not isinstance(options, dict) or model not in MODELS:  # see `_check_value`, and CNNClassifier
+    if not isinstance(options, dict) or model not in MODELS:  # see `check_value`, and CNNClassifier
         return options
     try:
         return changed_options(model, options) or None
     except ValueError as error:
         raise InputError(f"model_options: {error}") from None
-
-
-def _check_value(one: Field, value: Any) -> None:
-    name, limits = one.name, one.metadata
-    may_be_bool = one.type in (bool, bool | None)
-    if not isinstance(value, one.type) or (isinstance(value, bool) and not may_be_bool):  # type: ignore[arg-type]
-        kind = getattr(one.type, "__name__", str(one.type).removesuffix(" | None"))
-        raise InputError(f"{name} must be {kind}, not {value!r:.100} ({type(value).__name__})")
-    if value is None:
-        return
-    choices = limits.get("choices")
-    if choices and value not in choices:
-        near = did_you_mean(value, map(str, choices))
-        raise InputError(f"unknown {name} {value!r:.100}: {near} It is one of {', '.join(map(str, choices))}.")
-    if limits.get("low") is not None and not limits["low"] <= value <= limits["high"]:
-        raise InputError(f"{name} must be between {limits['low']} and {limits['high']}, not {value!r:.100}")
-    if isinstance(value, str) and "\0" in value:
-        raise InputError(f"{name} must not contain the character NUL")

@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import Dataset
 
 from common.errors import InputError
-from common.files import fingerprint, update_digest, zeros
+from common.files import update_digest, zeros
 from config import Config
 from imaging.channels import count_channels
 from imaging.ink import hash_images
@@ -20,6 +20,7 @@ from imaging.input_spec import InputSpec
 from imaging.pictures import as_images
 from imaging.planes import to_planes
 from readers import corrections, splits
+from readers.added import combine
 from readers.arrays import Arrays
 from readers.names import Names, as_names
 from readers.npz import one_part, read_npz, read_parts
@@ -209,22 +210,10 @@ def together(real: CharDataset, drawn: CharDataset, share: float = 0.5) -> CharD
     Raises:
         InputError: other classes or sizes, or a share out of range.
     """
-    if sorted(real.classes) != sorted(drawn.classes) or real.shape[1:] != drawn.shape[1:] or not 0 < share < 1:
-        raise InputError(
-            f"real images {real.shape[1:]} of {real.classes} and drawn ones {drawn.shape[1:]} of {drawn.classes} must "
-            f"have the same size and classes, and share, {share}, must be between 0 and 1"
-        )
-    times = max(1, round(share / (1 - share) * len(drawn) / len(real)))
-    order = np.array([real.classes.index(name) for name in drawn.classes])
-    x, y, files, group = (
-        np.concatenate([np.concatenate([one] * times), other])
-        for one, other in (
-            (real.x, drawn.x), (real.y, order[drawn.y]), (real.files, drawn.files), (real.group, drawn.group),
-        )
-    )  # fmt: skip
-    both = CharDataset(x, y, None, real.classes, f"{real.source}, and {drawn.source}", files, group)
-    both.cropped, both.photos, both.corrections = real.cropped, real.photos, real.corrections
-    return both
+    arrays, chosen = combine(real, drawn, share)
+    both = _from_arrays(arrays, arrays.source)
+    both.corrections = real.corrections
+    return both.subset(chosen)
 
 
 def add_drawn(train: CharDataset, config: Config) -> CharDataset:
@@ -290,7 +279,7 @@ def _to_dataset(arrays: Arrays, path: str | Path, corrected: bool) -> CharDatase
     images = _from_arrays(arrays, str(path))
     if not corrected or not corrections.corrections_path(path).exists():
         return images
-    images.y, keep, rows = corrections.apply(images, _digests(arrays), path)
+    images.y, keep, rows = corrections.apply(images, arrays.source_digests(), path)
     if rows:
         images = images.subset(keep)
         images.corrections = rows
@@ -306,13 +295,6 @@ def _from_arrays(arrays: Arrays, name: str) -> CharDataset:
     return images
 
 
-def _digests(arrays: Arrays) -> np.ndarray:
-    """Return the digests of the images' pixels in their source, str (N,)."""
-    if arrays.digests is None:
-        return np.array([fingerprint(image) for image in arrays.x])
-    return arrays.digests.astype(str)
-
-
 def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
     """Add wrong labels to the corrections file, which every later `load` applies, and return its path.
 
@@ -325,7 +307,7 @@ def correct(data_path: str | Path, labels: dict[str, str | None]) -> Path:
         StorageError: the file cannot be written.
     """
     arrays = read_npz(data_path)
-    return corrections.add(_from_arrays(arrays, str(data_path)), _digests(arrays), data_path, labels)
+    return corrections.add(_from_arrays(arrays, str(data_path)), arrays.source_digests(), data_path, labels)
 
 
 def leak_groups(images: CharDataset) -> np.ndarray:

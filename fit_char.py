@@ -177,8 +177,8 @@ def evaluate(options: argparse.Namespace, out: TextIO) -> int:
     from metrics import format_scores
 
     init.start_logging()
-    best, (_, (training, _, held_out, part)) = load_checkpoint(options)
-    if not best.trained_on(training):
+    best, (_, (training, val, held_out, part)) = load_checkpoint(options, for_training=False)
+    if not (best.trained_on(training) or best.config.adds_drawn and best.validated_on(val)):
         print("The model was trained on other images: some of the held-out images may be among those.")
     result = best.evaluate(held_out, classes=options.json)
     text = json.dumps(result, ensure_ascii=False) if options.json else f"{format_scores(result)}, {part} images"

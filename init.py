@@ -2,35 +2,31 @@
 
 import hashlib
 import io
-import json
 import logging
 import sys
 from pathlib import Path
 
-import numpy as np
 import torch
 from tqdm import tqdm
 
 from common.errors import InputError, did_you_mean
-from common.files import check_file, write_bytes
+from common.files import write_bytes
 from common.memory import available_memory
 from common.seeds import preserve_random_state, set_seed
 from config import DEFAULT_RAW, Config
-from imaging.ink import hash_images
-from imaging.photo import SAMPLE, measure_each
-from imaging.pictures import as_images
+from imaging.channels import check_channels, count_channels
 from readers import open_source
+from readers.added import check_same_classes, measure_training_images
 from readers.characters import CharactersSource
 from readers.container import is_empty
 from readers.corrections import corrections_path
 from readers.drawn import SYNTHETIC, DrawnSource
 from readers.npz import NpzStore, read_npz
 from readers.preparation import prepare_images
-from readers.source import PARTS, Source
-from readers.splits import leak_groups, validation_mask
-from readers.store import SUFFIX, drawn_path, find_data, folder_of, read_about
+from readers.source import Source
+from readers.store import SUFFIX, drawn_path, find_data, folder_of
 from readers.store_writer import FolderStore, remove_store
-from readers.summary import format_summary
+from readers.summary import format_summary, read_summary
 from runs import checkpoint
 from runs.paths import check_paths
 from runs.state import unfinished_identities
@@ -42,7 +38,7 @@ __all__ = [
     "pick_device", "prepare", "preprocess", "preserve_random_state", "set_seed", "start_logging", "suit_cpu",
 ]  # fmt: skip
 log = logging.getLogger("fit_char")
-UNUSED = ("corrections.py", "ink.py", "input_spec.py", "planes.py")  # by the preparation
+UNUSED = ("corrections.py", "planes.py")  # by the preparation
 NPZ_LIMIT = 1024  # MiB of images at most in a data.npz, unless the config says otherwise
 
 
@@ -103,18 +99,12 @@ def suit_cpu(config: Config) -> Config:
     if config.init_from:  # whose weights are those of a model of one input size
         size = checkpoint.read(config.init_from, tensors=False)["input_spec"]["input_size"]
         configs = [one for one in configs if default_input_size(one, device) == size] or [config]
-    if config.resume and config.save_path:
-        for identity in unfinished_identities(Path(config.save_path), config.model):
-            for one in configs:
-                parameters = {key: value for key, value in one.identity().items() if value != "auto"}  # as it was set
-                if parameters.items() <= identity.items():
-                    size = default_input_size(one, device)
-                    log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
-                    return one
-    return pace.first_quick(configs, device)
+    save_path = config.save_path if config.resume else None
+    unfinished = unfinished_identities(Path(save_path), config.model) if save_path else []
+    return pace.find_interrupted(configs, unfinished, device) or pace.first_quick(configs, device)
 
 
-def prepare(config: Config, elsewhere: Path | None = None) -> Path:
+def prepare(config: Config, elsewhere: Path | None = None, for_training: bool = True) -> Path:
     """Make `config.data_path` from the raw images, or from drawn characters if there are none, and return its path.
 
     If `config.characters` are set, these are drawn, whatever lies in DEFAULT_RAW. If the user has named raw images too,
@@ -125,6 +115,7 @@ def prepare(config: Config, elsewhere: Path | None = None) -> Path:
 
     Args:
         elsewhere: a folder for the data if `data_path` holds others, which then stay; by default they are replaced.
+        for_training: whether characters beside raw images are drawn, which are there to train on alone.
 
     Raises:
         InputError: see `readers.open_source`, `CharactersSource` and `preprocess`; unless the mode is "test", also
@@ -134,70 +125,55 @@ def prepare(config: Config, elsewhere: Path | None = None) -> Path:
     if config.mode != "test":
         check_paths(config)
     with terminated_as_interrupted():
-        return _prepare(config, elsewhere)
+        return _prepare(config, elsewhere, for_training)
 
 
-def _prepare(config: Config, elsewhere: Path | None) -> Path:
+def _prepare(config: Config, elsewhere: Path | None, for_training: bool) -> Path:
+    added = _characters(config) if config.adds_drawn and for_training else None
     path = find_data(config.data_path)
-    source: Source
-    characters = _characters(config)
-    if characters is not None and not config.adds_drawn:
-        source = characters
-    elif config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
-        source = open_source(config.raw_data_path, config.labels_from, config.channels)
-    elif not path.exists() or read_npz(path).source.startswith(SYNTHETIC):
-        source = DrawnSource(config.stored_size)
-    else:
+    source = _find_source(config, path)
+    if source is None:
         log.info("%s is used as it is: there are no images in %s.", path, config.raw_data_path)
         return path
     source.channels = config.channels
-    if characters is not None and config.adds_drawn:
-        _check_same_classes(source, characters)
+    if added is not None:
+        check_same_classes(source, added)
     data_path = Path(config.data_path)
     if elsewhere is not None and _holds_others(data_path, _stamp(source, config.stored_size, config.photos)):
         log.info("%s was made from other images or settings and stays as it is.", path)
-        corrections, data_path = corrections_path(data_path), elsewhere / "data.npz"
+        corrections = corrections_path(data_path)
+        data_path = elsewhere / "data.npz"
         if corrections.exists():  # which belong to images, wherever these are
             write_bytes(corrections_path(data_path), corrections.read_bytes())
     preprocess(source, data_path, config.stored_size, config.photos, config.npz_limit)
     path = find_data(data_path)
-    if characters is not None and config.adds_drawn:
-        characters.channels, characters.like = config.channels, _measure_style(path, config)
-        preprocess(characters, drawn_path(path), config.stored_size, False, config.npz_limit)
+    if added is not None:
+        added.channels, added.like = config.channels, measure_training_images(path, config)
+        preprocess(added, drawn_path(path), config.stored_size, False, config.npz_limit)
     return path
 
 
-def _characters(config: Config) -> CharactersSource | None:
-    """Return the characters that are to be drawn, if any."""
-    if config.characters is None:
-        return None
-    return CharactersSource(config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path)
+def _find_source(config: Config, path: Path) -> Source | None:
+    """Return where the images come from, given where their data are; None if these are used as they are.
 
-
-def _measure_style(path: Path, config: Config) -> np.ndarray | None:
-    """Return what `measure_each` finds in SAMPLE of the images at a path to train on; None if all are blank.
-
-    Those that `dataset.split` will hold out are left out, unless corrections change the split.
+    Raises:
+        InputError: see `readers.open_source`; these are grey and the config is in colour, or the reverse.
     """
-    train, val, _ = (read_npz(path, part) for part in PARTS)
-    x = train.x
-    if not len(val.x):
-        writers = np.full(len(x), "") if train.group is None else train.group
-        groups = leak_groups(hash_images(x), writers)
-        x = x[~validation_mask(train.y, train.classes, groups, config.val_fraction, config.split_seed)]
-    sample = x[np.linspace(0, len(x) - 1, min(len(x), SAMPLE)).astype(np.int64)]
-    found = measure_each(np.asarray(as_images(sample)))
-    return found if len(found) else None
+    if config.characters is not None and not config.adds_drawn:
+        return _characters(config)
+    if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
+        return open_source(config.raw_data_path, config.labels_from, config.channels)
+    data = read_npz(path) if path.exists() else None
+    if data is None or data.source.startswith(SYNTHETIC):
+        return DrawnSource(config.stored_size)
+    check_channels(count_channels(data.x.shape[1:]), config.channels)
+    return None
 
 
-def _check_same_classes(real: Source, drawn: Source) -> None:
-    """Raise InputError if images are not of the characters that are to be drawn in addition."""
-    other = sorted(map(str, set(real.classes) ^ set(drawn.classes)))
-    if other:
-        raise InputError(
-            f"the classes of {real.name} are not the characters: {', '.join(other[:20])} are in one of them only. Name "
-            "the classes by their characters, with classes.txt if not by the folders, or leave characters out"
-        )
+def _characters(config: Config) -> CharactersSource:
+    """Return the characters that are to be drawn."""
+    assert config.characters is not None
+    return CharactersSource(config.characters, config.drawn_per_class, config.stored_size, hanzi_path=config.hanzi_path)
 
 
 def _forms(path: Path) -> tuple[Path, Path]:
@@ -207,7 +183,7 @@ def _forms(path: Path) -> tuple[Path, Path]:
 
 def _holds_others(path: Path, stamp: str) -> bool:
     """Return whether there are data at a path, all of them made from other images or settings."""
-    former = [_read_summary(form)["fingerprint"] for form in _forms(path) if form.exists()]
+    former = [read_summary(form)["fingerprint"] for form in _forms(path) if form.exists()]
     return bool(former) and stamp not in former
 
 
@@ -243,7 +219,7 @@ def preprocess(
     """
     npz, folder = _forms(Path(data_path))
     stamp = _stamp(source, size, photos)
-    former = {form: _read_summary(form) for form in (npz, folder) if form.exists()}
+    former = {form: read_summary(form) for form in (npz, folder) if form.exists()}
     current = next((form for form, summary in former.items() if summary["fingerprint"] == stamp), None)
     if current is not None:
         log.info("%s is up to date.\n%s", current, format_summary(former[current]))
@@ -269,19 +245,3 @@ def _stamp(source: Source, size: int, photos: bool | None) -> str:
     code = [file.read_bytes() for file in modules if file.name not in UNUSED]
     values = (code, source.name, source.stamp(), size, photos, source.channels)
     return hashlib.sha256(repr(values).encode()).hexdigest()[:16]
-
-
-def _read_summary(path: Path) -> dict:
-    check_file(path)
-    try:
-        if path.is_dir():
-            summary = read_about(path)["summary"]
-        else:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
-                summary = json.loads(str(npz["summary"]))
-        format_summary(summary)
-        return summary | {"fingerprint": summary["fingerprint"]}
-    except Exception as error:  # whatever it is, it is no file of ours
-        raise InputError(
-            f"{path} was not made by this program and is not overwritten: move it or set another data_path"
-        ) from error

@@ -89,7 +89,8 @@ def images_of(issues: list[Issue], images: CharDataset, test: CharDataset | None
         issues: what `audit` gave for `images` and `test`.
     """
     found = {}
-    for issue in [issue for issue in issues if issue.indices][:DRAWN]:
+    with_images = [issue for issue in issues if issue.indices]
+    for issue in with_images[:DRAWN]:
         for i in issue.indices[:DRAWN]:
             part, k = (images, i) if i < len(images) or test is None else (test, i - len(images))
             found[i] = part.array[part.indices[k]]

@@ -67,10 +67,12 @@ def grad_cam(classifier: CNNClassifier, images: np.ndarray, classes: np.ndarray)
 
 def embeddings(classifier: CNNClassifier, images: np.ndarray | CharDataset) -> np.ndarray:
     """Return the output of the penultimate layer for N images, float32 (N, F)."""
-    images, outputs = as_dataset(images, classifier.classes_, classifier.input_spec_), []
+    images = as_dataset(images, classifier.classes_, classifier.input_spec_)
+    outputs = []
     for start in range(0, len(images), CHUNK):
         x = _model_input(classifier, images.subset(range(start, min(start + CHUNK, len(images)))))
-        penultimate = [x, *layer_outputs(classifier.model, x).values()][-2:][0]  # before a single layer, the image
+        layers = list(layer_outputs(classifier.model, x).values())
+        penultimate = layers[-2] if len(layers) > 1 else x  # before a single layer is the image
         outputs.append(penultimate.flatten(1).float().cpu())
     return torch.cat(outputs).numpy()
 

@@ -46,7 +46,8 @@ def can_judge(y: np.ndarray, predicted: np.ndarray) -> bool:
     Args:
         y, predicted: int64 (N,), labels and predicted classes of images that it was not trained on.
     """
-    result, chance = accuracy((predicted == y).sum(), len(y)), np.bincount(y).max() / len(y)
+    result = accuracy((predicted == y).sum(), len(y))
+    chance = np.bincount(y).max() / len(y)
     needed = chance + BETTER_THAN_CHANCE * (1 - chance)
     if result["interval"][0] >= needed:
         return True
@@ -74,7 +75,9 @@ def format_label_issues(images: CharDataset, predictions: Predictions, indices: 
 
     Either it is identical to an image of another class, or the predicted class is another one, with its probability.
     """
-    predicted, conflicts, lines = predictions.predicted, _conflicts(images), []
+    predicted = predictions.predicted
+    conflicts = _conflicts(images)
+    lines = []
     for i in indices:
         if i in conflicts:
             other = conflicts[i][0]

@@ -15,11 +15,14 @@ from tqdm import tqdm
 from common.files import zeros
 
 NEAR_DUPLICATE = 0.97  # correlation; at 0.95 and below, different drawings of a simple character are found
-NEIGHBOR, CLOSER, SAMPLE = 5, 10, 500  # see `thresholds`
+NEIGHBOR = 5  # rank of the neighbour whose distance is the usual one of a class: see `thresholds`
+CLOSER = 10  # times nearer than usual
+SAMPLE = 500  # images of a class whose neighbours are measured
 SIDE = 16  # pixels of a thumbnail
 MAX_PAIRS = 1000  # that are returned, those with the highest correlation
 EXACT = 20_000  # images that are compared all with all
-BLOCK, DIVISIONS = 256, 12  # images per block; see `_blocks`
+BLOCK = 256  # images per block: see `_blocks`
+DIVISIONS = 12  # of the images into blocks
 PENDING = 1_000_000  # pairs that are held before all but the nearest are dropped
 
 
@@ -35,7 +38,8 @@ def thumbnails(planes: torch.Tensor) -> torch.Tensor:
 
 def collect(chunks: Iterable[torch.Tensor], count: int) -> torch.Tensor:
     """Return the vectors float (n, D) of `count` images, given chunk by chunk, as one array, on disk if it is large."""
-    vectors, start = torch.empty(0, SIDE * SIDE), 0
+    vectors = torch.empty(0, SIDE * SIDE)
+    start = 0
     for chunk in chunks:
         if not start:
             vectors = torch.from_numpy(zeros((count, chunk.shape[1])))
@@ -57,7 +61,8 @@ def near_duplicates(vectors: torch.Tensor, y: np.ndarray, chosen: np.ndarray, se
         seed: of the blocks.
     """
     limits = thresholds(vectors, y)
-    pending, held = [np.empty((0, 3))], 0  # each (pairs, 3): correlation, first and second image
+    pending = [np.empty((0, 3))]  # each (pairs, 3): correlation, first and second image
+    held = 0
     for rows, columns in _blocks(vectors, chosen, seed):
         products = vectors[rows] @ vectors[columns].T
         close = products > torch.maximum(limits[rows][:, None], limits[columns])
@@ -68,7 +73,8 @@ def near_duplicates(vectors: torch.Tensor, y: np.ndarray, chosen: np.ndarray, se
             pending.append(pairs)
             held += len(pairs)
         if held > PENDING:
-            pending, held = [_nearest(np.concatenate(pending))], 0
+            pending = [_nearest(np.concatenate(pending))]
+            held = 0
     return _nearest(np.concatenate(pending))[:, 1:].astype(int).tolist()
 
 
@@ -84,7 +90,8 @@ def _blocks(vectors: torch.Tensor, chosen: np.ndarray, seed: int) -> Iterator[tu
     Of many images, these are the leaves of DIVISIONS random projection trees (Dasgupta and Freund, "Random projection
     trees and low dimensional manifolds", STOC 2008), halved at the median of a random projection per level.
     """
-    count, every = len(chosen), torch.from_numpy(chosen)
+    count = len(chosen)
+    every = torch.from_numpy(chosen)
     if count <= EXACT:
         for start in tqdm(range(0, count, 1024), "looking for near-duplicates", unit="block", delay=2):
             yield every[start : start + 1024], every[start:]

@@ -122,7 +122,9 @@ def cross_validate(
         KeyboardInterrupt: a run was interrupted.
     """
     pairs = split_folds(images, folds, config.split_seed)
-    fold, runs, parts = np.zeros(len(images), np.int64), [], []
+    fold = np.zeros(len(images), np.int64)
+    runs = []
+    parts = []
     for k, (train, held_out) in enumerate(pairs):
         changed = replace(
             config, random_seed=config.random_seed + k, init_from=None, hash_id=None, record_path=None, save_path=None

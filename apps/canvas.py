@@ -146,7 +146,8 @@ class DrawingPad:
         png = io.BytesIO()
         model_input = self.classifier.model_input(image)[0]
         plots.prediction(image, model_input, probabilities, self.exemplars, self.classifier.classes_).savefig(png)
-        self.figure.value, self.figure.layout.display = png.getvalue(), ""
+        self.figure.value = png.getvalue()
+        self.figure.layout.display = ""
 
     def add(self) -> Path | None:
         """Save the drawing, in the style of the training images, under the class that is chosen; return its path."""

@@ -11,13 +11,14 @@ from PIL import Image
 from common.errors import InputError
 from common.files import locked, write_atomically, write_text
 from readers.folder import FolderSource, parse_class_names
-from readers.layout import natural_key, part_of
+from readers.layout import natural_key
+from readers.source import part_of
 
 
 def add_drawing(folder: Path, classes: list[str], label: int, image: np.ndarray) -> Path:
     """Save a drawing in the folder of its class, and return its path.
 
-    The folder is read as raw data with the same classes in the same order, whatever files these had before. Where it
+    The folder is read as raw data with the same classes in the same order, whatever files these had before. If it
     holds such data of the user's own, the drawing joins the images of its class.
 
     Args:
@@ -80,10 +81,12 @@ def _is_ours(folder: Path, classes: list[str]) -> bool:
     """Return whether a folder holds nothing but what `add_drawing` puts there, perhaps without its last step."""
     if not folder.is_dir():
         return True
-    names_file, names = folder / "classes.txt", dict(zip(class_folders(classes), classes, strict=True))
+    names_file = folder / "classes.txt"
+    names = dict(zip(class_folders(classes), classes, strict=True))
     found = {path.name for path in folder.iterdir() if not path.name.startswith(".") and path != names_file}
     text = names_file.read_text(encoding="utf-8-sig", errors="replace") if names_file.is_file() else ""
-    named, present = parse_class_names(text), [name for one, name in names.items() if one in found]
+    named = parse_class_names(text)
+    present = [name for one, name in names.items() if one in found]
     if not found <= names.keys() or (named and list(names) == classes):
         return False
     is_complete = list(names) == classes or len(named) >= len(present) - 1

@@ -26,7 +26,7 @@ from runs.record import RunRecord
 from training.distributed import is_main, launched
 from training.interrupt import deferred_interrupt
 
-INTERVAL = 0.3  # seconds between two looks at the processes
+INTERVAL = 0.3  # seconds between two checks of the processes
 Callbacks = Sequence[Callable[[list[dict], Path | None], object]]
 
 
@@ -69,7 +69,8 @@ def _fit_elsewhere(config: Config, classes: list[str], callbacks: Callbacks) -> 
         if checkpoint is None:  # stopped in its first epoch
             return CNNClassifier(config, classes)
         classifier = CNNClassifier.load(checkpoint, config.device)
-    classifier.history_, classifier.record_ = history, RunRecord.load(record) if record else None
+    classifier.history_ = history
+    classifier.record_ = RunRecord.load(record) if record else None
     if not config.save_path:
         classifier.checkpoint_ = None
     return classifier
@@ -120,7 +121,9 @@ def _follow(
     Returns:
         The history, the record's folder and the checkpoint, as they last reported.
     """
-    shown, epochs, log = 0, 0, report.parent / "log"
+    shown = 0
+    epochs = 0
+    log = report.parent / "log"
     was_interrupted = False
     with deferred_interrupt() as interrupt:
         try:
@@ -196,7 +199,9 @@ class Reporter:
     """
 
     def __init__(self, path: str | Path, classifier: CNNClassifier):
-        self.path, self.classifier, self._next = Path(path), classifier, 0.0
+        self.path = Path(path)
+        self.classifier = classifier
+        self._next = 0.0
 
     def __call__(self, history: list[dict], folder: Path | None) -> None:
         start = time.monotonic()

@@ -29,7 +29,9 @@ class LiveCurves:
     def __init__(self, epochs: int, augmented: bool = True):
         from IPython.display import Pretty, display
 
-        self.epochs, self.augmented, self._next = epochs, augmented, 0.0
+        self.epochs = epochs
+        self.augmented = augmented
+        self._next = 0.0
         # Shown before the progress bar, which it would otherwise cut in two.
         self._display = display(Pretty("The curves appear after the first epoch."), display_id=True)
 

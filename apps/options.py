@@ -79,7 +79,9 @@ def given(options: argparse.Namespace) -> dict:
 
 def _comments() -> Iterator[tuple[str | None, str]]:
     """Yield (field, its comment) for each field of Config in order, and (None, comment) above a group of them."""
-    names, field, alone = {one.name for one in fields(Config)}, None, ""
+    names = {one.name for one in fields(Config)}
+    field = None
+    alone = ""
     for token in tokenize.generate_tokens(io.StringIO(inspect.getsource(Config)).readline):
         if token.type == tokenize.COMMENT:
             text = token.string.lstrip("# ")
@@ -94,7 +96,8 @@ def _comments() -> Iterator[tuple[str | None, str]]:
         elif token.string in names and field is None:
             if alone:
                 yield None, alone
-            field, alone = token.string, ""
+            field = token.string
+            alone = ""
 
 
 def _option(field: Field, comment: str) -> dict:
@@ -132,7 +135,8 @@ def _plain(value: object) -> str:
 
 def _reader(field: Field) -> Callable[[str], object]:
     """Return the function from the text of an option to its value. What is no number is refused by Config itself."""
-    kind, optional = _kind(field), type(None) in get_args(field.type)
+    kind = _kind(field)
+    optional = type(None) in get_args(field.type)
 
     def read(text: str) -> object:
         if optional and text == "none":

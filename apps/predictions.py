@@ -41,7 +41,8 @@ def predict_files(
         InputError: a zip that is refused, or a model that only a transform can feed.
     """
     files = [file for path in paths for file in find_files(str(path))]
-    read, spec = map(_read, tqdm(files, unit="file", disable=None)), classifier.input_spec_
+    read = map(_read, tqdm(files, unit="file", disable=None))
+    spec = classifier.input_spec_
     fitted = fit_files(read, spec, processes) if processes else _fit_quickly(read, len(files), spec)
     while batch := list(islice(fitted, BATCH)):
         images = [image for _, image in batch if isinstance(image, np.ndarray)]

@@ -40,13 +40,14 @@ def load_data(config: Config, prepared: bool = False) -> Data:
     return data
 
 
-def load_checkpoint(options: argparse.Namespace) -> tuple[CNNClassifier, Data]:
+def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> tuple[CNNClassifier, Data]:
     """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given.
 
     No data are replaced: if `data_path` holds others, those that are wanted are prepared in a temporary folder.
 
     Args:
         options: checkpoint, or None for that at save_path, and those of `add_parameters`.
+        for_training: see `init.prepare`; without it, `train` may lack the characters that are drawn in addition.
 
     Raises:
         InputError: no checkpoint is named, or it or the data cannot be read.
@@ -64,7 +65,7 @@ def load_checkpoint(options: argparse.Namespace) -> tuple[CNNClassifier, Data]:
     with TemporaryDirectory(ignore_cleanup_errors=True) as elsewhere:  # Windows keeps what is mapped
         path = find_data(config.data_path)
         if options.config or not _names_data_alone(given(options)) or not path.exists():
-            path = init.prepare(replace(config, mode="test"), Path(elsewhere))
+            path = init.prepare(replace(config, mode="test"), Path(elsewhere), for_training)
         return best, read_data(replace(config, data_path=str(path)))
 
 

@@ -15,9 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.common import NOTHING_SAVED, load_images, make_parser, timed, write_figures
-from classifier import CNNClassifier
-from config import Config
+from benchmarks.common import load_images, make_parser, train_per_seed, write_figures
 from dataset import CharDataset
 from init import start_logging
 from metrics import accuracy, format_accuracy
@@ -51,25 +49,18 @@ def runs(options) -> Iterator[dict]:
     """Train on drawn characters from each seed; yield the accuracy on the real images, also with shifts averaged."""
     _, test = real_images(options)
     train = draw_characters("".join(test.classes), options.per_class, options.size)
-    changes = {"stored_size": options.size, "device": options.device} | NOTHING_SAVED | dict(options.set)
-    for seed in range(options.seeds):
-        config = Config.from_dict({"model": options.model, "random_seed": seed} | changes)
-        classifier = CNNClassifier(config, train.classes)
-        seconds = timed(lambda classifier=classifier: classifier.fit(train))()
+    for classifier, run in train_per_seed(options, train):
         wrong = classifier.predict(test) != test.y
         per_class = {test.classes[k]: float(1 - wrong[test.y == k].mean()) for k in np.unique(test.y)}
         shifted = classifier.evaluate(test, shifts=True)["accuracy"]
-        about = {"seed": seed, "seconds": seconds, "shifted": shifted, "per_class": per_class}
-        yield accuracy(int((~wrong).sum()), len(test)) | about
+        about = {"shifted": shifted, "per_class": per_class}
+        yield accuracy(int((~wrong).sum()), len(test)) | run | about
 
 
 def main():
-    parser = make_parser(__doc__, "characters.json", "images", "--size", "--device", "--set")
-    parser.add_argument("--characters", help="the names of the classes, in order")
-    parser.add_argument("--per-class", type=int, help="drawn images per character; by default as in Config")
+    names = ("--characters", "--per-class", "--size", "--model", "--seeds", "--device", "--set")
+    parser = make_parser(__doc__, "characters.json", "images", *names)
     parser.add_argument("--half", default="all", choices=["all", "first", "second"], help="of the tested images")
-    parser.add_argument("--model", default="LeNet")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0 on")
     options = parser.parse_args()
     start_logging()
     done = []

@@ -10,7 +10,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from multiprocessing import get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
@@ -19,8 +19,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from classifier import CNNClassifier
 from common.files import write_json
-from config import ALIASES
+from config import ALIASES, Config
 from dataset import CharDataset, load
 from init import pick_device, preprocess
 from readers import open_source
@@ -46,6 +47,10 @@ OPTIONS: dict[str, dict] = {
     "images": {"help": "a folder or a .zip with one sub-folder of images per class"},
     "--device": {"default": "auto"},
     "--set": {"nargs": "+", "default": [], "type": setting, "metavar": "PARAMETER=VALUE", "help": "as in Config"},
+    "--characters": {"help": "the names of the classes, in order"},
+    "--per-class": {"type": int, "help": "drawn images per character; by default as in Config"},
+    "--model": {"default": "LeNet"},
+    "--seeds": {"type": int, "default": 1, "help": "how many seeds, from 0 on"},
     "--size": {"type": int, "default": 28, "help": "pixels per side that the images are fitted to"},
 }
 
@@ -80,6 +85,21 @@ def load_images(path: str, size: int = 28) -> tuple[CharDataset, CharDataset]:
         data = Path(folder) / "data.npz"
         preprocess(open_source(path), data, size)
         return load(data), load(data, "test")
+
+
+def train_per_seed(options: argparse.Namespace, train: CharDataset) -> Iterator[tuple[CNNClassifier, dict]]:
+    """Yield a classifier that was trained from each seed, and what a benchmark says of its run: seed and seconds.
+
+    Args:
+        options: model, seeds, size, device and set, as in OPTIONS.
+        train: images of that size.
+    """
+    changes = {"stored_size": options.size, "device": options.device} | NOTHING_SAVED | dict(options.set)
+    for seed in range(options.seeds):
+        config = Config.from_dict({"model": options.model, "random_seed": seed} | changes)
+        classifier = CNNClassifier(config, train.classes)
+        seconds = timed(lambda classifier=classifier: classifier.fit(train))()
+        yield classifier, {"seed": seed, "seconds": seconds}
 
 
 def timed(call: Callable[[], object]) -> Callable[[], float]:

@@ -77,12 +77,9 @@ class Curve:
 
 
 def main():
-    parser = make_parser(__doc__, "few.json", "images", "--size", "--device", "--set")
-    parser.add_argument("--characters", help="the names of the classes, in order")
-    parser.add_argument("--per-class", type=int, help="drawn images per character; by default as in Config")
+    names = ("--characters", "--per-class", "--size", "--model", "--seeds", "--device", "--set")
+    parser = make_parser(__doc__, "few.json", "images", *names)
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 1, 5, 20], help="real images per class")
-    parser.add_argument("--model", default="LeNet")
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0 on")
     parser.add_argument("--share", type=float, default=0.5, help="of the real images among both together")
     parser.set_defaults(half="all", second=[("learning_rate", 0.003), ("samples_seen", 100_000)])
     options = parser.parse_args()

@@ -3,7 +3,7 @@
     python -m benchmarks.fuzz                  10,000 files each
     python -m benchmarks.fuzz --files 100 --only npz
 
-Files are made from those of fuzz_seeds.py, fuzz_hostile.py and fuzz_strokes.py by flipping, cutting, copying and
+Files are made from those of the other fuzz_*.py by flipping, cutting, copying and
 overwriting bytes, of the whole file or of a member of the archive, which is then packed again; for `names`, the file
 lists the names of images. A reader may succeed or raise InputError. It may not raise anything else, take over 5 s of
 the CPU or 1 GB, or run anything. The counts go to a JSON file.

@@ -64,8 +64,8 @@ def read_folder_of_arrays(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(folder)
-    except zipfile.BadZipFile as error:
-        raise InputError(str(error)) from None
+    except Exception as error:  # of the archive, which is ours alone; zipfile raises nearly anything
+        raise InputError(f"not unpacked: {error}") from None
     try:
         parts = load_parts(data)
         for images in parts.values():

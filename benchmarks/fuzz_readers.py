@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks import fuzz_seeds as seeds
 from benchmarks.fuzz_arrays import folders, read_folder_of_arrays
 from benchmarks.fuzz_hostile import RawName, name_lists
+from benchmarks.fuzz_parquet import parquets, read_parquet
 from benchmarks.fuzz_seeds import image_files, pair_files
 from benchmarks.fuzz_strokes import medians, svgs
 from classifier import CNNClassifier
@@ -133,5 +134,5 @@ READERS: dict[str, tuple[Callable, Callable]] = {  # what makes the files, what 
     "npz": (seeds.npzs, read_npz), "pair": (seeds.pairs, read_pair), "gnt": (seeds.gnts, read_gnt),
     "table": (seeds.tables, read_table), "checkpoint": (seeds.checkpoints, read_checkpoint),
     "config": (seeds.configs, Config.load), "kanjivg": (svgs, read_kanjivg), "hanzi": (medians, read_hanzi),
-    "arrays": (folders, read_folder_of_arrays),
+    "arrays": (folders, read_folder_of_arrays), "parquet": (parquets, read_parquet),
 }  # fmt: skip

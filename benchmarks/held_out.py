@@ -15,9 +15,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.common import NOTHING_SAVED, load_images, make_parser, timed, write_figures
-from classifier import CNNClassifier
-from config import Config
+from benchmarks.common import load_images, make_parser, timed, train_per_seed, write_figures
 from init import start_logging
 from metrics import accuracy, format_accuracy
 
@@ -25,13 +23,9 @@ from metrics import accuracy, format_accuracy
 def ours(options) -> Iterator[dict]:
     """Train the recipe from each seed; yield the accuracy on the test images, and the seconds."""
     train, test = load_images(options.images, options.size)
-    changes = {"stored_size": options.size, "device": options.device} | NOTHING_SAVED | dict(options.set)
-    for seed in range(options.seeds):
-        config = Config.from_dict({"model": options.model, "random_seed": seed} | changes)
-        classifier = CNNClassifier(config, train.classes)
-        seconds = timed(lambda classifier=classifier: classifier.fit(train))()
+    for classifier, run in train_per_seed(options, train):
         correct = (classifier.predict(test) == test.y).sum()
-        yield accuracy(correct, len(test)) | {"seed": seed, "seconds": seconds, "hash_id": classifier.config.hash_id}
+        yield accuracy(correct, len(test)) | run | {"hash_id": classifier.config.hash_id}
 
 
 def fastai(options) -> Iterator[dict]:
@@ -59,9 +53,8 @@ def fastai(options) -> Iterator[dict]:
 
 
 def main():
-    parser = make_parser(__doc__, "held_out.json", "images", "--size", "--device", "--set")
+    parser = make_parser(__doc__, "held_out.json", "images", "--size", "--seeds", "--device", "--set")
     parser.add_argument("--model", default="LeNet", choices=["LeNet", "ResNet18", "fastai"])
-    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0 on")
     parser.add_argument("--epochs", type=int, default=20, help="of fastai's")
     parser.add_argument("--augment", action="store_true", help="fastai's own augmentation, not mirrored")
     options = parser.parse_args()

@@ -8,15 +8,14 @@ affine distortion per writer and another per image. They are written as .gnt fil
 all processes; what they share counts once, and mapped files, whose pages the system takes back, do not count.
 """
 
-import math
 import os
 import statistics
 import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import psutil
@@ -130,22 +129,32 @@ def measure(name: str, images: int, call: Callable[[], object]) -> dict:
 
 
 def against_resident(images: CharDataset, rounds: int) -> dict:
-    """Return the rate of LeNet's epochs on a memory map, as a fraction of that on the same images in memory."""
+    """Return the rate of LeNet's epochs on a memory map, as a fraction of that on the same images in memory.
+
+    Also by the CPU's time, which others that use the cores change less.
+    """
     resident = CharDataset(np.array(images.x), images.y, classes=images.classes)
     rates: dict[str, list[float]] = {"memory map": [], "resident": []}
-    for _ in range(rounds):
-        for name, one in {"memory map": images, "resident": resident}.items():
-            classifier = CNNClassifier(Config(epochs=2, **NOTHING_SAVED), images.classes)
+    cpu_rates: dict[str, list[float]] = {"memory map": [], "resident": []}
+    pairs = [("memory map", images), ("resident", resident)]
+    for number in range(rounds):
+        for name, one in pairs if number % 2 else pairs[::-1]:
+            classifier, before = CNNClassifier(Config(epochs=2, **NOTHING_SAVED), images.classes), sum(os.times()[:4])
             rates[name].append(len(images) / classifier.fit(one)[-1]["seconds"])
-    ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
+            cpu_rates[name].append(2 * len(images) / (sum(os.times()[:4]) - before))
+    ratio, cpu_ratio = (
+        statistics.median(a / b for a, b in zip(*found.values(), strict=True)) for found in (rates, cpu_rates)
+    )
     print(f"an epoch by memory map has {ratio:.0%} of the rate of the same {len(images):,} images in memory")
-    return {"images": len(images), "rates": rates, "ratio": ratio}
+    print(f"by the CPU's time it has {cpu_ratio:.0%}")
+    return {"images": len(images), "rates": rates, "ratio": ratio, "cpu_rates": cpu_rates, "cpu_ratio": cpu_ratio}
 
 
 def stages(images: CharDataset, most_trained: int) -> list[dict]:
     """Measure what a run does with images of which there are ever more; a model sees so many at most."""
     rows = []
-    for n in sorted({min(10**power, len(images)) for power in range(4, 8)}):
+    tens = [10**power for power in range(4, 8) if 2 * 10**power <= len(images)]
+    for n in [*tens, len(images)]:
         few = images.subset(range(n))  # of the first writers, so that no class is without images
         rows.append(measure("fingerprint", n, few.fingerprint))
         rows.append(measure("fingerprint again", n, few.fingerprint))
@@ -159,28 +168,37 @@ def stages(images: CharDataset, most_trained: int) -> list[dict]:
     return rows
 
 
-def recall(images: CharDataset, whole: int) -> dict:
-    """Return the fraction of near-duplicates that the bounded search finds, halving as often as for `whole` images.
+def recall(images: CharDataset, most: int = 10_000) -> dict:
+    """Return the fraction of near-duplicates that the search among all images and slightly distorted copies compares.
 
-    Half of 20,000 images are slightly distorted copies of the other half; the exact search says which are duplicates.
+    Args:
+        images: of which so many at most are copied.
     """
-    half, rng = min(near_duplicates.EXACT, len(images)) // 2, np.random.default_rng(0)
-    x = np.concatenate([images.subset(range(half)).x] * 2)
-    for i in range(half, len(x)):
+    count, rng = len(images), np.random.default_rng(0)
+    chosen = np.linspace(0, count - 1, min(most, count)).astype(np.int64)
+    copies = images.subset(chosen).x.copy()
+    for image in copies:
         a, b, c, d, e, f = rng.normal([1, 0, 0, 0, 1, 0], [0.02, 0.02, 0.7] * 2)
         rows = Image.Transform.AFFINE, (a, b, c, d, e, f), Image.Resampling.BILINEAR
-        x[i] = np.asarray(Image.fromarray(x[i]).transform((SIDE, SIDE), *rows, fillcolor=255))
+        image[:] = np.asarray(Image.fromarray(image).transform((SIDE, SIDE), *rows, fillcolor=255))
+    total = count + len(chosen)
+    vectors = near_duplicates.collect(map(_vectors, chain(images.chunks(), [copies])), total)
+    limits = near_duplicates.thresholds(vectors, np.concatenate([images.y, images.y[chosen]]))
+    correlations = (vectors[chosen] * vectors[count:]).sum(1)
+    near = (correlations > torch.maximum(limits[chosen], limits[count:])).numpy()
+    compared = np.zeros(len(chosen), bool)
+    for rows, columns in near_duplicates._blocks(vectors, np.arange(total), seed=0):
+        own = columns[columns >= count].numpy() - count
+        compared[own] |= np.isin(chosen[own], rows)
+    share = compared[near].mean()
+    print(f"the search compares {share:.2%} of {near.sum():,} near-duplicates among {total:,} images")
+    return {"images": total, "pairs": int(near.sum()), "recall": float(share)}
+
+
+def _vectors(x: np.ndarray) -> torch.Tensor:
+    """Return the vectors by which images uint8 (n, H, W) are compared."""
     pixels = torch.from_numpy(x)
-    vectors, y = near_duplicates.thumbnails(ink(pixels, backgrounds(pixels))[:, None]), np.tile(images.y[:half], 2)
-    levels = math.ceil(math.log2(max(whole, 2 * near_duplicates.BLOCK) / near_duplicates.BLOCK))
-    found = []
-    for exact, block in ((len(x), near_duplicates.BLOCK), (0, len(x) / 2**levels)):
-        settings = {"EXACT": exact, "BLOCK": block, "MAX_PAIRS": len(x) ** 2}
-        with patch.multiple(near_duplicates, **settings):
-            found.append(set(map(tuple, near_duplicates.near_duplicates(vectors, y, np.arange(len(x))))))
-    share = len(found[1]) / max(1, len(found[0]))
-    print(f"the bounded search finds {share:.2%} of {len(found[0]):,} near-duplicates, halving {levels} times")
-    return {"pairs": len(found[0]), "recall": share, "levels": levels}
+    return near_duplicates.thumbnails(ink(pixels, backgrounds(pixels))[:, None])
 
 
 def main():
@@ -191,7 +209,7 @@ def main():
     parser.add_argument("--per-class", type=int, default=300)
     parser.add_argument("--fonts", nargs="+", default=installed, help="by default those of FONTS that are installed")
     parser.add_argument("--resident", type=int, default=100_000, help="images that fit in memory, to compare with")
-    parser.add_argument("--trained", type=int, default=1_000_000, help="images at most that a model is trained on")
+    parser.add_argument("--trained", type=int, default=2_000_000, help="images at most that a model is trained on")
     parser.add_argument("--rounds", type=int, default=3, help="of the comparison")
     options = parser.parse_args()
     init.start_logging("WARNING")
@@ -208,7 +226,7 @@ def main():
     images = load_parts(data)["train"]
     rows += stages(images, options.trained)
     few = images.subset(range(min(options.resident, count)))
-    found = recall(images, count)
+    found = recall(images)
     write_figures(options, "auto", stages=rows, recall=found, resident=against_resident(few, options.rounds))
 
 

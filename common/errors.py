@@ -36,7 +36,8 @@ def did_you_mean(name: object, valid: Iterable[str]) -> str:
 
     A name of which it is a word or the initials is the closest: seed and lr mean random_seed and learning_rate.
     """
-    text, names = str(name)[:100], list(valid)
+    text = str(name)[:100]
+    names = list(valid)
     words = [one.lower().split("_") for one in names]
     known = [
         one for one, parts in zip(names, words, strict=True)

@@ -196,7 +196,8 @@ def copy_to_disk(
         InputError: the disk has no room for it.
         ValueError: the file ends before the array does.
     """
-    left, folder = math.prod(shape) * dtype.itemsize, tempfile.gettempdir()
+    left = math.prod(shape) * dtype.itemsize
+    folder = tempfile.gettempdir()
     free = shutil.disk_usage(folder).free
     if left > free / 2:
         raise InputError(

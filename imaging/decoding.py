@@ -119,7 +119,8 @@ def decode_picture(data: bytes, channels: int = 1) -> Picture:
     if not data:
         raise ValueError("an empty file")
     image = open_image(io.BytesIO(data))
-    mode, has_more_pages = image.mode, getattr(image, "is_animated", False)
+    mode = image.mode
+    has_more_pages = getattr(image, "is_animated", False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         _load(image, data, channels)

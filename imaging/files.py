@@ -30,7 +30,8 @@ def fit_files(files: Iterable[File], spec: InputSpec, processes: int = 1) -> Ite
         for name, data in files:
             yield name, _fit(data, spec)
         return
-    rest, waiting = iter(files), deque[tuple[list[File], Future]]()
+    rest = iter(files)
+    waiting = deque[tuple[list[File], Future]]()
     with ProcessPoolExecutor(processes, _context(), _ignore_interrupts) as pool:
         for chunk in iter(lambda: list(islice(rest, CHUNK)), []):
             waiting.append((chunk, pool.submit(_fit_all, [data for _, data in chunk], spec)))

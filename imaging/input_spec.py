@@ -41,7 +41,8 @@ class InputSpec:
         """
         from imaging.photo import HOUSE_STYLE, SAMPLE, measure_style  # imported here, as it takes 0.25 s
 
-        shape, is_transformed = images.shape[1:], images.transform is not None
+        shape = images.shape[1:]
+        is_transformed = images.transform is not None
         if count_channels(shape) == 3:
             return cls(input_size, shape, images.cropped, is_transformed)
         sample = images.subset(np.linspace(0, len(images) - 1, min(len(images), SAMPLE)))

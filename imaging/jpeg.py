@@ -15,7 +15,8 @@ def coefficient_bytes(data: bytes) -> int:
     Raises:
         ValueError, IndexError: it is no JPEG.
     """
-    position, frame = 2, b""
+    position = 2
+    frame = b""
     while True:
         if data[position] != 0xFF:
             raise ValueError("a JPEG without an image")
@@ -27,7 +28,8 @@ def coefficient_bytes(data: bytes) -> int:
         if marker == START_OF_SCAN:
             break
         if 0xC0 <= marker <= 0xCF and marker not in NO_FRAMES:
-            is_progressive, frame = marker in PROGRESSIVE, data[position + 4 : position + 2 + length]
+            is_progressive = marker in PROGRESSIVE
+            frame = data[position + 4 : position + 2 + length]
         position += 2 + max(2, length)
     height, width, components = int.from_bytes(frame[1:3], "big"), int.from_bytes(frame[3:5], "big"), frame[5]
     if not is_progressive and data[position + 4] == components:

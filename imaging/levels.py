@@ -6,7 +6,7 @@ WHITE_LEVELS = (1, 16, 255, 1023, 4095, 16_383, 65_535)
 
 
 def white_level(highest: float) -> float:
-    """Return the level that is white where no higher level occurs: 1 for floats, 255, 4095 for 12 bits …"""
+    """Return the level that is white if no higher level occurs: 1 for floats, 255, 4095 for 12 bits …"""
     return next((level for level in WHITE_LEVELS if highest <= 1.05 * level), float(highest))  # resampling overshoots
 
 

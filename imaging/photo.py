@@ -189,7 +189,7 @@ def _character(ink: np.ndarray, photo: bool) -> np.ndarray:
     another.
     """
     grain = 1.05 * np.median(np.abs(np.diff(ink, axis=0))) if len(ink) > 1 else 0  # a standard deviation
-    # Where the paper is clean, the smallest dot is ink.
+    # If the paper is clean, the smallest dot is ink.
     strongest = np.quantile(ink, 0.998) if grain else np.quantile(ink[ink > FAINT], 0.99) if ink.max() > FAINT else 0
     ground = np.median(ink[ink <= strongest / 2]) if strongest > 0 else 0
     parts, count = ndimage.label(ink > strongest / 2, np.ones((3, 3)))

@@ -51,7 +51,8 @@ def _from_array(x: np.ndarray, channels: int) -> np.ndarray:
         raise InputError(f"images must be uint8, 0 to 255, not {x.dtype}: {_remedy(x)}")
     is_colour = x.ndim in (3, 4) and x.shape[-1] in (1, 3, 4)
     if x.ndim == 4 and not is_colour and x.shape[1] in (1, 3, 4):
-        x, is_colour = np.moveaxis(x, 1, -1), True
+        x = np.moveaxis(x, 1, -1)
+        is_colour = True
     if x.ndim == (3 if is_colour else 2):
         x = x[None]
     if x.ndim != (4 if is_colour else 3) or 0 in x.shape[1:]:

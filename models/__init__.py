@@ -138,7 +138,8 @@ def layer_summary(model: nn.Module, input_size: int) -> list[tuple[str, tuple[in
     """Return (name, output shape of one image, number of parameters, description) per layer, in order of execution."""
     channels = next((layer.in_channels for layer in model.modules() if isinstance(layer, nn.Conv2d)), 1)
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
-    descriptions, rows = _layers(model), []
+    descriptions = _layers(model)
+    rows = []
     for name, output in layer_outputs(model, torch.zeros(1, channels, input_size, input_size, device=device)).items():
         layer = model.get_submodule(name)
         parameters = sum(parameter.numel() for parameter in layer.parameters())

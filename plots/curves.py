@@ -38,7 +38,8 @@ def curves(history: Sequence[dict], epochs: int | None = None, augmented: bool =
     axes[1, 0].set_ylabel("learning rate")
     axes[1, 1].bar(epoch, [row["seconds"] for row in history], color=NOTE)
     axes[1, 1].set_ylabel("seconds")
-    done, seconds = len(history), sum(row["seconds"] for row in history)
+    done = len(history)
+    seconds = sum(row["seconds"] for row in history)
     left = f", {seconds / done * (epochs - done):.0f} s left" if epochs and done < epochs else ""
     axes[0, 0].set_title(f"epoch {done} of {epochs or done}, {seconds:.0f} s{left}", fontsize=10, color=NOTE)
     margin = max(0.6, 0.02 * (epochs or done))  # from the frame

@@ -53,7 +53,9 @@ def samples(x: np.ndarray, y: np.ndarray, classes: Sequence[str], per_class: int
     """
     if len(classes) > MANY:
         return _class_mosaic(x, y, classes)
-    rng, cell, side = np.random.default_rng(0), 0.5, 0.46
+    rng = np.random.default_rng(0)
+    cell = 0.5
+    side = 0.46
     indices = _indices_per_class(y, len(classes))
     labels = [f"{name}  (n = {len(own)})" for name, own in zip(class_labels(classes), indices, strict=True)]
     left = max(map(text_width, labels)) + 0.3

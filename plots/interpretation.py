@@ -25,7 +25,8 @@ def feature_maps(filters: np.ndarray | None, maps: dict[str, np.ndarray]) -> Fig
     cell, left = 0.66, 1.2
     figure, axis = new_sheet(left + cell * COLUMNS, cell * len(rows) + 0.1)
     for row, (name, images) in enumerate(rows.items()):
-        top, bound = cell * row + 0.05, np.abs(images).max()
+        top = cell * row + 0.05
+        bound = np.abs(images).max()
         style = {"cmap": "RdBu_r", "vmin": -bound, "vmax": bound} if name == "filters" else {"cmap": "gray_r"}
         if images.ndim == 4:
             images = 0.5 + images / (2 * max(bound, 1e-9))
@@ -76,7 +77,8 @@ def plot_embedding(
     axis.scatter(*points.T, 12, y, cmap="viridis", alpha=0.7, linewidths=0)
     wrong = predicted != y
     axis.scatter(*points[wrong].T, 70, facecolors="none", edgecolors=ERROR, label=f"misclassified ({wrong.sum()})")
-    labels, present = class_labels(classes), np.unique(y)
+    labels = class_labels(classes)
+    present = np.unique(y)
     by_size = present[np.argsort(-np.bincount(y)[present], kind="stable")][:MANY].tolist()
     medians = {k: np.median(points[y == k], 0) for k in by_size}
     places = _free_places(points, medians, max(text_width(labels[k], 8) for k in by_size))

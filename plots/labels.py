@@ -20,9 +20,15 @@ CJK = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans 
 @cache
 def font_families() -> tuple[str, ...]:
     """Return the font families of text in figures, each for the glyphs that those before it lack."""
+    logging.getLogger("matplotlib.font_manager").addFilter(_is_no_remark_on_weight)
     if not _installed_cjk():
         _add_new_fonts()
     return ("DejaVu Sans", *_installed_cjk())
+
+
+def _is_no_remark_on_weight(record: logging.LogRecord) -> bool:
+    """Return whether a line of matplotlib's does not say that a font has another weight, as WenQuanYi Zen Hei has."""
+    return "find font weight" not in str(record.msg)
 
 
 def _installed_cjk() -> list[str]:
@@ -62,7 +68,7 @@ def _advise_on_fonts() -> None:
 
 
 def class_labels(classes: Sequence[str]) -> list[str]:
-    """Return a label for each class that looks like no other class's label or name.
+    """Return a label for each class that cannot be taken for another class's label or name.
 
     It is the name, if that is short and there are glyphs for it. Characters without a glyph become their code points;
     long names are shortened in the middle, at the start or at the end; what is still ambiguous gets the class's index.
@@ -76,8 +82,10 @@ def class_labels(classes: Sequence[str]) -> list[str]:
 @lru_cache(maxsize=4)  # a canvas draws after every stroke
 def _class_labels(classes: tuple[str, ...]) -> tuple[str, ...]:
     candidates = [_candidates(name, k) for k, name in enumerate(classes)]
-    counts = Counter(look for labels in candidates for look in {_look(label) for label in labels})
-    return tuple(next(label for label in labels if counts[_look(label)] == 1) for labels in candidates)
+    counts: Counter[tuple] = Counter()
+    for labels in candidates:
+        counts.update({_appearance(label) for label in labels})
+    return tuple(next(label for label in labels if counts[_appearance(label)] == 1) for labels in candidates)
 
 
 def _candidates(name: str, k: int) -> list[str]:
@@ -95,7 +103,7 @@ def _candidates(name: str, k: int) -> list[str]:
     return [*labels, f"{text[:6] or 'no name'}… (class {k})"]
 
 
-def _look(label: str) -> tuple:
+def _appearance(label: str) -> tuple:
     """Return what is seen of a label, so that the Latin, Greek and Cyrillic A are the same."""
     return tuple(_outline(letter) for letter in unicodedata.normalize("NFC", label))
 

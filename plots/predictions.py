@@ -4,7 +4,7 @@ In all of them, y are the labels and predicted the predicted classes, int64 (N,)
 the latter, float (N,); exemplars are an image of each class, uint8 (C, H, W); classes are the names of the C classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,14 +27,14 @@ def most_confident_errors(y: np.ndarray, predicted: np.ndarray, confidence: np.n
 
 @styled
 def errors(
-    x: np.ndarray, y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, exemplars: np.ndarray,
-    files: Sequence[str], classes: Sequence[str], chosen: np.ndarray | None = None,
+    x: np.ndarray | Mapping[int, np.ndarray], y: np.ndarray, predicted: np.ndarray, confidence: np.ndarray,
+    exemplars: np.ndarray, files: Sequence[str], classes: Sequence[str], chosen: np.ndarray | None = None,
     nearest: np.ndarray | None = None, most: int = 12,
 ) -> Figure:  # fmt: skip
     """Draw misclassified images, each beside an image of its label and of the predicted class.
 
     Args:
-        x: uint8 (N, H, W).
+        x: uint8 (N, H, W), or index → uint8 (H, W) of the images to draw.
         files: names of the N images.
         chosen: int (M,), the images to draw, in their order; by default those of `most_confident_errors`.
         nearest: uint8 (M, H, W), for each chosen one the nearest training image of the predicted class.
@@ -44,7 +44,8 @@ def errors(
     chosen = (most_confident_errors(y, predicted, confidence) if chosen is None else chosen)[:most]
     if not len(chosen):
         return _sentence("none is shown" if (predicted != y).any() else f"no errors in {plural(len(y), 'image')}")
-    cell, wide = 1.35, 3 if nearest is None else 4
+    cell = 1.35
+    wide = 3 if nearest is None else 4
     figure, axis = new_sheet(2 * cell * wide + 0.5, 1.35 * -(-len(chosen) // 2) + 0.1)
     for place, i in enumerate(chosen):
         images = [
@@ -77,7 +78,8 @@ def confusion(
         diagonal: whether to show correct predictions too, beside which single errors are pale. They are shown if there
             are no errors.
     """
-    labels, wrong = class_labels(classes), predicted != y
+    labels = class_labels(classes)
+    wrong = predicted != y
     pairs = _most_frequent(y[wrong], predicted[wrong], len(labels))
     title = f"{plural(wrong.sum(), 'error')} in {plural(len(y), 'image')}"
     if len(labels) <= MANY:
@@ -101,7 +103,8 @@ def _most_frequent(y: np.ndarray, predicted: np.ndarray, classes: int) -> list[t
 
 
 def _confusion_matrix(shown: np.ndarray, exemplars: np.ndarray, labels: list[str], title: str) -> Figure:
-    count, top = len(shown), max(1, shown.max())
+    count = len(shown)
+    top = max(1, shown.max())
     upright = max(map(len, labels)) <= 2
     side = 0.42 * count + 1.6 + max(map(text_width, labels))
     figure, ((axis,),) = new_figure(side, side)
@@ -152,7 +155,8 @@ def reliability(
 
     Of more than 30 classes, the worst twenty and a histogram are drawn.
     """
-    correct, labels = predicted == y, class_labels(classes)
+    correct = predicted == y
+    labels = class_labels(classes)
     counts = np.bincount(y, minlength=len(labels))
     hits = np.bincount(y[correct], minlength=len(labels))
     shown = np.arange(len(labels))
@@ -229,7 +233,8 @@ def prediction(
         probabilities: float (C,).
         photo: uint8 (h, w) or (h, w, 3), of which the image was made, to be drawn beside it.
     """
-    top, labels = np.argsort(-probabilities, kind="stable")[:5], class_labels(classes)
+    top = np.argsort(-probabilities, kind="stable")[:5]
+    labels = class_labels(classes)
     inputs = [(image, "image"), (model_input, "model input")]
     if photo is not None:
         inputs = [(photo, "photo"), (image, "prepared"), inputs[1]]

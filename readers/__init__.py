@@ -10,6 +10,7 @@ from readers.npz import NpzSource
 from readers.pairs import PairSource
 from readers.parquet import ParquetImages
 from readers.pixels import PixelTable
+from readers.remedies import find_remedy
 from readers.source import Source
 from readers.table import TableSource
 
@@ -45,4 +46,4 @@ def open_source(path: str | Path, labels_from: str | None = None, channels: int 
     for reader in READERS:
         if reader.accepts(path):
             return reader(path, channels=channels)
-    raise InputError(f"{path} is of no kind that is read: give {KINDS}")
+    raise InputError(f"{path} is of no kind that is read: {find_remedy([path.name]) or f'give {KINDS}'}")

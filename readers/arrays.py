@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from common.errors import InputError
-from common.files import release, zeros
+from common.files import fingerprint, release, zeros
 from imaging.pictures import convert_channels
 from readers.labels import number_labels
 from readers.names import Names
@@ -19,12 +19,14 @@ from readers.source import PARTS_BY_WORD, Sample, Source, check_arrays
 
 RANGES = (1, 15, 16, 255, 1023, 4095, 16_383, 65_535)  # 1 and 4 bits, scikit-learn's digits, 8, 10, 12, 14, 16 bits
 CHUNK_BYTES = 2**24  # of images that are converted at once
-MAX_IMAGES, MAX_PIXELS = 2**23, 2**24  # in arrays; of each image
+MAX_IMAGES = 2**23  # in an array
+MAX_PIXELS = 2**24  # of an image
 
 
 def find_part(name: str) -> str | None:
     """Return the part of which a name speaks, as HWDB1.1tst_gnt, X_train or emnist-letters-test-images."""
-    return next((PARTS_BY_WORD[w] for w in re.findall("t10k|[a-z]+", name.lower()) if w in PARTS_BY_WORD), None)
+    words = re.findall("t10k|[a-z]+|训练|验证|测试", name.lower())
+    return next((PARTS_BY_WORD[word] for word in words if word in PARTS_BY_WORD), None)
 
 
 def assign_parts(names: list[str]) -> list[str]:
@@ -62,6 +64,12 @@ class Arrays:
     photos: bool = False
     notes: list[str] = field(default_factory=list)
 
+    def source_digests(self) -> np.ndarray:
+        """Return the digests as str (N,); if they are unknown, those of the images as they are here."""
+        if self.digests is None:
+            return np.array([fingerprint(image) for image in self.x])
+        return self.digests.astype(str)
+
 
 def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[dict[str, np.ndarray], list[str]]:
     """Return images of any numeric dtype as uint8, scaled by the range of all parts together, and notes.
@@ -79,7 +87,9 @@ def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[
     low = min((low for low, _ in ranges), default=0)
     high = max((high for _, high in ranges), default=0)
     if low < 0 or high > RANGES[-1]:
-        raise InputError(f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats")
+        raise InputError(
+            f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats, not normalized"
+        )
     white = next(top for top in RANGES if high <= top) if high else 255
     if white not in (1, 255) or (white == 1 and any(x.dtype.kind in "ui" for x in parts.values())):
         notes.append(f"values from {low} to {high} are scaled so that {white} becomes 255")

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from common.errors import InputError
+from readers.columns import is_binary, open_parquet, read_columns
 
 DELIMITERS = ",;\t"
 MAX_BYTES = 2**26
@@ -29,7 +30,8 @@ def read_cells(path: Path) -> list[list[str]]:
         raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: split it, or give a folder per class")
     try:
         rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path.read_bytes())
-        return [row for row in ([cell.strip() for cell in row] for row in rows) if any(row)]
+        stripped = ([cell.strip() for cell in row] for row in rows)
+        return [row for row in stripped if any(row)]
     except ImportError:
         raise InputError(f"{path} needs pyarrow: pip install pyarrow, or save it as CSV") from None
     except InputError as error:
@@ -96,17 +98,8 @@ def find_encoding(data: bytes) -> str:
 
 
 def _read_parquet(path: Path) -> Iterator[list[str]]:
-    from pyarrow import parquet, types  # optional, and slow to import
-
-    file = parquet.ParquetFile(path)
-    size = sum(file.metadata.row_group(k).total_byte_size for k in range(file.metadata.num_row_groups))
-    if size > MAX_BYTES:
-        raise InputError(f"it expands to more than {MAX_BYTES // 2**20} MiB: save paths and labels alone")
-    flat = [
-        field.name for field in file.schema_arrow if not (types.is_nested(field.type) or types.is_binary(field.type))
-    ]
-    if file.metadata.num_rows * len(flat) > MAX_CELLS:
-        raise InputError(f"it has more than {MAX_CELLS:,} cells: save paths and labels alone")
-    columns = file.read(columns=flat).to_pydict()
-    rows = zip(*columns.values(), strict=True)
+    """Yield the rows of a parquet file, without the columns that are no text or number; see `read_columns`."""
+    schema = open_parquet(path).schema_arrow
+    flat = [field.name for field in schema if not (field.type.num_fields or is_binary(field.type))]
+    rows = zip(*read_columns(path, flat), strict=True)
     return chain([flat], (["" if value is None else str(value) for value in row] for row in rows))

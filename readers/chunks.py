@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 import sys
 import warnings
 from collections import Counter
@@ -17,12 +16,14 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.errors import InputError
 from common.files import fingerprint
+from imaging.files import usable_cores
 from imaging.ink import hash_images
 from imaging.input_spec import InputSpec
 from imaging.photo import is_photo
 from readers.source import PARTS, Sample, Source
 
-CHUNK_BYTES, MOST = 2**24, 1024  # of a chunk, and its images
+CHUNK_BYTES = 2**24  # of a chunk's images
+MOST = 1024  # images of a chunk
 FEW = 20_000  # images that one process reads as soon as several have started
 MOST_PROCESSES = 8
 log = logging.getLogger("fit_char")
@@ -54,7 +55,7 @@ class Found:
             setattr(self, one.name, getattr(self, one.name) + getattr(other, one.name))
         self.notes = list(dict.fromkeys(self.notes))
 
-    def tell(self, source: Source) -> None:
+    def report_to(self, source: Source) -> None:
         """Let the source, all of whose images were read, say what was found in them. Raises InputError."""
         source.check_damaged(self.damaged)
         source.skipped = self.damaged + source.skipped + self.blank
@@ -96,7 +97,7 @@ def read_chunks(source: Source, spec: InputSpec, first: int = 0, processes: int 
 def _count_processes(images: int) -> int:
     if sys.platform != "linux" or images <= FEW:
         return 1
-    return min(len(os.sched_getaffinity(0)), MOST_PROCESSES)
+    return min(usable_cores(), MOST_PROCESSES)
 
 
 class _Shares(Dataset):
@@ -121,7 +122,8 @@ def _in_processes(shares: _Shares, first: int, processes: int) -> Iterator[tuple
     """Yield the chunks from number `first` on, in order; end early if a process dies."""
     if processes < 2:
         return
-    order, generator = range(first, len(shares)), torch.Generator()  # torch's global one is left alone
+    order = range(first, len(shares))
+    generator = torch.Generator()  # torch's global one is left alone
     loader = DataLoader(
         shares, batch_size=None, sampler=order, num_workers=processes, collate_fn=_as_it_is, generator=generator,
         multiprocessing_context="fork",
@@ -158,7 +160,8 @@ def _read_whole(source: Source, spec: InputSpec, first: int) -> Iterator[tuple[C
 
 def _prepare(samples: Iterable[Sample], spec: InputSpec, most: int) -> tuple[Columns, Found]:
     """Return the columns of at most so many samples, see `read_chunks`, and what was found in them."""
-    x, found = np.empty((most, *spec.source_shape), np.uint8), Found()
+    x = np.empty((most, *spec.source_shape), np.uint8)
+    found = Found()
     columns: dict[str, list] = {"y": [], "files": [], "digests": [], "group": [], "part": []}
     for sample in samples:
         found.sizes[sample.image.shape[1], sample.image.shape[0]] += 1

@@ -1,4 +1,4 @@
-"""Files by name, in a folder or in a .zip alike."""
+"""Files by name, in a folder or in a .zip."""
 
 import copy
 import errno
@@ -18,7 +18,7 @@ from common.errors import InputError
 from imaging.decoding import MAX_FILE
 
 HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints, resource forks and the like
-ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last fits any bytes, and reads no two alike
+ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last decodes any bytes, each to another character
 FREE_EXPANSION = 2**28  # bytes to which any npz may expand, as a few hundred paintings do
 MAX_EXPANSION = 200  # of a larger npz: no images compress that well
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot limit what others expand to

@@ -90,39 +90,45 @@ def apply(images, digests: np.ndarray, data_path: str | Path) -> tuple[np.ndarra
     path = corrections_path(data_path)
     rows = _read(path)
     files, pixels = ({row[column] for row in rows} for column in ("file", "pixels"))
-    place = {file: i for i, file in enumerate(images.files) if file in files}
-    places: dict[str, list[int]] = {}
+    by_name = {file: i for i, file in enumerate(images.files) if file in files}
+    by_pixels: dict[str, list[int]] = {}
     for i in np.flatnonzero(np.isin(digests, list(pixels))).tolist():
-        places.setdefault(str(digests[i]), []).append(i)
+        by_pixels.setdefault(str(digests[i]), []).append(i)
     y, keep = images.y.copy(), np.ones(len(images), bool)
-    applied, other, missing = [], 0, 0
+    applied, missing, changed = [], 0, 0
     for row in rows:
-        named = place.get(row["file"])
-        same = places.get(row["pixels"], [])
-        found = [named] if named is not None and (not row["pixels"] or named in same) else []
-        if row["pixels"] and not found:  # perhaps a file that was renamed
-            other += named is not None
-            found = [k for k in same if images.classes[images.y[k]] == row["given"]]
-        if not found:
+        named, same = by_name.get(row["file"]), by_pixels.get(row["pixels"], [])
+        i = named
+        if row["pixels"] and named not in same:  # perhaps a file that was renamed
+            changed += 1 if named is not None else 0
+            i = next((k for k in same if images.classes[images.y[k]] == row["given"]), None)
+        if i is None:
             missing += 1
             continue
-        i = found[0]
-        given = images.classes[images.y[i]]
-        if given != row["given"]:
-            raise InputError(
-                f"{path}: {row['file']} is given as {given!r}, not {row['given']!r}: correct or delete the line"
-            )
-        if row["corrected"] == DROPPED:
+        label = _corrected_label(path, row, images, i)
+        if label is None:
             keep[i] = False
-        elif row["corrected"] in images.classes:
-            y[i] = images.classes.index(row["corrected"])
         else:
-            near = did_you_mean(row["corrected"], [*images.classes, DROPPED])
-            raise InputError(f"{path}: {row['file']}: there is no class {row['corrected']!r}: {near}")
+            y[i] = label
         applied.append(row)
     if applied or missing:
         here, elsewhere = plural(len(applied), "label"), plural(missing, "line")
         log.info("%s: %s corrected or dropped; the images of %s are not here", path, here, elsewhere)
-    if other:
-        log.info("  %s with other pixels now than when they were corrected", plural(other, "file"))
+    if changed:
+        log.info("  %s with other pixels now than when they were corrected", plural(changed, "file"))
     return y, keep, applied
+
+
+def _corrected_label(path: Path, row: dict[str, str], images, i: int) -> int | None:
+    """Return the label that a row gives image i of a CharDataset, or None if it drops it. Raises InputError."""
+    given = images.classes[images.y[i]]
+    if given != row["given"]:
+        raise InputError(
+            f"{path}: {row['file']} is given as {given!r}, not {row['given']!r}: correct or delete the line"
+        )
+    if row["corrected"] == DROPPED:
+        return None
+    if row["corrected"] not in images.classes:
+        near = did_you_mean(row["corrected"], [*images.classes, DROPPED])
+        raise InputError(f"{path}: {row['file']}: there is no class {row['corrected']!r}: {near}")
+    return images.classes.index(row["corrected"])  # type: ignore[no-any-return]

@@ -13,8 +13,10 @@ from imaging.decoding import MAX_FILE, is_image, open_image, too_large
 from readers.container import Container, open_container
 from readers.images import ImageFiles
 from readers.labels_from import in_class_folders
-from readers.layout import REMEDY, Layout, natural_key
+from readers.layout import REMEDY, Layout, listed, natural_key
+from readers.remedies import find_remedy
 from readers.source import Sample, Source
+from readers.table import find_tables
 
 
 class FolderSource(Source):
@@ -39,7 +41,8 @@ class FolderSource(Source):
     def __init__(self, path: Path, labels_from: str | None = None, channels: int = 1):
         super().__init__(channels)
         self.name = f"{path.name} (raw images)"
-        self.container, self.labels_from = _open_with_images(path), labels_from
+        self.container = _open_with_images(path)
+        self.labels_from = labels_from
         names = sorted(self.container.names, key=natural_key)
         too_long = {name: too_large(size) for name, size, _ in self.container.stamp if size > MAX_FILE}
         images = [name for name in names if is_image(name) and name not in too_long]
@@ -49,7 +52,8 @@ class FolderSource(Source):
         named, unnamed = in_class_folders(images, labels_from) if labels_from else ({name: name for name in images}, [])
         if not named:
             raise InputError(f"{path} has no image whose name fits labels_from={labels_from!r}, such as {images[0]}")
-        layout = Layout(path, list(named), others)
+        beside = [name for name in others if not (labels_from and name.endswith("/"))]  # no folder is a class then
+        layout = _find_layout(path, list(named), beside)
         self._places, self.folders = layout.places, layout.folders
         names_file = self._find_names_file()
         self.classes = _read_class_names(self.container, names_file, layout.classes) if names_file else layout.classes
@@ -119,10 +123,25 @@ def _open_with_images(path: Path) -> Container:
     return replace(inner, notes=[*inner.notes, f"the images are in {archives[0]}"])
 
 
+def _find_layout(path: Path, images: list[str], others: list[str]) -> Layout:
+    """Return the Layout of images; if they have none, but there are tables beside them, the error names these, too."""
+    try:
+        return Layout(path, images, others)
+    except InputError as error:
+        tables = find_tables(path) if path.is_dir() else []
+        if not tables:
+            raise
+        raise InputError(
+            f"{error}; or give the table that lists them, {listed(table.name for table in tables)}"
+        ) from None
+
+
 def _no_image(path: Path, skipped: list[tuple[str, str]], others: list[str]) -> str:
     """Return the message for a folder that holds no image which could be read."""
     found = [f"{name} ({reason})" for name, reason in skipped] + [name for name in others if not name.endswith("/")]
-    more = f" It holds {', '.join(found[:5])}{' …' if len(found) > 5 else ''}." if found else ""
+    remedy = find_remedy([path.name, *others])
+    advice = f": {remedy}" if remedy else ""
+    more = f" It holds {', '.join(found[:5])}{' …' if len(found) > 5 else ''}{advice}." if found else ""
     return f"{path} holds no image: {REMEDY}, as .png, .jpg, .bmp, .tif or the like.{more}"
 
 

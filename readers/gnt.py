@@ -99,7 +99,8 @@ class GntSource(Source):
 
     def __iter__(self) -> Iterator[Sample]:
         labels = {character: label for label, character in enumerate(self.classes)}
-        self.skipped, self.modes = list(self._damaged), Counter({"L": len(self)})
+        self.skipped = list(self._damaged)
+        self.modes = Counter({"L": len(self)})
         first = bisect_right(self._starts, self._range.start) - 1
         files = list(zip(self._starts, self._records.items(), self._parts, strict=False))[first:]
         for start, (name, records), part in files:

@@ -103,8 +103,9 @@ def _components(strokes: list[np.ndarray], radical: set) -> list[tuple[int, ...]
     cluster = 0
     for k, stroke in enumerate(strokes):
         begins = k and ((k in radical) != (k - 1 in radical) or not _touches(stroke, strokes[k - 1]))
-        cluster += bool(begins)
-        components.append((int(k in radical), 2 + cluster))
+        if begins:
+            cluster += 1
+        components.append((1 if k in radical else 0, 2 + cluster))
     return components
 
 

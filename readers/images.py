@@ -1,4 +1,4 @@
-"""The image files of one set, decoded, with the levels of all of them scaled alike."""
+"""The image files of one set, decoded, all of them scaled by the same level."""
 
 import copy
 from collections import Counter
@@ -12,6 +12,7 @@ from imaging.levels import to_uint8, white_level
 
 SEVERAL_PAGES = "files have several pages or frames, of which the first is read"
 FULL = {"I;16": 65_535, "I;16B": 65_535, "I;16L": 65_535}  # the levels of modes that cannot hold higher ones
+EIGHT, MORE, FLOATS = "8 bits", "more than 8 bits", "floating-point numbers"  # kinds of levels, each with a white one
 
 
 class ImageFiles:
@@ -36,8 +37,9 @@ class ImageFiles:
         self.modes: Counter[str] = Counter()
         self.notes: list[str] = []
         self.counts: Counter[str] = Counter()
-        self._all, self._is_share = files, False
-        self._white: dict[np.dtype, float] = {}
+        self._all = files
+        self._is_share = False
+        self._white: dict[str, float] = {}
 
     def share(self, start: int, stop: int) -> "ImageFiles":
         """Return the files from `start` to `stop` alone, scaled like all; see `Source.share`."""
@@ -69,35 +71,41 @@ class ImageFiles:
         return files if self._is_share else tqdm(files, desc=f"{doing} {self.name}", unit="file", delay=1)
 
     def _white_level(self, picture: Picture) -> float:
-        """Return which level is white in all images with as many bits as this one; this takes a pass over them.
+        """Return which level is white in all images of this one's kind; this takes a pass over them.
 
         Most images of 8 bits tell at once that their levels go up to 255.
         """
-        kind = picture.pixels.dtype
-        if kind not in self._white and kind == np.uint8 and white_level(picture.pixels.max()) == 255:
+        kind = _kind(picture)
+        if kind not in self._white and kind == EIGHT and white_level(picture.pixels.max()) == 255:
             self._white[kind] = 255
         if kind not in self._white:
             self._white[kind] = white_level(self._highest(kind))
         return self._white[kind]
 
-    def _highest(self, kind: np.dtype) -> float:
-        """Return the highest level in the images whose pixels are of that dtype."""
+    def _highest(self, kind: str) -> float:
+        """Return the highest level in the images of a kind."""
         highest = 0.0
         for file in self.progress("levels in", self._all):
             try:
                 picture = decode_picture(self._read(file), self._channels)
             except Exception:  # iteration will say why it cannot be read
                 continue
-            if picture.pixels.dtype == kind:
+            if _kind(picture) == kind:
                 highest = max(highest, float(picture.pixels.max()))
-                if white_level(highest) == FULL.get(picture.mode, 255 if kind == np.uint8 else None):
+                if white_level(highest) == FULL.get(picture.mode, 255 if kind == EIGHT else None):
                     break
         return highest
 
     def _scaling_notes(self) -> list[str]:
-        names = {np.dtype(np.uint8): "8 bits", np.dtype(np.float32): "more than 8 bits"}
         return [
-            f"images of {names[kind]} are scaled: their level {white:g} becomes 255"
+            f"images of {kind} are scaled: their level {white:g} becomes 255"
             for kind, white in self._white.items()
-            if (kind, white) != (np.uint8, 255)
+            if (kind, white) != (EIGHT, 255)
         ]
+
+
+def _kind(picture: Picture) -> str:
+    """Return the kind of a picture's levels: 1.0 is white among numbers from 0 to 1, also beside files of 16 bits."""
+    if picture.pixels.dtype == np.uint8:
+        return EIGHT
+    return FLOATS if picture.mode == "F" else MORE

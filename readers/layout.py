@@ -10,7 +10,7 @@ from statistics import median
 
 from common.errors import InputError
 from common.text import plural
-from readers.source import PARTS_BY_WORD
+from readers.source import part_of
 
 WRITER = re.compile(
     r"(w|wr|s|p)[ _-]?\d+|(writer|student|subject|person|participant|user|author)[ _-]*\w+|\d+-\w", re.I
@@ -97,13 +97,14 @@ class Layout:
             if "train" in parts:
                 return level
             if len(parts) == 2:
-                raise InputError(f"{self.path} has {_listed(names)} images, but no train/: add the training images")
+                raise InputError(f"{self.path} has {listed(names)} images, but no train/: add the training images")
             if names.total() == len(above):
-                self.notes.append(f"the images in {_listed(names)} are used for training, as there are no others")
+                self.notes.append(f"the images in {listed(names)} are used for training, as there are no others")
         return None
 
     def _place(self, name: str) -> Place:
-        folders, level = _folders(name), self._part_level
+        folders = _folders(name)
+        level = self._part_level
         if level is None:
             return Place(name, folders)
         if len(folders) <= level:
@@ -154,9 +155,15 @@ class Layout:
         if len(levels) > 2 or not recurring or not (by_name[writers] or len(pairs) >= RECURS * len(names[writers])):
             shown = " and ".join(f"{'/'.join(pair)}/" for pair in sorted(pairs)[:2])
             raise InputError(f"{self.path} does not tell which folders are the classes, as in {shown}: {REMEDY}")
+        if not by_name[writers] and _count_on(pairs):
+            shown = " and ".join(f"{'/'.join(pair)}/" for pair in sorted(pairs, key=lambda pair: pair[::-1])[:2])
+            raise InputError(
+                f"{self.path} does not tell whether {shown} are of one class: if so, name the folders of the writers "
+                f"writer_…; if not, {REMEDY}, or set labels_from='{{label}}_*' if the files are named so"
+            )
         where = "above" if writers == 0 else "below"
         self.notes.append(
-            f"the folders {where} the classes are writers, as the classes recur with them: {_listed(names[writers])}"
+            f"the folders {where} the classes are writers, as the classes recur with them: {listed(names[writers])}"
         )
         return levels[1 - writers], levels[writers]
 
@@ -180,7 +187,7 @@ class Layout:
                 self.notes.append(f"{count} folders named {name}, differently encoded in Unicode, are one class")
         unknown = {_class_name(name) for name in spellings} - folder_of.keys()
         if unknown:
-            self.notes.append(f"classes without a training folder are skipped: {_listed(unknown)}")
+            self.notes.append(f"classes without a training folder are skipped: {listed(unknown)}")
         self._keep(lambda place: _class_name(place.folders[level]) in folder_of, "its class has no training folder")
         return classes, [folder_of[name] for name in classes]
 
@@ -207,15 +214,24 @@ class Layout:
                 raise InputError(f"{self.path}: {other} and {place.name} are in the same part: rename one of the files")
 
 
+def _count_on(pairs: Iterable[tuple[str, ...]]) -> bool:
+    """Return whether the lower of two folders counts what is in the upper one, as character01, 02 … of Omniglot.
+
+    Then most have another number of them than the others, which writers of the same characters do not.
+    """
+    below: dict[str, set[str]] = defaultdict(set)
+    for upper, lower in pairs:
+        below[upper].add(lower)
+    names = sorted(set.union(*below.values()), key=natural_key)
+    are_numbered = len({re.sub(r"\d+$", "", name) for name in names if name[-1].isdecimal()}) == 1
+    from_first = all(own == set(names[: len(own)]) for own in below.values())
+    return are_numbered and from_first and max(Counter(map(len, below.values())).values()) <= len(below) / 2
+
+
 def natural_key(name: str) -> tuple:
     """Return a sort key that puts 2 before 10; no two names have the same."""
     parts = ((part, part.lstrip("0")) for part in re.split(r"(\d+)", name) if part)
     return [(0, len(digits), digits) if part.isdecimal() else (1, 0, part) for part, digits in parts], name
-
-
-def part_of(name: str) -> str | None:
-    """Return which part a folder of that name holds, or None."""
-    return PARTS_BY_WORD.get(name.strip().casefold())
 
 
 def _folders(name: str) -> tuple[str, ...]:
@@ -238,7 +254,7 @@ def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[st
     return [name for name in others if name not in full]
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Return names in natural order, the first ten of them."""
     ordered = sorted(names, key=natural_key)
     return ", ".join(ordered[:10]) + (f" and {plural(len(ordered) - 10, 'other')}" if len(ordered) > 10 else "")

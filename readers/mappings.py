@@ -16,10 +16,10 @@ TRANSPOSED = (
 )
 
 
-def right_emnist(
+def convert_emnist(
     paths: list[Path], parts: dict[str, Arrays], transposed: bool | None
 ) -> tuple[list[Path], dict[str, Arrays]]:
-    """Return the files of a set and its parts, with images righted and classes named.
+    """Return the files of a set and its parts, with EMNIST's images transposed and classes named.
 
     Args:
         paths: the files of the set; one that names its classes is added.
@@ -30,12 +30,12 @@ def right_emnist(
     notes = [TRANSPOSED] if transposed is None and is_emnist else []
     mapping = _find_mapping(paths[0])
     names = {} if mapping is None else _read_mapping(mapping)
-    righted = {}
+    converted = {}
     for part, arrays in parts.items():
         x = arrays.x.swapaxes(1, 2) if transposed or notes else arrays.x
         classes = [names.get(label, label) for label in arrays.classes]
-        righted[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
-    return paths if mapping is None else [*paths, mapping], righted
+        converted[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
+    return paths if mapping is None else [*paths, mapping], converted
 
 
 def _find_mapping(images: Path) -> Path | None:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
@@ -81,7 +82,8 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
     All are checked before one is read. Raises nearly anything for a damaged file.
     """
-    arrays, left = {}, ON_DISK
+    arrays = {}
+    left = ON_DISK
     with Archive(path, MAX_LIST) as archive:
         check_archive(path, archive)
         infos = archive.infolist()
@@ -124,7 +126,7 @@ def check_npy(file: IO[bytes], size: int, name: str) -> tuple[tuple[int, ...], b
 
 def _make_parts(npz: dict[str, Any], name: str, channels: int) -> dict[str, Arrays]:
     keys = _find_keys(npz)
-    for key in (key for pair in keys.values() for key in pair):
+    for key in chain(*keys.values()):
         if key not in npz:
             raise InputError(f"it has no {key!r}, only {', '.join(npz) or 'nothing'}")
     source = str(npz["source"]) if "source" in npz else name
@@ -183,7 +185,8 @@ class NpzStore:
     chunks = 0
 
     def __init__(self, path: Path, key: str):
-        self.path, self.found = path, Found()
+        self.path = path
+        self.found = Found()
         self._parts: dict[str, list[Columns]] = {part: [] for part in PARTS}
 
     def __enter__(self) -> "NpzStore":

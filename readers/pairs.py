@@ -17,7 +17,7 @@ from common.files import ON_DISK
 from readers.arrays import Arrays, ArraySource, find_part, make_parts
 from readers.container import HIDDEN, METHODS, check_archive
 from readers.idx import read_idx
-from readers.mappings import MAPPINGS, right_emnist
+from readers.mappings import MAPPINGS, convert_emnist
 from readers.npz import check_npy, read_arrays
 from readers.source import PARTS, PARTS_BY_WORD
 
@@ -188,7 +188,8 @@ def _choose_in_zip(path: Path, given: Path, sets: dict[tuple, Parts]) -> set[Pat
     if not found:
         raise InputError(f"{path} holds no set {wanted!r} of images: {did_you_mean(wanted, names)}")
     if len(found) > 1:
-        listed, first = ", ".join(names[i] for i in found), path / names[found[0]]
+        listed = ", ".join(names[i] for i in found)
+        first = path / names[found[0]]
         raise InputError(f"{path} holds {len(found)} sets of images: give one of them, as {first}: {listed:.500}")
     return {file for pair in list(sets.values())[found[0]].values() for file in pair.values()}
 
@@ -203,7 +204,7 @@ def _read_set(path: Path, name: str, transposed: bool | None, channels: int) -> 
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     parts = {part: replace(arrays, notes=arrays.notes + notes) for part, arrays in parts.items()}
-    return right_emnist(paths, parts, transposed)
+    return convert_emnist(paths, parts, transposed)
 
 
 def _read(path: Path, kind: str) -> np.ndarray:

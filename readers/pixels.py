@@ -12,7 +12,7 @@ from common.errors import InputError
 from imaging.decoding import is_image
 from readers.arrays import ArraySource, assign_parts, make_parts
 from readers.cells import DELIMITERS, decode_text
-from readers.mappings import right_emnist
+from readers.mappings import convert_emnist
 from readers.table import NAMES, find_tables, simplify
 
 MAX_BYTES = 3 * 2**28  # of a file, of which at most a half are pixels
@@ -44,7 +44,7 @@ class PixelTable(ArraySource):
 
     The label is in the column that has such a name (`readers.table.NAMES`), or that holds text. Without either, it is
     in the first column, or in the last if nearly all values of the first are the same. All other columns are the pixels
-    of a square image, row by row. A file without labels is skipped. EMNIST is righted as in `PairSource`.
+    of a square image, row by row. A file without labels is skipped. EMNIST is transposed as in `PairSource`.
 
     Args:
         path: the file, or the folder.
@@ -75,7 +75,7 @@ class PixelTable(ArraySource):
             parts = make_parts(images, labels, path.name, channels=channels)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
-        paths, parts = right_emnist(files, parts, transposed)
+        paths, parts = convert_emnist(files, parts, transposed)
         super().__init__(paths, parts, channels)
         self.transposed = transposed
         self.skipped = [(file.name, "it has no labels") for file in unlabelled]

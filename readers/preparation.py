@@ -51,7 +51,7 @@ def prepare_images(
             are_photos = found.photos > found.sizes.total() / 2 if photos is None else photos
             better = replace(spec, cropped=_were_cut_out(found.sizes), photos=are_photos)
             if better == spec:
-                found.tell(source)
+                found.report_to(source)
                 about = {
                     "classes": source.classes, "source": source.name,
                     "cropped": (spec.cropped and not spec.photos) or source.cropped,

@@ -1,6 +1,7 @@
 """Source and Sample: where labelled images come from, whatever their format."""
 
 import copy
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -16,8 +17,17 @@ from common.text import plural
 PARTS = ("train", "val", "test")
 PARTS_BY_WORD = {
     "train": "train", "training": "train", "trn": "train", "val": "val", "valid": "val", "validation": "val",
-    "dev": "val", "test": "test", "testing": "test", "tst": "test", "t10k": "test",
+    "dev": "val", "test": "test", "testing": "test", "tst": "test", "t10k": "test", "训练": "train", "验证": "val",
+    "测试": "test",
 }  # fmt: skip
+BESIDE = "(images?|imgs?|pics?|(data)?set|data|split|samples|(数据)?集|数据|图片|图像)"  # the name of a part
+PART = re.compile(rf"({BESIDE}[ _-]*)?(?P<part>{'|'.join(PARTS_BY_WORD)})([ _-]*{BESIDE})?")
+
+
+def part_of(name: str) -> str | None:
+    """Return which part a folder of that name holds, as train, Test images or 验证集; or None."""
+    found = PART.fullmatch(name.strip().casefold())
+    return PARTS_BY_WORD[found["part"]] if found else None
 
 
 @dataclass(frozen=True)
@@ -104,9 +114,9 @@ class Source(ABC):
     def stamp(self) -> object:
         """Return a value whose repr changes when the images do, without reading them."""
 
-    @abstractmethod
     def sizes(self) -> Counter[tuple[int, int]]:
-        """Return how many images have which size (width, height) in pixels, as far as that is known before decoding."""
+        """Return how many images have which size (width, height) in pixels; none if only decoding tells."""
+        return Counter()
 
     @abstractmethod
     def __len__(self) -> int:

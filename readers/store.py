@@ -112,7 +112,8 @@ def remember(array: np.ndarray, key: tuple[np.ndarray, ...], compute: Callable[[
     file = mapped_file(array)
     if file is None or not (file.parent / ABOUT).exists():
         return compute()
-    path, found = file.parent / KEPT, file.stat()
+    path = file.parent / KEPT
+    found = file.stat()
     some = array[:: len(array) // 64 + 1]  # in case that the file has just been replaced by another
     name = f"{file.name} {found.st_size} {found.st_mtime_ns} {fingerprint(some, *key)}"
     kept: dict[str, str] = {}

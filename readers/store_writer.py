@@ -45,7 +45,8 @@ class FolderStore:
     def __init__(self, path: Path, key: str):
         self.path, self._key = path, key
         self._folder = _beside(path, "part")
-        self._open_files, self._files = ExitStack(), dict[str, IO[bytes]]()
+        self._open_files = ExitStack()
+        self._files = dict[str, IO[bytes]]()
         self._kinds: dict[str, tuple[str, list[int]]] = {}  # file → dtype, and shape of a row
         self._groups: dict[str, int] = {}
         self.chunks, self.found = 0, Found()

@@ -1,13 +1,18 @@
 """The summary of a source: what was read, what was skipped and why, and which images are identical."""
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
+from common.errors import InputError
+from common.files import check_file
 from common.text import plural
 from imaging.ink import identical_groups
 from readers.names import number_names
 from readers.source import PARTS, Source
+from readers.store import read_about
 
 GREY = ("1", "L", "I", "F")  # how the names of Pillow's modes of grey images begin
 
@@ -81,3 +86,20 @@ def format_summary(summary: dict) -> str:
     lines.append(f"  identical images: {groups} ({concerned}), {len(across)} across classes")
     lines += [f"    {' = '.join(group)}" for group in across[:20]]
     return "\n".join(lines)
+
+
+def read_summary(path: Path) -> dict:
+    """Return the summary that a data.npz or a folder holds. Raises InputError if it is none of ours."""
+    check_file(path)
+    try:
+        if path.is_dir():
+            summary = read_about(path)["summary"]
+        else:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as npz:
+                summary = json.loads(str(npz["summary"]))
+        format_summary(summary)
+        return summary | {"fingerprint": summary["fingerprint"]}
+    except Exception as error:  # whatever it is, it is no file of ours
+        raise InputError(
+            f"{path} was not made by this program and is not overwritten: move it or set another data_path"
+        ) from error

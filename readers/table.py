@@ -5,9 +5,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from common.errors import InputError
+from common.text import plural
 from imaging.decoding import is_image, read_file
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
@@ -23,7 +25,33 @@ NAMES = {  # of columns, in lower case without spaces, "-" and "_"
     "part": "part split fold set subset partition usage",
 }
 MAX_FOLDERS = 50  # beside the table, in which its paths are looked for
-TRIED = 50  # rows by which the column of paths is known
+TRIED = 50  # rows by which the column of paths is known, and files by which their suffixes are
+MAX_DROPPED = 12  # folders at the beginning of a path that are not here
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """How the paths in a table differ from those of the files: folders of another machine before them, no suffix.
+
+    Attributes:
+        dropped: number of folders at the beginning that are not here.
+        suffix: that the files have in addition.
+    """
+
+    dropped: int = 0
+    suffix: str = ""
+
+    def apply(self, path: str) -> str:
+        """Return a path as the file's, with / also if Windows wrote it; "" if nothing is left of it."""
+        parts = path.replace("\\", "/").removeprefix("./").split("/")
+        below = "/".join(parts[self.dropped :])
+        return below and below + self.suffix
+
+    def notes(self) -> list[str]:
+        """Return a sentence on what was decided, if anything."""
+        if self.dropped:
+            return [f"the files are found without the first {plural(self.dropped, 'folder')} of their paths"]
+        return [f"the files are named without their suffix, {self.suffix}"] if self.suffix else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +68,8 @@ class TableSource(Source):
     """The images that a CSV, TSV or parquet file names, with their labels, which are text: "01" is not "1".
 
     The column of paths is the one whose files exist, relative to the table, to a folder beside it or to the folder
-    above. The others have one of NAMES; without such a name, the only other column has the labels.
+    above; or would, without the first folders, which are another machine's, or with a suffix. The others have one of
+    NAMES; without such a name, the only other column has the labels.
 
     Args:
         path: the table, or a folder of images with one table in it.
@@ -55,17 +84,19 @@ class TableSource(Source):
         self.path = path if path.is_file() else find_tables(path)[0]
         self.name = self.path.name
         cells = read_cells(self.path)
-        has_header = not any(is_image(cell) or _is_file(self.path.parent, cell) for cell in cells[0])
+        path_column, self._root, spelling = self._find_paths(cells)
+        has_header = not any(is_image(cell) or _is_file(self._root, spelling.apply(cell)) for cell in cells[0])
         rows = cells[1:] if has_header else cells
         width = max(map(len, cells), default=0)
         names = [simplify(name) for name in cells[0]] if has_header else []
         names += [""] * (width - len(names))
-        path_column, self._root = self._find_paths(rows)
         columns = {"path": path_column} | self._find_columns(names, path_column)
         if "part" in columns and not any(find_part(row[columns["part"]]) for row in rows if len(row) == width):
             self.notes.append(f"column {cells[0][columns.pop('part')]!r} names no part such as train or test: not used")
-        self._rows, self._strays = _sort_rows(rows, columns)
-        self.skipped, self._decided = list(self._strays), self.notes
+        self._rows, self._strays = _sort_rows(rows, columns, spelling)
+        self.notes += spelling.notes()
+        self.skipped = list(self._strays)
+        self._decided = self.notes
         files = [row.file for row in self._rows]
         self._images = ImageFiles(self.name, files, lambda file: read_file(_join(self._root, file)), channels)
         self.modes = self._images.modes
@@ -82,16 +113,21 @@ class TableSource(Source):
         folders = {file.parent.name for file in path.glob("*/*") if is_image(file.name)}
         return len(folders) < 2 or all(map(find_part, folders))
 
-    def _find_paths(self, rows: list[list[str]]) -> tuple[int, Path]:
-        """Return the column whose cells name the most files, and the folder that they are relative to."""
-        tried = rows[:: len(rows) // TRIED + 1]
+    def _find_paths(self, cells: list[list[str]]) -> tuple[int, Path, Spelling]:
+        """Return the column whose cells name the most files, the folder that they are relative to, and how they do."""
+        tried = cells[:: len(cells) // TRIED + 1] + cells[1:2]  # also the first row below the header
         folder = self.path.parent
         beside = sorted(entry for entry in folder.iterdir() if entry.is_dir())[:MAX_FOLDERS]
-        for root in (folder, *beside, folder.parent):
-            found = Counter(k for row in tried for k, cell in enumerate(row) if _is_file(root, cell))
-            if found:
-                return found.most_common(1)[0][0], root
-        example = ", ".join(rows[0]) if rows else "no row"
+        roots = (folder, *beside, folder.parent)
+        for spelling in _spellings([folder, *beside]):
+            for root in roots:
+                found = Counter(
+                    k for row in tried for k, cell in enumerate(row) if cell and _is_file(root, spelling.apply(cell))
+                )
+                column = found.most_common(1)[0][0] if found else None
+                if column is not None and (spelling == Spelling() or _may_be_paths(cells, column, spelling)):
+                    return column, root, spelling
+        example = ", ".join(cells[1]) if len(cells) > 1 else "no row"
         raise InputError(f"{self.path} has no column of files that are in {folder}: the first row is {example:.200}")
 
     def _find_columns(self, names: list[str], path_column: int) -> dict[str, int]:
@@ -113,7 +149,8 @@ class TableSource(Source):
         return self.path
 
     def share(self, start: int, stop: int) -> Source:
-        images, rows = self._images.share(start, stop), self._rows[start:stop]
+        images = self._images.share(start, stop)
+        rows = self._rows[start:stop]
         parts = self._parts[start:stop]
         return self._share(_images=images, modes=images.modes, _rows=rows, _parts=parts, _strays=[], _decided=[])
 
@@ -121,9 +158,6 @@ class TableSource(Source):
         paths = [str(self.path), *(_join(self._root, row.file) for row in self._rows)]
         found = [os.stat(path) for path in paths if os.path.isfile(path)]
         return [(stat.st_size, stat.st_mtime_ns) for stat in found]
-
-    def sizes(self) -> Counter[tuple[int, int]]:
-        return Counter()  # known when the images are decoded
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -149,32 +183,45 @@ def simplify(name: str) -> str:
     return re.sub(r"[\s_-]", "", name.lower())
 
 
-def _to_posix(path: str) -> str:
-    """Return a path with / also if Windows wrote it."""
-    return path.replace("\\", "/").removeprefix("./")
+def _spellings(folders: list[Path]) -> Iterator[Spelling]:
+    """Yield the ways in which paths may be spelled, given the folders that the files may be in; as they are first."""
+    yield Spelling()
+    yield from (Spelling(dropped) for dropped in range(1, MAX_DROPPED + 1))
+    names = (entry.name for folder in folders for entry in islice(os.scandir(folder), TRIED))
+    yield from (Spelling(0, suffix) for suffix in sorted({Path(name).suffix for name in names if is_image(name)}))
+
+
+def _may_be_paths(cells: list[list[str]], column: int, spelling: Spelling) -> bool:
+    """Return whether a column may have paths of another spelling: they differ, also as ours, and are no labels."""
+    paths = [row[column] for row in cells if len(row) > column]
+    differ = len(set(map(spelling.apply, paths))) == len(paths)
+    return differ and simplify(paths[0]) not in NAMES["label"].split()
 
 
 def _join(root: Path, path: str) -> str:
-    return os.path.join(root, _to_posix(path))
+    return os.path.join(root, path)
 
 
 def _is_file(root: Path, path: str) -> bool:
     return bool(path) and os.path.isfile(_join(root, path))
 
 
-def _sort_rows(cells: list[list[str]], columns: dict[str, int]) -> tuple[list[Row], list[tuple[str, str]]]:
+def _sort_rows(
+    cells: list[list[str]], columns: dict[str, int], spelling: Spelling
+) -> tuple[list[Row], list[tuple[str, str]]]:
     """Return the rows that describe an image, each file once, and (file, reason) per other row."""
     rows: dict[str, Row] = {}
     strays = []
     for number, line in enumerate(cells, 1):
         values = {kind: line[k] if k < len(line) else "" for kind, k in columns.items()}
-        file = _to_posix(values.pop("path"))
+        file = spelling.apply(values.pop("path"))
         if not file or not values["label"]:
             strays.append((file or f"row {number}", "no label" if file else "no path"))
         elif values.get("part") and find_part(values["part"]) is None:
-            strays.append((file, f"its part, {values['part']!r}, is neither train, val nor test"))
+            strays.append((file, f"its part, {values['part']!r:.100}, is neither train, val nor test"))
         elif file in rows:
-            strays.append((file, f"listed again with the label {values['label']!r}, first with {rows[file].label!r}"))
+            label, first = (f"{name!r:.100}" for name in (values["label"], rows[file].label))
+            strays.append((file, f"listed again with the label {label}, first with {first}"))
         else:
             rows[file] = Row(file, **values)
     return list(rows.values()), strays

@@ -145,7 +145,8 @@ def _check_size(path: Path, content: dict) -> None:
     Args:
         content: of the file, without tensors.
     """
-    size, free = path.stat().st_size, available_memory()
+    size = path.stat().st_size
+    free = available_memory()
     if size > max(SMALL, free / MEMORY):  # what is free may not count what the system can give back
         raise InputError(
             f"{path} has {size / 2**20:,.0f} MiB and takes {MEMORY} times as much memory, of which {free / 2**20:,.0f} "

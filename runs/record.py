@@ -118,7 +118,8 @@ class RunRecord:
     @classmethod
     def load(cls, folder: str | Path) -> "RunRecord":
         """Return the record of a run that another process has made, to add to it."""
-        record, metrics = cls(folder), Path(folder) / "metrics.json"
+        record = cls(folder)
+        metrics = Path(folder) / "metrics.json"
         record._metrics = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
         return record
 

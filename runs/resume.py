@@ -28,7 +28,7 @@ class Run:
     the Trainer.
 
     Args:
-        config: the run's parameters; nothing is left where its paths are None.
+        config: the run's parameters; nothing is left if its paths are None.
         device: what it runs on.
         images: fingerprints of the "train" and "val" images.
         same: plain values, besides those of config and images, that must be the same in a run that continues.
@@ -59,7 +59,8 @@ class Run:
         save: Callable[[Path, dict], None], start: str | None = None,
     ):  # fmt: skip
         check_paths(config)
-        self._save, self._save_path = save, Path(config.save_path) if config.save_path else None
+        self._save = save
+        self._save_path = Path(config.save_path) if config.save_path else None
         name = f"{run_name(config)}-{uuid.uuid4().hex[:8]}"
         self.description = {"name": name, "source": about["source"]} | images
         try:
@@ -80,7 +81,8 @@ class Run:
         if state.content is None:
             return
         self.former, self.description = state.content, state.content["run"]
-        epochs, name = len(self.former["history"]), self.description["name"]
+        epochs = len(self.former["history"])
+        name = self.description["name"]
         log.info("%s: continuing after epoch %d of %s", state.path, epochs, name)
         before, now = state.content["identity"].get("processes", 1), state.identity.get("processes", 1)
         if before != now:
@@ -108,7 +110,8 @@ class Run:
 
     def on_epoch_end(self, trainer) -> None:
         """Write the state, new best weights and the record. A slow state takes at most a tenth of the time."""
-        start, is_last = time.perf_counter(), len(trainer.history) == trainer.epochs
+        start = time.perf_counter()
+        is_last = len(trainer.history) == trainer.epochs
         if self._state and (start >= self._next_write or is_last):
             record = str(self.record.folder) if self.record else None
             own = self.checkpoint.name if self.checkpoint else None
@@ -141,7 +144,8 @@ class Run:
     def _note_best(self, trainer) -> None:
         """Write to the record which epoch was kept, and why."""
         if self.record:
-            best, (_, reason) = trainer.best, kept_epoch(trainer.history)
+            best = trainer.best
+            _, reason = kept_epoch(trainer.history)
             self.record.log(f"the weights of epoch {best['epoch']} are kept: {reason}")
             seconds = sum(row["seconds"] for row in trainer.history)
             self.record.update_metrics(best_epoch=best["epoch"], seconds=seconds, validation=best["metrics"])

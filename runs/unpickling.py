@@ -24,7 +24,8 @@ DTYPES = {
     "Bool": torch.bool,
 }  # fmt: skip
 MAX_LIST = 2**22  # bytes of the list of tensors
-MAX_PICKLE, MAX_VALUES = 2**25, 1_000_000  # bytes, and steps to build what is no tensor: a history of 30,000 epochs
+MAX_PICKLE = 2**25  # bytes of what is no tensor
+MAX_VALUES = 2_000_000  # steps to build it: a history of 100,000 epochs
 OPCODES = {
     "PROTO", "STOP", "MARK", "NONE", "NEWTRUE", "NEWFALSE", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT",
     "BINUNICODE", "EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "APPEND", "APPENDS", "EMPTY_DICT",

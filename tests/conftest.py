@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 
 from classifier import CNNClassifier
+from common.errors import InputError
 from config import Config
-from dataset import CharDataset
+from dataset import CharDataset, split
 from export.trained import Trained
 from init import start_logging
 from readers.drawn import CHARACTERS, draw
@@ -32,11 +33,41 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: longest.index(item.path.name) if item.path.name in longest else len(longest))
 
 
+def error(call, *args, **options) -> str:
+    """Return the message of the InputError that a call raises."""
+    with pytest.raises(InputError) as caught:
+        call(*args, **options)
+    return str(caught.value)
+
+
+def same(one: dict, other: dict) -> bool:
+    """Return whether two state_dicts are equal to the bit."""
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    """Return an image as a file."""
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def without_seconds(history: list[dict]) -> list[dict]:
+    """Return a history without what no two runs have in common."""
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
+
+
 @pytest.fixture(scope="session")
 def drawn() -> CharDataset:
     """480 drawn characters, 40 of each."""
     x, y = draw(per_class=40)
     return CharDataset(x, y, classes=list(CHARACTERS), source="drawn for a test")
+
+
+@pytest.fixture
+def halves(drawn) -> tuple[CharDataset, CharDataset]:
+    """The drawn characters, split into 384 to train on and 96 to validate."""
+    return split(drawn, 0.2)
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +173,16 @@ def drawable():
 
     yield rendered
     assert plt.get_fignums() == []
+
+
+def images_on(axis) -> list[np.ndarray]:
+    """Return the images that a figure's axis shows."""
+    return [np.asarray(image.get_array()) for image in axis.get_images()]
+
+
+def texts_on(axis) -> list[str]:
+    """Return the texts on a figure's axis."""
+    return [text.get_text() for text in axis.texts if text.get_text()]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """channels=3: images keep their colours from the reader to the export; without it, they are made grey."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -160,14 +161,31 @@ def test_what_is_not_possible_in_colour_is_refused(folder, tmp_path, quick, colo
         with pytest.raises(InputError) as caught:
             CNNClassifier(config, images.classes).fit(images)
         assert str(caught.value) == (
-            f"the images have channels={theirs} and the config channels={ours}: set the latter, and prepare the raw "
-            "images with it"
+            f"the prepared images have channels={theirs} and the config channels={ours}: set channels={theirs}, or "
+            "prepare them again, with the raw images or this data.npz as raw_data_path and another data_path"
         )
     colour.classifier.save(tmp_path / "colour.ckpt")
     start = quick(init_from=str(tmp_path / "colour.ckpt"))
     grey = CharDataset(colour.train.x[..., 0], colour.train.y, classes=list(COLOURS))
     with pytest.raises(InputError, match="has in_channels 3, this run 1: they must be the same$"):
         CNNClassifier(start, grey.classes).fit(grey)
+
+
+@pytest.mark.parametrize("theirs, ours", [(3, 1), (1, 3)])
+def test_prepared_images_of_other_channels_are_refused_before_they_are_used(
+    folder, tmp_path, monkeypatch, theirs, ours
+):
+    monkeypatch.chdir(tmp_path)
+    preprocess(open_source(folder, channels=theirs), "data.npz", 32)
+    config = Config(data_path="data.npz", stored_size=32, raw_data_path="data/raw", channels=ours)
+    monkeypatch.setattr("init.DEFAULT_RAW", "data/raw")
+    with pytest.raises(
+        InputError, match=f"have channels={theirs} and the config channels={ours}: set channels={theirs}"
+    ):
+        prepare(config)
+    assert load(prepare(replace(config, channels=theirs))).channels == theirs
+    remedy = replace(config, raw_data_path="data.npz", data_path="other.npz")
+    assert load(prepare(remedy)).channels == ours, "as the message says"
 
 
 def test_what_a_colour_model_is_given_gets_its_colours(colour):

@@ -3,6 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+from conftest import error, without_seconds
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
@@ -16,12 +17,6 @@ from imaging.fitting import fit_image
 from imaging.input_spec import InputSpec
 from init import prepare
 from readers import npz
-
-
-def error(call, *args, **options) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args, **options)
-    return str(caught.value)
 
 
 def saved(path, **arrays):
@@ -125,9 +120,7 @@ def test_a_read_only_memory_map_is_used_as_it_is(drawn, tmp_path, quick):
     config = quick(epochs=1, batch_size=32)
     history = CNNClassifier(config, images.classes).fit(train, val)
     expected = CNNClassifier(config, few.classes).fit(*split(few, 0.2))
-    for row in (*history, *expected):
-        del row["seconds"]
-    assert history == expected
+    assert without_seconds(history) == without_seconds(expected)
     np.testing.assert_array_equal(np.load(tmp_path / "x.npy"), few.x)
 
 
@@ -332,6 +325,7 @@ def test_real_and_drawn_images_together():
     assert both.classes == ["b", "a"] and both.source == "mine, and drawn" and both.shape == (17, 4, 4)
     assert [both.classes[label] for label in both.y] == ["b", "a"] * 4 + ["a"] * 5 + ["b"] * 4
     assert both.x.sum((1, 2)).tolist() == [0] * 8 + [16] * 9 and both.group[:3].tolist() == ["me"] * 3
+    assert len(both.array) == 11, "an image that is repeated is held once"
     assert len(together(real, drawn, 0.01)) == 11, "all real images are there"
     for other, share in ((drawn, 1.0), (CharDataset(drawn.x, drawn.y, None, ["a", "c"]), 0.5)):
         with pytest.raises(InputError, match="the same size and classes, and share, .*, must be between 0 and 1"):

@@ -18,6 +18,7 @@ import fit_char
 import init
 from classifier import CNNClassifier
 from config import Config
+from readers import open_source
 from runs.comparison import read_runs
 
 CALL = [sys.executable, str(ROOT / "fit_char.py")]
@@ -82,6 +83,20 @@ def test_classes_of_different_sizes_have_balanced_accuracy(raw, paper, run, tmp_
     accuracy = out.splitlines()[-1].split(None, 1)[1]
     assert code == 0 and ", balanced accuracy " in accuracy and ", macro F1 " in accuracy
     assert run("evaluate")[:2] == (0, f"{accuracy}\n")
+
+
+def test_evaluate_draws_no_characters_that_were_added_to_train_on(stroke_data, raw, paper, run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = raw({character: paper(30, 9 * k) for k, character in enumerate("二人")})
+    words = ["--raw-data-path", folder, "--characters", "二人", "--drawn-per-class", 5]
+    code, out, _ = run("train", *words, "--epochs", 1, "--device", "cpu")
+    accuracy = out.splitlines()[-1].split(None, 1)[1]
+    other = raw({"二": paper(9), "人": paper(9, 1)}, "other")
+    assert code == 0 and run("evaluate", "--raw-data-path", other)[2].count("was trained on other images") == 1
+    init.preprocess(open_source(other), "data/data.npz")  # takes the place of the run's images
+    monkeypatch.delattr("readers.characters.draw")
+    code, out, err = run("evaluate")
+    assert (code, out) == (0, f"{accuracy}\n") and "was trained on other images" not in err
 
 
 @pytest.mark.parametrize(

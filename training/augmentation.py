@@ -21,7 +21,8 @@ def resample(
         batch: images in the batch of which these are a part, for all of which numbers are drawn; None: these are all.
         part: which of the batch these images are.
     """
-    images, (height, width) = images / 255, images.shape[-2:]
+    height, width = images.shape[-2:]
+    images = images / 255
     # Sampling larger images directly would lose strokes between the sampling points.
     if augmentation is None or max(height, width) > size:
         rows, columns = (resize_matrix(side, size, images.device) for side in (height, width))

@@ -1,6 +1,6 @@
 """Several processes that train one model, as torchrun starts them: what each does, and what they agree on.
 
-Every process holds all images and draws the same random numbers for the whole batch, of which it takes its share. Where
+Every process holds all images and draws the same random numbers for the whole batch, of which it takes its share. If
 there is one process, or no group of them, everything here returns at once what it was given.
 """
 

@@ -13,6 +13,7 @@ from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Sampler, S
 
 from common.errors import InputError
 from common.files import mapped_file
+from common.seeds import preserve_random_state
 from config import Config
 from imaging.ink import backgrounds, ink
 from imaging.input_spec import InputSpec
@@ -44,15 +45,17 @@ def make_loader(
 
 def check_transform(images, model: nn.Module, input_size: int) -> None:
     """Raise InputError if the transform of a CharDataset makes images that a model does not take."""
-    image = images[0][0]
+    device = next(model.parameters()).device
+    with preserve_random_state(device):
+        image = images[0][0]
     remedy = f"let it end with Resize(({input_size}, {input_size})) and ToTensor(), in this order"
     if not isinstance(image, torch.Tensor):
-        made, wanted = type(image).__name__, f"({images.channels}, S, S)"
+        made = type(image).__name__
+        wanted = f"({images.channels}, S, S)"
         raise InputError(f"the transform makes a {made}, not a float tensor {wanted}: {remedy}")
-    first = next(model.parameters())
     try:
-        with torch.inference_mode():
-            model.eval()(image[None].to(first.device))
+        with preserve_random_state(device), torch.inference_mode():
+            model.eval()(image[None].to(device))
     except RuntimeError:
         what = f"{str(image.dtype).removeprefix('torch.')} {tuple(image.shape)}"
         raise InputError(f"{type(model).__name__} does not take what the transform makes, {what}: {remedy}") from None
@@ -107,7 +110,8 @@ class ResidentLoader:
         return all(distributed.gather(fits)) if self.shuffle else fits
 
     def __len__(self) -> int:
-        count, dropped = len(self.images), 0
+        count = len(self.images)
+        dropped = 0
         if self.shuffle and has_singleton_batch(count, self.batch_size):
             dropped = 1
         return math.ceil(count / self.batch_size) - dropped
@@ -126,7 +130,8 @@ class ResidentLoader:
         on_disk = self._resident is None and mapped_file(self.images.array) is not None
         pixels = ahead(self._pixels, mine) if on_disk else map(self._pixels, mine)
         for batch, part, chosen, images in zip(whole, parts, mine, pixels, strict=True):
-            is_grey, labels = self.spec.channels == 1, self._labels[chosen]
+            is_grey = self.spec.channels == 1
+            labels = self._labels[chosen]
             seen = self._to_device(ink(images, self._background[chosen]) if is_grey else to_planes(images))
             inputs = resample(seen, self.spec.input_size, self.augmentation, len(batch), part)
             yield inputs, self._to_device(labels)
@@ -136,7 +141,8 @@ class ResidentLoader:
         if self._resident is not None:
             return self._resident[chosen]
         places = self.images.indices[chosen.numpy()]
-        pixels, order = np.empty((len(places), *self.images.shape[1:]), np.uint8), np.argsort(places)
+        pixels = np.empty((len(places), *self.images.shape[1:]), np.uint8)
+        order = np.argsort(places)
         pixels[order] = self.images.array[places[order]]
         return torch.from_numpy(pixels)
 

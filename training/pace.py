@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import torch
@@ -30,13 +30,31 @@ def reductions(config: Config, device: torch.device) -> list[Config]:
     is_default = config.recipe == "default" and config.samples_seen == usual and config.pipeline == "resident"
     if device.type != "cpu" or not is_default or config.input_size or config.epochs:
         return []
-    smallest, configs = smallest_input_size(config.stored_size), [config]
+    smallest = smallest_input_size(config.stored_size)
+    configs = [config]
     for changes in REDUCTIONS.get(config.model, []):
         size = max(smallest, changes["input_size"])
         reduced = replace(config, **changes | {"input_size": size}, hash_id=None)
         if (size, reduced.samples_seen) != (default_input_size(configs[-1], device), configs[-1].samples_seen):
             configs.append(reduced)
     return configs[1:]
+
+
+def find_interrupted(configs: list[Config], identities: Iterable[dict], device: torch.device) -> Config | None:
+    """Return the config of an interrupted run and log it, or None if none of the configs is that of one.
+
+    Args:
+        configs: of one model.
+        identities: of the unfinished runs of that model (`runs.state.unfinished_identities`).
+    """
+    for identity in identities:
+        for config in configs:
+            parameters = {key: value for key, value in config.identity().items() if value != "auto"}  # as it was set
+            if parameters.items() <= identity.items():
+                size = default_input_size(config, device)
+                log.info("%s is trained at %d×%d pixels, as in the interrupted run.", config.model, size, size)
+                return config
+    return None
 
 
 def first_quick(
@@ -87,5 +105,5 @@ def measured_speed(config: Config, device: torch.device) -> float:
                 start = time.perf_counter()
                 trainer.train_step(images, labels)
                 seconds.append(time.perf_counter() - start)
-                threads.look()
+                threads.check()
     return config.batch_size / min(seconds[1:])

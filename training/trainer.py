@@ -99,7 +99,8 @@ class Trainer:
         return self.history
 
     def _run_epoch(self, interrupt: distributed.CommonEvent) -> None:
-        start, epoch = time.perf_counter(), len(self.history) + 1
+        start = time.perf_counter()
+        epoch = len(self.history) + 1
         set_seed(self.config.random_seed * 100_003 + epoch)  # an epoch's batches depend on seed and epoch alone
         trained = self.train_epoch(self.train_loader, interrupt)
         if interrupt.is_set():
@@ -183,10 +184,11 @@ class Trainer:
             counts.append(len(labels))
             weights.append(self._weight(labels))
             correct += batch_correct
-            self._threads.look()
+            self._threads.check()
             if interrupt.is_set():
                 break
-        epoch_losses, sizes = torch.stack(losses).cpu(), torch.tensor(counts)
+        epoch_losses = torch.stack(losses).cpu()
+        sizes = torch.tensor(counts)
         distributed.weighted_mean(epoch_losses, torch.tensor([float(weight) for weight in weights]))
         distributed.add_up(sizes)
         distributed.add_up(correct)

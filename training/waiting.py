@@ -16,7 +16,7 @@ import torch
 
 OF_THE_USER = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # variables that settle it
 BUSY = 0.1  # seconds per second that this process's threads waited for a core
-INTERVAL = 2.0  # seconds between two looks; in less, a front end that draws the curves would seem to need a core
+INTERVAL = 2.0  # seconds between two checks; in less, a front end that draws the curves would seem to need a core
 log = logging.getLogger("fit_char")
 
 
@@ -35,17 +35,17 @@ class WaitingThreads:
         if self._enabled:
             _limit_blocktime()
         self._released: threading.Event | None = None
-        self._last_delay, self._last_look = _core_delay(), time.perf_counter()
+        self._last_delay, self._last_check = _core_delay(), time.perf_counter()
 
-    def look(self) -> None:
-        """Find out whether threads had to wait for a core since the last look; call it after every step."""
+    def check(self) -> None:
+        """Find out whether threads had to wait for a core since the last check; call it after every step."""
         now = time.perf_counter()
-        if not self._enabled or self._released or now - self._last_look < INTERVAL:
+        if not self._enabled or self._released or now - self._last_check < INTERVAL:
             return
         delay = _core_delay()
-        if delay - self._last_delay > BUSY * (now - self._last_look):
+        if delay - self._last_delay > BUSY * (now - self._last_check):
             self._sleep_soon()
-        self._last_delay, self._last_look = delay, now
+        self._last_delay, self._last_check = delay, now
 
     def _sleep_soon(self) -> None:
         """Make GNU's OpenMP spin for some microseconds only, as it does if there are more threads than cores.

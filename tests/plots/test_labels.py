@@ -72,13 +72,14 @@ def test_nothing_is_said_of_names_that_can_be_drawn(fonts, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_font_that_was_installed_later_is_found(fonts, tmp_path, drawable):
+def test_a_font_that_was_installed_later_is_found(fonts, tmp_path, drawable, caplog):
     font = TTFont(DEJAVU)
     for record in font["name"].names:
         if record.nameID in (1, 16):
             record.string = "SimHei"
     for table in font["cmap"].tables:
         table.cmap[ord("中")] = "A"
+    font["OS/2"].usWeightClass = 500
     font.save(tmp_path / "simhei.ttf")
     (tmp_path / "damaged.ttf").write_bytes(b"no font")
     fonts += [str(tmp_path / "simhei.ttf"), str(tmp_path / "damaged.ttf")]
@@ -86,6 +87,7 @@ def test_a_font_that_was_installed_later_is_found(fonts, tmp_path, drawable):
     assert labels.class_labels(["中", "好"]) == ["中", "U+597D"]
     x = np.zeros((2, 8, 8), np.uint8)
     drawable(samples(x, np.arange(2), ["中", "好"]))  # a missing glyph would warn, and warnings are errors
+    assert {record.name for record in caplog.records} == {"fit_char"}, "matplotlib says nothing about its weight"
 
 
 def test_the_end_of_a_long_file_name_is_its_title(fonts):

@@ -1,14 +1,7 @@
 import numpy as np
+from conftest import images_on, texts_on
 
 import plots
-
-
-def images(axis) -> list[np.ndarray]:
-    return [np.asarray(image.get_array()) for image in axis.get_images()]
-
-
-def texts(axis) -> list[str]:
-    return [text.get_text() for text in axis.texts if text.get_text()]
 
 
 def test_feature_maps_have_a_row_per_layer(drawable):
@@ -17,9 +10,9 @@ def test_feature_maps_have_a_row_per_layer(drawable):
         "conv1": rng.random((6, 28, 28)), "conv3": rng.random((20, 10, 10)), "fc6": rng.random((16, 1, 1)),
     }  # fmt: skip
     (axis,) = drawable(plots.feature_maps(filters, maps)).axes
-    assert texts(axis) == ["filters\n6: 5×5", "conv1\n6: 28×28", "conv3\n16 of 20: 10×10"]  # none of single numbers
-    assert len(images(axis)) == 6 + 6 + 16
-    np.testing.assert_array_equal(images(axis)[-1], maps["conv3"][15])
+    assert texts_on(axis) == ["filters\n6: 5×5", "conv1\n6: 28×28", "conv3\n16 of 20: 10×10"]  # none of single numbers
+    assert len(images_on(axis)) == 6 + 6 + 16
+    np.testing.assert_array_equal(images_on(axis)[-1], maps["conv3"][15])
     low, high = axis.get_images()[0].get_clim()
     assert -low == high == np.abs(filters).max()  # so that 0 is white
 
@@ -28,9 +21,9 @@ def test_grad_cam_lies_over_the_image(drawn, drawable):
     heat = np.zeros((2, 28, 28), np.float32)
     heat[0, 5:9, 5:9] = 3
     (axis,) = drawable(plots.grad_cam(1 - drawn.x[:2] / 255.0, heat, [0, 1], [1, 1], ["a", "b"])).axes
-    assert texts(axis) == ["label: a\npredicted: b", "label: b\npredicted: b"]
-    np.testing.assert_array_equal(images(axis)[1], heat[0])
-    np.testing.assert_allclose(images(axis)[0], drawn.x[0] / 255, atol=1e-12)
+    assert texts_on(axis) == ["label: a\npredicted: b", "label: b\npredicted: b"]
+    np.testing.assert_array_equal(images_on(axis)[1], heat[0])
+    np.testing.assert_allclose(images_on(axis)[0], drawn.x[0] / 255, atol=1e-12)
     extents = [image.get_extent() for image in axis.get_images()]
     assert extents[0] == extents[1] != extents[2] == extents[3]
 
@@ -62,7 +55,7 @@ def test_images_of_an_embedding_hide_no_point(drawable):
     (axis,) = figure.axes
     shown = axis.transData.transform(points)
     boxes = [box.get_window_extent() for box in axis.artists]
-    assert len(boxes) == 12 and sorted(texts(axis)) == sorted(names)
+    assert len(boxes) == 12 and sorted(texts_on(axis)) == sorted(names)
     assert not any(box.contains(*point) for box in boxes for point in shown)
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
     assert axis.get_title() == "t-SNE of the penultimate layer (axes without unit)"
@@ -72,7 +65,7 @@ def test_of_many_classes_those_are_named_for_which_there_is_room(drawable):
     points, y = clusters(1000, spread=5)
     names = [f"class{k}" for k in range(1000)]
     (axis,) = drawable(plots.plot_embedding(points, y, y, np.zeros((1000, 8, 8), np.uint8), names)).axes
-    assert len(axis.artists) == len(texts(axis)) <= 30
+    assert len(axis.artists) == len(texts_on(axis)) <= 30
     assert axis.get_title().endswith(f"; {len(axis.artists)} of 1,000 classes are named")
 
 

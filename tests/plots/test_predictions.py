@@ -1,16 +1,9 @@
 import numpy as np
 import pytest
+from conftest import images_on, texts_on
 
 import plots
 from plots.labels import class_labels
-
-
-def images(axis) -> list[np.ndarray]:
-    return [np.asarray(image.get_array()) for image in axis.get_images()]
-
-
-def texts(axis) -> list[str]:
-    return [text.get_text() for text in axis.texts if text.get_text()]
 
 
 @pytest.fixture
@@ -34,11 +27,11 @@ def test_confusion_counts_errors_only(exemplars, drawable):
     first, *largest = axis.get_title().splitlines()
     assert first == f"27 errors in {matrix.sum()} images (correct ones not shown)"
     assert largest == ["n2 predicted as n7: 5", "n0 predicted as n1: 2", "n1 predicted as n2: 2"]
-    assert sorted(texts(axis)) == ["2"] * 11 + ["5"]
-    np.testing.assert_array_equal(images(axis)[0], matrix - np.diag(np.diag(matrix)))
+    assert sorted(texts_on(axis)) == ["2"] * 11 + ["5"]
+    np.testing.assert_array_equal(images_on(axis)[0], matrix - np.diag(np.diag(matrix)))
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("predicted class", "label")
     whole = drawable(plots.confusion(*counted(matrix), exemplars, NAMES, diagonal=True)).axes[0]
-    assert len(texts(whole)) == 24 and whole.get_title().splitlines()[0] == f"27 errors in {matrix.sum()} images"
+    assert len(texts_on(whole)) == 24 and whole.get_title().splitlines()[0] == f"27 errors in {matrix.sum()} images"
 
 
 def test_numbers_of_a_confusion_can_be_read_on_dark_and_on_pale_cells(exemplars):
@@ -61,7 +54,7 @@ def test_classes_have_a_name_beside_their_image(exemplars, drawable, names):
 
 def test_confusion_without_errors_shows_what_is_correct(exemplars, drawable):
     axis = drawable(plots.confusion(*counted(np.diag([3, 4])), exemplars[:2], ["a", "b"])).axes[0]
-    assert axis.get_title() == "0 errors in 7 images" and texts(axis) == ["3", "4"]
+    assert axis.get_title() == "0 errors in 7 images" and texts_on(axis) == ["3", "4"]
 
 
 def test_one_error_is_singular(exemplars):
@@ -75,13 +68,13 @@ def test_the_most_frequent_confusions_of_many_classes_are_pairs(drawable):
     exemplars = (np.arange(1000) % 251).astype(np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
     figure = drawable(plots.confusion(*counted(matrix), exemplars, [f"k{k}" for k in range(1000)]))
     (axis,) = figure.axes
-    assert len(images(axis)) == 40 and figure.get_size_inches().max() < 12
-    title, _, first, *others = texts(axis)
+    assert len(images_on(axis)) == 40 and figure.get_size_inches().max() < 12
+    title, _, first, *others = texts_on(axis)
     assert title == "820 errors in 50,820 images; the most frequent confusions, label → predicted class:"
     assert first == "k39 → k40\n40 of 90 images" and others[-1] == "k20 → k21\n21 of 71 images"
-    assert [image[0, 0] for image in images(axis)[:2]] == [39, 40]
+    assert [image[0, 0] for image in images_on(axis)[:2]] == [39, 40]
     none = drawable(plots.confusion(*counted(np.diag(np.full(1000, 50))), exemplars, [f"k{k}" for k in range(1000)]))
-    assert texts(none.axes[0]) == ["0 errors in 50,000 images"]
+    assert texts_on(none.axes[0]) == ["0 errors in 50,000 images"]
 
 
 @pytest.fixture
@@ -93,19 +86,20 @@ def three(drawn):
 def test_errors_are_ranked_by_confidence(drawn, exemplars, three, drawable):
     assert plots.most_confident_errors(*three).tolist() == [2, 1]
     (axis,) = drawable(plots.errors(drawn.x[:3], *three, exemplars, "abc", NAMES)).axes
-    assert texts(axis) == [
+    assert texts_on(axis) == [
         "image\nc", "label\nn0", "predicted, 90%\nn7", "image\nb", "label\nn0", "predicted, 60%\nn4"
     ]  # fmt: skip
-    for shown, expected in zip(images(axis), [drawn.x[2], exemplars[0], exemplars[7], drawn.x[1]], strict=False):
+    for shown, expected in zip(images_on(axis), [drawn.x[2], exemplars[0], exemplars[7], drawn.x[1]], strict=False):
         np.testing.assert_array_equal(shown, expected)
 
 
 def test_chosen_images_are_beside_their_nearest_neighbour(drawn, exemplars, three, drawable):
     files, nearest = ["$学_" + "a" * 17] * 3, drawn.x[4:5]
-    (axis,) = drawable(plots.errors(drawn.x[:3], *three, exemplars, files, NAMES, np.array([0]), nearest)).axes
+    (axis,) = drawable(plots.errors({0: drawn.x[0]}, *three, exemplars, files, NAMES, np.array([0]), nearest)).axes
     titles = ["image\n…" + "a" * 17, "label\nn0", "predicted, 100%\nn0", "nearest in training\nn0"]
-    assert texts(axis) == titles
-    np.testing.assert_array_equal(images(axis)[3], drawn.x[4])
+    assert texts_on(axis) == titles
+    np.testing.assert_array_equal(images_on(axis)[0], drawn.x[0])
+    np.testing.assert_array_equal(images_on(axis)[3], drawn.x[4])
 
 
 def test_as_many_errors_are_drawn_as_wanted(drawn, exemplars):
@@ -114,15 +108,15 @@ def test_as_many_errors_are_drawn_as_wanted(drawn, exemplars):
         (axis,) = plots.errors(
             drawn.x, drawn.y, predicted, confidence, exemplars, drawn.files, NAMES, **options
         ).axes  # fmt: skip
-        assert texts(axis).count("label\nn0") == count
+        assert texts_on(axis).count("label\nn0") == count
 
 
 def test_no_errors_are_said(drawable):
     x, y = np.zeros((2, 8, 8), np.uint8), np.arange(2)
     figure = drawable(plots.errors(x, y, y, np.ones(2), None, "ab", "cd"))
-    assert texts(figure.axes[0]) == ["no errors in 2 images"]
+    assert texts_on(figure.axes[0]) == ["no errors in 2 images"]
     figure = drawable(plots.errors(x, y, 1 - y, np.ones(2), None, "ab", "cd", chosen=y[:0]))
-    assert texts(figure.axes[0]) == ["none is shown"]
+    assert texts_on(figure.axes[0]) == ["none is shown"]
 
 
 def test_reliability_shows_each_class_and_each_bin(drawn, exemplars, drawable):
@@ -172,15 +166,15 @@ def test_a_class_without_images_has_no_point(drawn, exemplars, drawable):
 def test_a_prediction_has_its_five_most_probable_classes(drawn, exemplars, drawable):
     ink = 1 - drawn.x[0] / 255.0
     (axis,) = drawable(plots.prediction(drawn.x[0], ink, np.linspace(0, 0.1, 12), exemplars, NAMES)).axes
-    assert texts(axis)[:3] == ["image", "model input", "n11\n10.0%"] and len(images(axis)) == 7
-    np.testing.assert_array_equal(images(axis)[2], exemplars[11])
-    np.testing.assert_array_equal(images(axis)[0], drawn.x[0])
+    assert texts_on(axis)[:3] == ["image", "model input", "n11\n10.0%"] and len(images_on(axis)) == 7
+    np.testing.assert_array_equal(images_on(axis)[2], exemplars[11])
+    np.testing.assert_array_equal(images_on(axis)[0], drawn.x[0])
     two = drawable(plots.prediction(drawn.x[0], ink, np.array([0.3, 0.7]), exemplars[:2], ["a", "b"]))
-    assert texts(two.axes[0])[2:] == ["b\n70.0%", "a\n30.0%"]
+    assert texts_on(two.axes[0])[2:] == ["b\n70.0%", "a\n30.0%"]
 
 
 def test_a_photo_is_beside_what_was_made_of_it(drawn, exemplars, drawable):
     photo, ink = np.full((300, 200, 3), 90, np.uint8), 1 - drawn.x[0] / 255.0
     (axis,) = drawable(plots.prediction(drawn.x[0], ink, np.eye(12)[3], exemplars, NAMES, photo)).axes
-    assert texts(axis)[:3] == ["photo", "prepared", "model input"] and len(images(axis)) == 8
-    assert images(axis)[0].shape == (300, 200, 3)
+    assert texts_on(axis)[:3] == ["photo", "prepared", "model input"] and len(images_on(axis)) == 8
+    assert images_on(axis)[0].shape == (300, 200, 3)

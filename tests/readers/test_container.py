@@ -3,12 +3,16 @@ import stat
 import struct
 import tracemalloc
 import zipfile
+from functools import partial
 from pathlib import Path
 
+import conftest
 import pytest
 
 from common.errors import InputError
 from readers.container import check_archive, is_empty, open_container
+
+error = partial(conftest.error, open_container)
 
 
 @pytest.fixture
@@ -22,12 +26,6 @@ def packed(tmp_path):
         return tmp_path / name
 
     return make
-
-
-def error(path) -> str:
-    with pytest.raises(InputError) as caught:
-        open_container(path)
-    return str(caught.value)
 
 
 FILES = {

@@ -2,19 +2,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from conftest import error
 
-from common.errors import InputError
 from common.files import fingerprint
 from config import Config
 from dataset import correct, load, split
 from init import prepare
 from readers.corrections import corrections_path
-
-
-def error(call, *args) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args)
-    return str(caught.value)
 
 
 @pytest.fixture

@@ -7,19 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import error
 from PIL import Image
 
-from common.errors import InputError
 from imaging.decoding import IMAGE_SUFFIXES, is_image
 from readers import open_source
 
 NO_CLASS = "in no class folder: move it into one"
-
-
-def error(call, *args) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args)
-    return str(caught.value)
 
 
 def zipped(folder, path):
@@ -229,7 +223,7 @@ def test_folders_that_are_none_of_images_are_named_with_the_remedy(raw, paper, t
     assert error(open_source, empty) == message
     (empty / "a.pdf").touch()
     (empty / "a").symlink_to(tmp_path / "none")
-    assert error(open_source, empty) == f"{message} It holds a (a link to nothing), a.pdf."
+    assert error(open_source, empty) == f"{message} It holds a (a link to nothing), a.pdf: save pages as PNG."
     raw({"a": paper(2)}, "deep/one")
     raw({"b": paper(2)}, "deep/two")
     assert error(open_source, tmp_path / "deep").endswith(
@@ -258,7 +252,9 @@ def test_the_only_zip_in_a_folder_is_read(raw, paper, tmp_path):
     zipped(folder, tmp_path / "packed/set")
     assert open_source(tmp_path / "packed").stamp() != before
     zipped(folder, tmp_path / "packed/other")
-    assert error(open_source, tmp_path / "packed").endswith("It holds other.zip, set.zip.")
+    assert error(open_source, tmp_path / "packed").endswith(
+        "It holds other.zip, set.zip: unpack archives and give the folder."
+    )
 
 
 def test_writers_are_groups(raw, paper):
@@ -280,6 +276,16 @@ def test_levels_are_scaled_by_the_depth_of_the_whole_set(raw, paper):
     first, second = ([sample.image.max() for sample in source] for _ in range(2))
     assert first == second == [51, 254, 254, 255, 255, 9]
     assert source.notes == ["images of more than 8 bits are scaled: their level 4095 becomes 255"]
+
+
+def test_floats_and_whole_numbers_of_many_bits_are_scaled_apart(raw, paper):
+    deep, floats = (paper(1)[0].astype(np.uint16) * 257), paper(1)[0].astype(np.float32) / 255
+    source = open_source(raw({"a": [deep, floats], "b": [floats, deep]}, suffix=".tiff"))
+    assert [sample.image.max() for sample in source] == [255] * 4
+    assert source.notes == [
+        "images of more than 8 bits are scaled: their level 65535 becomes 255",
+        "images of floating-point numbers are scaled: their level 1 becomes 255",
+    ]
 
 
 @pytest.mark.parametrize("white", [1, 16])

@@ -31,6 +31,18 @@ def test_labels_from_the_names_of_files(tmp_path):
         open_source(tmp_path / "a.csv", "{label}_*")
 
 
+def test_folders_that_are_told_by_the_label_tell_nothing(raw, paper, tmp_path):
+    """Omniglot's alphabets and their characters; its files are named by a number of the character and of the drawer."""
+    for folder, label in (("Greek/character01", "0394"), ("Greek/character02", "0395"), ("Korean/character01", "0540")):
+        for part in ("train", "test"):
+            raw({folder: paper(3, int(label) % 7)}, part)
+            for path in (tmp_path / part / folder).iterdir():
+                path.rename(path.with_name(f"{label}_{path.name}"))
+    source = open_source(tmp_path, "{label}_*")
+    assert source.classes == ["0394", "0395", "0540"] and not source.notes and not source.skipped
+    assert {(sample.part, sample.group) for sample in source} == {("train", ""), ("test", "")}
+
+
 def test_folders_that_name_the_same_classes_stay(raw, paper, tmp_path):
     folder = raw({"A": paper(2, 0), "B": paper(2, 1)})
     for path in folder.rglob("*.*"):

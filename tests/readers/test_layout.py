@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from readers.layout import Layout, natural_key, part_of
+from readers.layout import Layout, natural_key
+from readers.source import part_of
 
 
 def layout(*images: str, others: tuple[str, ...] = ()) -> Layout:
@@ -50,6 +51,36 @@ def test_parts_in_any_of_their_names(val, above):
     assert found(plan) == {(part, "", name) for part in ("train", "val", "test") for name in "ab"}
     assert plan.skipped == [] and plan.folders == [f"{above}Training/a", f"{above}Training/b"]
     assert {place.file for place in plan.places} == {*grid("a b"), *grid("val test", "a b")}
+
+
+@pytest.mark.parametrize("names", [
+    "train_images val-images test_imgs", "TrainSet ValidationSet TestSet", "images_train images_val images_test",
+    "训练集 验证集 测试集", "训练 验证 测试", "train_data dev_data test_data",
+])  # fmt: skip
+def test_parts_with_a_word_beside_their_names_are_no_writers(names):
+    plan = layout(*grid(names, "a b"))
+    assert found(plan) == {(part, "", name) for part in ("train", "val", "test") for name in "ab"}
+    assert not plan.notes and not plan.skipped
+
+
+def test_a_class_whose_name_begins_like_a_part_is_none():
+    assert layout(*grid("trains testudo valley device 训练师 测试员")).classes == [
+        "device", "testudo", "trains", "valley", "测试员", "训练师",
+    ]  # fmt: skip
+    assert part_of("Test images") == "test" and part_of("dataset train") == "train" and part_of("train test") is None
+
+
+def test_alphabets_are_no_writers():
+    """Omniglot's folders: its character01 is another character in each alphabet."""
+    alphabets = {"Greek": 24, "Latin": 26, "Tengwar": 25, "Korean": 40}
+    names = [f"{name}/character{k:02}/{i}.png" for name, n in alphabets.items() for k in range(1, n + 1) for i in "ab"]
+    assert "does not tell whether Greek/character01/ and Korean/character01/ are of one class: if so, name" in error(
+        *names
+    )
+    written = {place.writer for place in layout(*[f"writer_{name}" for name in names]).places}
+    assert written == {f"writer_{name}" for name in alphabets}
+    same = [name for name in names if int(name[-8:-6]) <= 24]
+    assert len(layout(*same).places) == len(same), "as writers of the same characters leave them"
 
 
 def test_two_parts_and_one():

@@ -4,18 +4,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from conftest import ROOT, error
 
 from common.errors import InputError
 from dataset import load
 from readers import open_source
 from readers.npz import NpzSource, read_npz
-
-
-def error(call, *args) -> str:
-    with pytest.raises(InputError) as caught:
-        call(*args)
-    return str(caught.value)
 
 
 def saved(path, **arrays):
@@ -129,7 +123,7 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path):
         ({"x": x, "y": [0.5, 1]}, "y must be integers or text (N,), or one-hot (N, C), not float64 (2,)"),
         ({"x": bad, "y": y}, "x holds values that are not finite (NaN or infinity): correct or drop those images"),
         ({"x": bad[1:] - 1, "y": y[:1]},
-         "x holds values from -1.0 to -1.0: they must be 0 to 255, or 0 to 1 as floats"),
+         "x holds values from -1.0 to -1.0: they must be 0 to 255, or 0 to 1 as floats, not normalized"),
         ({"x": x.astype(str), "y": y}, "x must be numbers, not <U3"),
         ({"x": np.array([x, None], dtype=object), "y": y},
          "'x.npy' holds Python objects, which only pickle could read"),

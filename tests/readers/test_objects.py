@@ -1,9 +1,9 @@
-import io
 from collections import UserList
 
 import numpy as np
 import pytest
 import torch
+from conftest import encoded
 from PIL import Image
 from torch.utils.data import ConcatDataset, Subset, TensorDataset
 from torchvision import datasets, transforms
@@ -26,16 +26,10 @@ def error(*args, **options) -> str:
     return str(caught.value)
 
 
-def png(image: Image.Image) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @pytest.mark.parametrize("images", [
     PILS, X, torch.tensor(X), torch.tensor(X)[:, None], torch.tensor(X)[:, None] / 255, X[..., None],
     np.stack([X] * 3, 1), np.stack([X] * 3, 3) / 255, [image.convert("RGB") for image in PILS],
-    [image.convert("CMYK") for image in PILS], [{"bytes": png(image), "path": None} for image in PILS],
+    [image.convert("CMYK") for image in PILS], [{"bytes": encoded(image), "path": None} for image in PILS],
 ])  # fmt: skip
 def test_images_of_any_kind(images):
     for make in (lambda image, label: (image, label), lambda image, label: {"image": image, "label": label}):
@@ -61,11 +55,24 @@ def test_wrapped_datasets_keep_the_names_of_their_classes():
         assert found.classes == ["a", "b", "c"] and found.y.tolist() == [Y[k] for k in chosen]
         np.testing.assert_array_equal(found.x, X[list(chosen)])
     assert CharDataset.from_dataset(items, ["x", "y", "z"]).classes == ["x", "y", "z"]
-    other = Named(items)
-    other.classes = ("a", "c", "b")
-    assert error(ConcatDataset([items, other])) == (
-        "the parts of the dataset have different classes: give the classes of all, classes=[…]"
+
+
+def test_parts_with_different_classes_are_put_together_by_the_names():
+    items, other = Named(zip(PILS, Y, strict=True)), Named([(PILS[0], 1), (PILS[1], 0)])
+    other.classes = ("d", "b")
+    both = ConcatDataset([items, Subset(other, [1, 0])])
+    found = CharDataset.from_dataset(Subset(both, [7, 6, 1]))
+    assert found.classes == ["a", "b", "c", "d"] and [found.classes[label] for label in found.y] == ["b", "d", "b"]
+    found = CharDataset.from_dataset(both, ["d", "c", "b", "a"])
+    assert [found.classes[label] for label in found.y] == list("abcabc") + ["d", "b"], "not by their places"
+    assert error(both, ["a", "b", "c"]) == "the label 'd' is none of its classes: a, b, c"
+    nameless = ConcatDataset([items, list(items)])
+    assert error(nameless) == (
+        "some parts of the dataset name their classes, others do not: give the names, classes=[…]"
     )
+    assert CharDataset.from_dataset(nameless, ["a", "b", "c"]).y.tolist() == Y + Y
+    other[0] = (PILS[0], 2)
+    assert error(both) == "item 7 of the ConcatDataset has the label 2, which none of its 2 classes has"
 
 
 def test_a_dataset_of_hugging_face():
@@ -75,6 +82,13 @@ def test_a_dataset_of_hugging_face():
     items = UserList({"image": image, "label": label} for image, label in zip(PILS, Y, strict=True))
     items.features = {"image": None, "label": Feature()}
     assert CharDataset.from_dataset(items).classes == ["a", "b", "c"]
+
+
+def test_images_that_hugging_face_has_not_decoded_are_read_from_their_paths(raw):
+    path = raw({name: list(X[k::3]) for k, name in enumerate("abc")})
+    files = [str(path / f"{name}/1.bmp") for name in "abc"]
+    found = CharDataset.from_dataset([{"image": {"bytes": None, "path": file}, "label": 0} for file in files])
+    np.testing.assert_array_equal(found.x, X[:3])
 
 
 def test_datasets_of_torchvision(raw):
@@ -114,7 +128,7 @@ def test_what_is_no_dataset_of_labelled_images_is_named_with_the_remedy():
         ([(X[0], 0), (b"no image", 1)],
          "item 1 of the list cannot be read: ValueError: not an image, whatever its name"),
         ([(np.array([[-2.0, 1.5]]), 0)],
-         "x holds values from -2.0 to 1.5: they must be 0 to 255, or 0 to 1 as floats"),
+         "x holds values from -2.0 to 1.5: they must be 0 to 255, or 0 to 1 as floats, not normalized"),
         ([(X[0], 0.5)], "y must be integers or text (N,), or one-hot (N, C), not float64 (1,)"),
         ([(X[0], None)], "item 0 of the list has a label of type NoneType: it must be a number or text"),
         (Named([(X[0], 3)]), "y has labels from 3 to 3: with 3 classes they must be 0 to 2"),

@@ -5,18 +5,21 @@ import struct
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import conftest
 import numpy as np
 import pytest
 from conftest import ROOT
 
 from common import files
-from common.errors import InputError
 from readers import arrays, container, npz, open_source, pairs
 from readers import idx as idx_reader
 from readers.pairs import PairSource
+
+error = partial(conftest.error, open_source)
 
 MNIST = Path(os.environ.get("FIT_CHAR_DATA", "")) / "mnist_t10k"
 CODES = {"u1": 8, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
@@ -30,12 +33,6 @@ def idx(path, array, dtype="u1"):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(gzip.compress(head + array.tobytes()) if path.suffix == ".gz" else head + array.tobytes())
     return path
-
-
-def error(path) -> str:
-    with pytest.raises(InputError) as caught:
-        open_source(path)
-    return str(caught.value)
 
 
 def images_of(source, part="train") -> np.ndarray:
@@ -121,7 +118,7 @@ def emnist(folder, name="emnist-letters"):
     return idx(folder / f"{name}-train-labels-idx1-ubyte.gz", Y + 1)
 
 
-def test_emnist_is_righted_and_named_by_its_mapping(tmp_path):
+def test_emnist_is_transposed_and_named_by_its_mapping(tmp_path):
     path = emnist(tmp_path)
     source = open_source(path)
     assert source.classes == ["1", "2"] and source.sizes() == {(7, 5): 8}

@@ -1,12 +1,16 @@
+from functools import partial
+
+import conftest
 import numpy as np
 import pytest
 
-from common.errors import InputError
 from dataset import load
 from init import preprocess
 from readers import open_source
 from readers.pixels import PixelTable
 from readers.table import TableSource
+
+error = partial(conftest.error, open_source)
 
 X = np.random.default_rng(0).integers(0, 256, (12, 5, 5), np.uint8)
 Y = np.tile([0, 1, 2], 4)
@@ -26,12 +30,6 @@ def read(path, part="train"):
     assert type(source) is PixelTable
     samples = [sample for sample in source if sample.part == part]
     return source, np.stack([sample.image for sample in samples]), [source.classes[sample.label] for sample in samples]
-
-
-def error(path) -> str:
-    with pytest.raises(InputError) as caught:
-        open_source(path)
-    return str(caught.value)
 
 
 HEADER = ",".join(["label", *(f"pixel{k}" for k in range(25))])

@@ -1,11 +1,11 @@
 import shutil
-from collections import Counter
+import zipfile
+from functools import partial
 
+import conftest
 import numpy as np
-import pytest
 
 import readers
-from common.errors import InputError
 from readers import open_source
 from readers.folder import FolderSource
 from readers.npz import NpzSource
@@ -27,16 +27,22 @@ def test_the_reader_is_chosen_by_what_the_path_is(raw, paper, tmp_path):
 
 
 def test_paths_that_no_reader_reads_are_named_with_the_remedy(tmp_path):
-    def error(path) -> str:
-        with pytest.raises(InputError) as caught:
-            open_source(path)
-        return str(caught.value)
-
+    error = partial(conftest.error, open_source)
     assert error(tmp_path / "none") == (f"{tmp_path / 'none'} does not exist: give {readers.KINDS}")
-    (tmp_path / "images.rar").write_bytes(b"Rar!")
-    assert error(tmp_path / "images.rar") == (
-        f"{tmp_path / 'images.rar'} is of no kind that is read: give {readers.KINDS}"
+    (tmp_path / "images.other").touch()
+    assert error(tmp_path / "images.other") == (
+        f"{tmp_path / 'images.other'} is of no kind that is read: give {readers.KINDS}"
     )
+    for name, remedy in (
+        ("a.RAR", "unpack archives and give the folder"), ("set.tar.gz", "unpack archives and give the folder"),
+        ("a.mat", "save arrays with numpy.savez(file, x=images, y=labels)"),
+        ("labels.jsonl", "list paths and labels in a CSV"),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(b"Rar!")
+        assert error(tmp_path / name) == f"{tmp_path / name} is of no kind that is read: {remedy}"
+    with zipfile.ZipFile(tmp_path / "labels.xlsx", "w") as archive:
+        archive.writestr("xl/workbook.xml", "")
+    assert error(tmp_path / "labels.xlsx").endswith("It holds xl/workbook.xml: save tables as CSV.")
     (tmp_path / "file.zip").write_bytes(b"not a zip")
     assert error(tmp_path / "file.zip") == (
         f"{tmp_path / 'file.zip'} is not a readable .zip (File is not a zip file): unpack it and give the folder"
@@ -56,9 +62,6 @@ def test_a_new_format_is_one_line(tmp_path, monkeypatch):
 
         def stamp(self):
             return 1
-
-        def sizes(self):
-            return Counter({(2, 2): 1})
 
         def __len__(self):
             return 1

@@ -94,7 +94,7 @@ def test_a_source_begins_with_nothing_skipped():
     assert [sample.label for sample in one] == [0, 1]
 
 
-@pytest.mark.parametrize("missing", ["stamp", "sizes", "__len__", "__iter__"])
+@pytest.mark.parametrize("missing", ["stamp", "__len__", "__iter__"])
 def test_a_source_says_all_that_preparation_asks_for(missing):
     methods = {name: value for name, value in vars(TwoImages).items() if name != missing and callable(value)}
     with pytest.raises(TypeError, match=missing):

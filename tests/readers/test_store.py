@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from conftest import without_seconds
 from PIL import Image
 
 from classifier import CNNClassifier
@@ -70,7 +71,7 @@ def test_a_run_on_either_form_is_the_same(both, quick):
         images, _, test = load_parts(path).values()
         train, val = split(images, 0.3)
         classifier = CNNClassifier(quick(record_path=None, save_path=None), images.classes)
-        history = [row | {"seconds": 0} for row in classifier.fit(train, val)]
+        history = without_seconds(classifier.fit(train, val))
         weights = [tensor.tolist() for tensor in classifier.model.state_dict().values()]
         results.append((history, weights, classifier.evaluate(test), classifier.predict_proba(test).tolist()))
     assert results[0] == results[1]

@@ -1,6 +1,8 @@
 import shutil
 import sys
+from functools import partial
 
+import conftest
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,8 @@ from init import preprocess
 from readers import cells, open_source
 from readers.folder import FolderSource
 from readers.table import TableSource
+
+error = partial(conftest.error, open_source)
 
 ROWS = [("0.png", "01"), ("1.png", "1"), ("2.png", "01"), ("3.png", "10")]
 
@@ -26,12 +30,6 @@ def images(tmp_path):
 def text_of(rows, delimiter=",", folder="images/", header="path,label") -> str:
     lines = [header.replace(",", delimiter)] if header else []
     return "\n".join(lines + [folder + delimiter.join(row) for row in rows]) + "\n"
-
-
-def error(path) -> str:
-    with pytest.raises(InputError) as caught:
-        open_source(path)
-    return str(caught.value)
 
 
 def check(source):
@@ -73,11 +71,44 @@ def test_tables_as_programs_write_them(images, text):
     check(open_source(images / "a.csv"))
 
 
+@pytest.mark.parametrize("folder, note", [
+    ("C:\\Users\\me\\images\\", "the files are found without the first 3 folders of their paths"),
+    ("/home/me/set/other/", "the files are found without the first 5 folders of their paths"),
+])  # fmt: skip
+@pytest.mark.parametrize("header", ["path,label", ""])
+def test_paths_of_another_machine(images, folder, note, header):
+    (images / "a.csv").write_text(text_of(ROWS, folder=folder, header=header))
+    source = open_source(images / "a.csv")
+    check(source)
+    assert note in source.notes
+
+
+@pytest.mark.parametrize("header", ["id,label", ""])
+def test_names_without_a_suffix(images, header):
+    rows = [(file.removesuffix(".png"), label) for file, label in ROWS]
+    (images / "a.csv").write_text(text_of(rows, folder="", header=header))
+    source = open_source(images / "a.csv")
+    assert [sample.file for sample in check(source)] == [file for file, _ in ROWS]
+    assert source.notes == ["the files are named without their suffix, .png"]
+
+
+@pytest.mark.parametrize("text", [
+    text_of([(f"{folder}/{file}", label) for folder in "ab" for file, label in ROWS], folder="D:/"),  # which of them?
+    text_of([("7", "1"), ("8", "2")], folder=""),  # 1 and 2 are labels
+    text_of([("7", "1"), ("8", "1")], folder="", header="a,b"),
+])  # fmt: skip
+def test_what_may_be_no_path_is_not_taken_for_one(images, text):
+    (images / "a.csv").write_text(text)
+    assert "has no column of files" in error(images / "a.csv")
+
+
 def test_a_folder_with_a_table_and_no_class_folders(images):
     (images / "labels.tsv").write_text(text_of(ROWS, "\t"))
     check(open_source(images))
     (images / "other.csv").touch()
-    with pytest.raises(InputError, match="has images of one class only"):
+    with pytest.raises(
+        InputError, match="has images of one class only.*; or give the table that .*, labels.tsv, other.csv"
+    ):
         open_source(images)  # which table is meant?
     (images / "other.csv").unlink()
     shutil.copytree(images / "images", images / "b")
@@ -169,6 +200,13 @@ def test_a_large_image_file_is_not_read(images, monkeypatch):
     (images / "images/1.png").write_bytes(bytes(2**20 + 1))
     source = open_source(images / "a.csv")
     assert len(list(source)) == 3 and source.skipped == [("images/1.png", "ValueError: 1 MiB: at most 1 MiB per file")]
+
+
+def test_a_long_label_is_not_repeated_whole_for_each_row_that_is_left_out(images):
+    label = "永" * 9999
+    (images / "a.csv").write_text("path,label\n" + f"images/1.png,{label}\n" * 3 + "images/2.png,2\n")
+    (_, reason), _ = open_source(images / "a.csv").skipped
+    assert reason.startswith("listed again with the label '永永") and len(reason) < 300
 
 
 def test_parquet_needs_pyarrow(images, monkeypatch):

@@ -262,6 +262,41 @@ def test_pickled_code_is_refused_and_does_not_run(tmp_path, write, version):
     assert not trace.exists()
 
 
+def test_weights_beyond_reason_are_no_predictions(saved, drawn, tmp_path):
+    """Finite ones, of which the sums are not."""
+    classifier, path = saved
+    for name, tensor in classifier.model.state_dict().items():
+        tensor.mul_(0 if name.endswith("bias") else 1e30)  # so that an empty image gives numbers
+    classifier.save(path)
+    loaded = CNNClassifier.load(path, device="cpu")
+    few = drawn.subset(np.arange(0, len(drawn), 400))
+    for call in (loaded.predict, loaded.predict_proba, loaded.evaluate, loaded.calibrate, loaded.predict_labelled):
+        with pytest.raises(InputError, match="^the model gives values that are not finite: its weights are beyond"):
+            call(few)
+
+
+def test_a_file_of_another_size_than_its_model_is_refused_unread(saved, monkeypatch):
+    _, path = saved
+    content = torch.load(path, weights_only=True)
+    monkeypatch.setattr(checkpoint.unpickling, "MAX_PICKLE", 2**19)
+    torch.save(content | {"state_dict": content["state_dict"] | {"more": torch.zeros(300_000)}}, path)
+    read = checkpoint._load
+    monkeypatch.setattr(
+        checkpoint, "_load", lambda path, tensors: pytest.fail("read") if tensors else read(path, False)
+    )
+    assert "is not a usable checkpoint: it has 1.4 MiB, and the weights of its model 0.2" in error(path)
+    options = content["config"] | {"model_options": {"hidden": 10_000_000}}
+    torch.save(content | {"config": options}, path)
+    assert "is not a usable checkpoint: it has 0.2 MiB, and the weights of its model 5," in error(path)
+
+
+def test_a_file_larger_than_the_memory_is_refused(saved, monkeypatch):
+    monkeypatch.setattr(checkpoint, "available_memory", lambda: 3 * 2**10)
+    CNNClassifier.load(saved[1], device="cpu")  # a small one is always read
+    monkeypatch.setattr(checkpoint, "SMALL", 2**10)
+    assert "has 0 MiB and takes 3 times as much memory, of which 0 MiB are free: end other programs" in error(saved[1])
+
+
 # ---------------------------------------------------------------------------------------------- the best checkpoint
 
 
@@ -342,38 +377,3 @@ def test_the_name_of_a_run_in_a_file_cannot_lead_elsewhere(tmp_path):
     published(tmp_path / "save", 0.9, "second", classes=["c", "d"])
     names = sorted(path.name for path in (tmp_path / "save").glob("[!.]*"))
     assert names == ["best.ckpt", "best.etc-passwd.C-data.ckpt"] and len(list(tmp_path.iterdir())) == 1
-
-
-def test_weights_beyond_reason_are_no_predictions(saved, drawn, tmp_path):
-    """Finite ones, of which the sums are not."""
-    classifier, path = saved
-    for name, tensor in classifier.model.state_dict().items():
-        tensor.mul_(0 if name.endswith("bias") else 1e30)  # so that an empty image gives numbers
-    classifier.save(path)
-    loaded = CNNClassifier.load(path, device="cpu")
-    few = drawn.subset(np.arange(0, len(drawn), 400))
-    for call in (loaded.predict, loaded.predict_proba, loaded.evaluate, loaded.calibrate, loaded.predict_labelled):
-        with pytest.raises(InputError, match="^the model gives values that are not finite: its weights are beyond"):
-            call(few)
-
-
-def test_a_file_of_another_size_than_its_model_is_refused_unread(saved, monkeypatch):
-    _, path = saved
-    content = torch.load(path, weights_only=True)
-    monkeypatch.setattr(checkpoint.unpickling, "MAX_PICKLE", 2**19)
-    torch.save(content | {"state_dict": content["state_dict"] | {"more": torch.zeros(300_000)}}, path)
-    read = checkpoint._load
-    monkeypatch.setattr(
-        checkpoint, "_load", lambda path, tensors: pytest.fail("read") if tensors else read(path, False)
-    )
-    assert "is not a usable checkpoint: it has 1.4 MiB, and the weights of its model 0.2" in error(path)
-    options = content["config"] | {"model_options": {"hidden": 10_000_000}}
-    torch.save(content | {"config": options}, path)
-    assert "is not a usable checkpoint: it has 0.2 MiB, and the weights of its model 5," in error(path)
-
-
-def test_a_file_larger_than_the_memory_is_refused(saved, monkeypatch):
-    monkeypatch.setattr(checkpoint, "available_memory", lambda: 3 * 2**10)
-    CNNClassifier.load(saved[1], device="cpu")  # a small one is always read
-    monkeypatch.setattr(checkpoint, "SMALL", 2**10)
-    assert "has 0 MiB and takes 3 times as much memory, of which 0 MiB are free: end other programs" in error(saved[1])

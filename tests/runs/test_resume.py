@@ -3,24 +3,21 @@
 import contextlib
 import csv
 import json
+from dataclasses import fields
 
 import pytest
 import torch
+from conftest import same, without_seconds
 from torchvision.transforms import Compose, Resize, ToTensor
 
 import runs.resume
 import runs.state
 from classifier import CNNClassifier
 from common.errors import StorageError
-from dataset import split
+from config import Config
 from runs import checkpoint
 from runs.identity import ADDED
 from runs.state import StateFile
-
-
-@pytest.fixture
-def halves(drawn):
-    return split(drawn, 0.2)
 
 
 class Stop(Exception):
@@ -35,20 +32,12 @@ def stop_after(epoch: int):
     return callback
 
 
-def same(one: dict, other: dict) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
-
-
 def fitted(config, halves, stop=None) -> CNNClassifier:
     classifier = CNNClassifier(config, halves[0].classes)
     callbacks = [stop_after(stop)] if stop else []
     with contextlib.suppress(Stop):
         classifier.fit(*halves, callbacks)
     return classifier
-
-
-def without_seconds(history) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
 
 
 @pytest.mark.parametrize("recipe", ["default", "report"])
@@ -167,7 +156,7 @@ def test_two_live_runs_have_a_file_each(tmp_path):
     first, second = (StateFile(tmp_path / "best.ckpt", "LeNet", name, {"a": 1}, True) for name in ("x", "y"))
     assert (first.path.name, second.path.name) == ("LeNet_last.ckpt", "LeNet_last.y.ckpt")
     for state in (first, second):
-        state.write(run={"name": "x"}, record=None, history=[{}], best={}, training={})
+        state.write(run={"name": "x"}, record=None, history=[{"epoch": 1}], best={}, training={})
         state.close()
     again = [StateFile(tmp_path / "best.ckpt", "LeNet", "z", {"a": 1}, True) for _ in range(3)]
     assert [state.path.name for state in again] == ["LeNet_last.ckpt", "LeNet_last.y.ckpt", "LeNet_last.z.ckpt"]
@@ -176,9 +165,28 @@ def test_two_live_runs_have_a_file_each(tmp_path):
         state.close()
 
 
+def test_a_run_of_as_many_epochs_as_a_config_allows_can_go_on(halves, quick, tmp_path):
+    epochs = next(field.metadata["high"] for field in fields(Config) if field.name == "epochs")
+    (row,) = fitted(quick(epochs=1), halves).history_
+    history = [row | {"epoch": epoch, "train_loss": epoch / 3} for epoch in range(1, epochs + 1)]
+    state = StateFile(tmp_path / "best.ckpt", "LeNet", "x", {"a": 1}, True)
+    state.write(run={"name": "x"}, record=None, history=history, best={}, training={})
+    state.close()
+    again = StateFile(tmp_path / "best.ckpt", "LeNet", "y", {"a": 1}, True)
+    assert again.content["history"] == history
+    again.close()
+
+
+def test_columns_of_different_lengths_are_no_state(tmp_path, capsys):
+    content = {"identity": {"a": 1}, "run": {"name": "x"}, "record": None, "best": {}, "training": {}}
+    checkpoint.write(tmp_path / "LeNet_last.ckpt", content | {"history": {"epoch": [1, 2], "train_loss": [0.5]}})
+    StateFile(tmp_path / "best.ckpt", "LeNet", "y", {"a": 1}, True).close()
+    assert "the columns of its history differ in length; it is left as it is" in capsys.readouterr().out
+
+
 def test_a_live_run_of_the_same_parameters_is_left_alone(tmp_path, capsys):
     first = StateFile(tmp_path / "best.ckpt", "LeNet", "x", {"a": 1}, True)
-    first.write(run={"name": "x"}, record=None, history=[{}], best={}, training={})
+    first.write(run={"name": "x"}, record=None, history=[{"epoch": 1}], best={}, training={})
     second = StateFile(tmp_path / "best.ckpt", "LeNet", "y", {"a": 1}, True)
     assert second.content is None
     assert "unfinished after epoch 1: it is still running. This run starts" in capsys.readouterr().out

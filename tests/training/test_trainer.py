@@ -9,12 +9,13 @@ import threading
 import numpy as np
 import pytest
 import torch
+from conftest import same, without_seconds
 from torch.nn import functional
 
 from classifier import CNNClassifier
 from common.errors import TrainingError
 from config import Config
-from dataset import CharDataset, split
+from dataset import CharDataset
 from imaging.input_spec import InputSpec
 from metrics import MIN_VALIDATION, fit_temperature, kept_epoch
 from models import LeNet
@@ -27,11 +28,6 @@ from training.trainer import Trainer, stuck_at_chance
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def halves(drawn):
-    return split(drawn, 0.2)
-
-
 def make_trainer(train: CharDataset, val: CharDataset | None = None, epochs: int = 2, **changes) -> Trainer:
     """Return a Trainer of a LeNet whose first weights are always the same, which writes nothing."""
     config = Config(**{"epochs": epochs, "batch_size": 100, "record_path": None, "save_path": None} | changes)
@@ -39,14 +35,6 @@ def make_trainer(train: CharDataset, val: CharDataset | None = None, epochs: int
     torch.manual_seed(0)
     val_loader = make_loader(val, spec, config, CPU) if val else None
     return Trainer(config, LeNet(1, 12), Backend(), make_loader(train, spec, config, CPU, True), val_loader, epochs)
-
-
-def without_seconds(history: list[dict]) -> list[dict]:
-    return [{key: value for key, value in row.items() if key != "seconds"} for row in history]
-
-
-def same(one: dict, other: dict) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
 # ---------------------------------------------------------------------------------------------- steps and epochs

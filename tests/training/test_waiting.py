@@ -36,7 +36,7 @@ def test_threads_stop_spinning_once_they_wait_for_a_core(machine, capsys):
             (9.0, 2.0, 1),
         ):
             machine.update(now=now, delay=delay)
-            threads.look()
+            threads.check()
             assert len(holders()) == held, now
         (holder,) = holders()
     holder.join(10)
@@ -49,14 +49,14 @@ def test_what_the_user_has_set_stays(machine, monkeypatch, name):
     monkeypatch.setenv(name, "1")
     threads = WaitingThreads(CPU)
     machine.update(now=3.0, delay=3.0)
-    threads.look()
+    threads.check()
     assert not holders()
 
 
 def test_on_a_gpu_there_is_nothing_to_do(machine):
     threads = WaitingThreads(torch.device("cuda"))
     machine.update(now=3.0, delay=3.0)
-    threads.look()
+    threads.check()
     assert not holders()
 
 
@@ -71,5 +71,5 @@ def test_results_are_the_same(machine):
     before = a @ b
     with WaitingThreads(CPU) as threads:
         machine.update(now=3.0, delay=3.0)
-        threads.look()
+        threads.check()
         assert holders() and torch.equal(a @ b, before)
