@@ -121,8 +121,9 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
 def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
     """Return the T > 0 for which softmax(logits / T) has the lowest cross-entropy (Guo et al.).
 
-    The target probability of the labelled class is (n + 1) / (n + C), so that a set without errors does not ask for
-    certainty: Platt, "Probabilistic outputs for support vector machines", 1999.
+    The target probability of the labelled class is (n + 1) / (n + 2), so that a set without errors does not ask for
+    certainty: Platt, "Probabilistic outputs for support vector machines", 1999. It is the same for any number of
+    classes: with (n + 1) / (n + C), 1,000 images of 3,755 classes would ask for 21 %, whatever the accuracy.
 
     Args:
         logits: float (N, C), of images that the model was not trained on.
@@ -132,11 +133,12 @@ def fit_temperature(logits: np.ndarray, y: np.ndarray) -> float:
     from scipy.special import log_softmax
 
     n, classes = logits.shape
-    target = np.full((n, classes), 1 / (n + classes))
-    target[np.arange(n), y] += 1 - classes / (n + classes)
+    of_label, of_others = (n + 1) / (n + 2), 1 / (n + 2) / (classes - 1)
 
     def cross_entropy(log_temperature):
-        return -(target * log_softmax(logits / np.exp(log_temperature), 1)).sum(1).mean()
+        found = log_softmax(logits / np.exp(log_temperature), 1)
+        own = found[np.arange(n), y]
+        return -(of_label * own + of_others * (found.sum(1) - own)).mean()
 
     return float(np.exp(minimize_scalar(cross_entropy, bounds=(-3, 3), method="bounded").x))
 

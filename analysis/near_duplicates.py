@@ -51,8 +51,8 @@ def collect(chunks: Iterable[torch.Tensor], count: int) -> torch.Tensor:
 def near_duplicates(vectors: torch.Tensor, y: np.ndarray, chosen: np.ndarray, seed: int = 0) -> list[list[int]]:
     """Return the pairs of near-duplicates, the highest correlation first, at most MAX_PAIRS.
 
-    Of more than EXACT images, some pairs are missed, rather those with the lowest correlation: 0.1 % among 100,000 and
-    1 % among a million images (`benchmarks/large.py`).
+    Of more than EXACT images, some pairs are missed, rather those with the lowest correlation: 0.5 % among a million
+    images (`benchmarks/large.py`).
 
     Args:
         vectors: float (N, SIDE²), see `thumbnails`.

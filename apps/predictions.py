@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import os
 import sys
 import time
 import zipfile
@@ -62,14 +63,16 @@ def _fit_quickly(files: Iterator[File], count: int, spec: InputSpec) -> Iterator
 
 def find_files(path: str) -> Iterator[tuple[str, Callable[[], bytes] | str]]:
     """Yield (name, function that reads it, or the reason why it cannot be read) for each image file at a path."""
-    if Path(path).is_dir() or (Path(path).is_file() and zipfile.is_zipfile(path)):
+    if not path:  # of a variable of the shell that is not set: it is not the current folder
+        yield path, "no name of a file"
+    elif Path(path).is_dir() or (Path(path).is_file() and zipfile.is_zipfile(path)):
         container = open_container(Path(path))
         names = sorted(filter(is_image, container.names), key=natural_key)
         skipped = [(name, reason) for name, reason in container.skipped if is_image(name)]
         if not names and not skipped:
             yield path, "no image in it"
-        yield from ((f"{path}/{name}", lambda name=name: container.read(name)) for name in names)
-        yield from ((f"{path}/{name}", reason) for name, reason in skipped)
+        yield from ((os.path.join(path, name), lambda name=name: container.read(name)) for name in names)
+        yield from ((os.path.join(path, name), reason) for name, reason in skipped)
     elif not Path(path).exists() and (found := sorted(glob.glob(path, recursive=True), key=natural_key)):
         for one in found:
             yield from find_files(one)

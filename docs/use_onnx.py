@@ -1,6 +1,6 @@
 """Classify the images in a folder with an exported model: python use_onnx.py model.onnx my_images
 
-Needs numpy, pillow and onnxruntime. One character per image, dark on light or light on dark.
+Needs numpy, pillow and onnxruntime. One character per image, dark on light or light on dark, none transparent.
 """
 
 import json

@@ -28,6 +28,8 @@ def export(
     check_targets(path, page=bool(page))
     if train is not None and trained.run and train.fingerprint() != trained.run["train"]:
         raise InputError("train is not the set of images that the model was trained on: give that one, or leave it out")
+    if page:
+        web_page.check(trained)
     runtime = web_page.find_runtime(None if page is True else page) if page else {}
     measured = trained.measure(held_out)
     content = onnx_file.make(trained, measured.accuracy, held_out)

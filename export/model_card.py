@@ -3,6 +3,7 @@
 Mitchell et al., "Model cards for model reporting", FAT* 2019. All of it is generated from the run.
 """
 
+import re
 import shlex
 from collections import Counter
 from dataclasses import asdict
@@ -50,7 +51,8 @@ def _reads(trained: Trained) -> list[str]:
     kind, shades = "Grey", "dark on light or light on dark"
     if trained.spec.channels == 3:
         kind, shades = "RGB", "height, width, channels in this order"
-    names = " ".join(trained.classes[:NAMED])
+    separator = ", " if any(re.search(r"[\s,]", name) for name in trained.classes) else " "
+    names = separator.join(map(_plain, trained.classes[:NAMED]))
     if len(trained.classes) > NAMED:
         names += f" … and {len(trained.classes) - NAMED} more"
     lines = [
@@ -65,6 +67,11 @@ def _reads(trained: Trained) -> list[str]:
     return lines
 
 
+def _plain(text: str) -> str:
+    """Return a text of the user's, such as the name of a class, so that Markdown shows it as it is, in one line."""
+    return re.sub(r"([\\`*_\[\]<&|~$])", r"\\\1", re.sub(r"\s+", " ", text))
+
+
 def _source(trained: Trained, train: CharDataset | None) -> str:
     source = train.source if train is not None else (trained.run or {}).get("source")
     return source or "unnamed"
@@ -75,7 +82,7 @@ def _training(trained: Trained, train: CharDataset | None) -> list[str]:
     kind = "partly synthetic" if SYNTHETIC in source else "real, as far as the program knows"
     if source.startswith(SYNTHETIC):
         kind = "synthetic: drawn by a program"
-    lines = [f"- Source: {source} ({kind})."]
+    lines = [f"- Source: {_plain(source)} ({kind})."]
     if run.get("train"):
         lines.append(f"- Fingerprint of the training images: `{run['train']}`; run `{run['name']}`.")
     if train is not None:
@@ -94,7 +101,7 @@ def _accuracy(trained: Trained, measured: Measured) -> list[str]:
     role = "which also chose the epoch and the temperature: slightly optimistic" if chosen else "which chose nothing"
     lines = [
         f"- {format_accuracy(accuracy)}, a 95 % interval, on {accuracy['on']} images, {role}.",
-        f"- These are of {accuracy['source'] or 'an unnamed source'}, fingerprint `{accuracy['data']}`.",
+        f"- These are of {_plain(accuracy['source'] or 'an unnamed source')}, fingerprint `{accuracy['data']}`.",
         f"- Mean cross-entropy {accuracy['loss']:.4f} nats.",
     ]
     if "calibration_error" in accuracy:
@@ -115,17 +122,13 @@ def _errors(trained: Trained, measured: Measured) -> list[str]:
     wrong = Counter(zip(y[y != predicted].tolist(), predicted[y != predicted].tolist(), strict=True))
     if not wrong:
         return [f"None of the {len(y)} held-out images is misclassified."]
-    total, errors = np.bincount(y), Counter(y[y != predicted].tolist())
+    total, errors, names = np.bincount(y), Counter(y[y != predicted].tolist()), [_plain(one) for one in trained.classes]
     lines = ["| label | predicted as | images | of |", "| --- | --- | ---: | ---: |"]
     for (label, other), count in wrong.most_common(LISTED):
-        lines.append(f"| {_cell(trained, label)} | {_cell(trained, other)} | {count} | {total[label]} |")
+        lines.append(f"| {names[label]} | {names[other]} | {count} | {total[label]} |")
     worst = sorted(errors, key=lambda k: -errors[k] / total[k])[:LISTED]
-    classes = ", ".join(f"{trained.classes[k]} {1 - errors[k] / total[k]:.1%}" for k in worst)
+    classes = ", ".join(f"{names[k]} ({1 - errors[k] / total[k]:.1%})" for k in worst)
     return [*lines, "", f"The least accurate classes: {classes}."]
-
-
-def _cell(trained: Trained, label: int) -> str:
-    return trained.classes[label].replace("|", "\\|")
 
 
 def _int8(found: dict) -> list[str]:

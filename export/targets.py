@@ -1,6 +1,8 @@
 """Where an export may write: nowhere else than in place of files of an earlier export."""
 
 import json
+import os
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +13,8 @@ from export.model_card import MARK
 from export.onnx_file import require
 
 OURS = {"input_spec", "classes", "temperature"}  # keys of `Trained.metadata`
-PAGE = {"classes", "style", "shape", "title"}  # of a page's model.json
+PAGE = {"classes", "style", "shape", "title"}  # keys of what a page says of its model
+ABOUT = re.compile(rb'<script type="application/json" id="model">(.*?)</script>', re.S)
 MAX_HEADER = 2**26  # bytes
 
 
@@ -34,7 +37,7 @@ def check_targets(path: Path, page: bool) -> None:
     }  # fmt: skip
     targets |= {path.with_name("page"): _is_our_page} if page else {}
     for target, is_ours in targets.items():
-        if target.exists() and not _holds(is_ours, target):
+        if os.path.lexists(target) and not _holds(is_ours, target):  # also a link to nothing
             raise InputError(
                 f"{target} was not made by an export and is not replaced: name a file in another folder, or move it"
             )
@@ -44,9 +47,11 @@ def check_targets(path: Path, page: bool) -> None:
 
 
 def _holds(is_ours: Callable[[Path], bool], path: Path) -> bool:
+    if not (path.is_file() or path.is_dir()):  # a pipe, from which nothing may ever come
+        return False
     try:
         return is_ours(path)
-    except (OSError, ValueError, struct.error, LookupError):  # it is something else
+    except (OSError, ValueError, struct.error, LookupError, TypeError, AttributeError):  # it is something else
         return False
 
 
@@ -72,8 +77,14 @@ def _is_our_card(path: Path) -> bool:
 
 
 def _is_our_page(path: Path) -> bool:
-    """Return whether a folder is empty, or a page, whose model.json is written first."""
-    if not any(path.iterdir()):
+    """Return whether a folder is empty, or a page, whose model.onnx is written first and whose index.html last."""
+    if all(file.name.startswith(".") for file in path.iterdir()):
         return True
-    with open(path / "model.json", encoding="utf-8") as file:
-        return json.loads(file.read(MAX_HEADER)).keys() >= PAGE
+    index = path / "index.html"
+    return _is_our_onnx(path / "model.onnx") and (not index.exists() or _tells_of_a_model(index))
+
+
+def _tells_of_a_model(index: Path) -> bool:
+    with open(index, "rb") as file:
+        found = ABOUT.search(file.read(MAX_HEADER))
+    return found is not None and json.loads(found[1]).keys() >= PAGE

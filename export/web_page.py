@@ -20,7 +20,7 @@ from metrics import format_accuracy
 from readers.drawn import SYNTHETIC
 
 SOURCE = Path(__file__).with_name("page")
-MODULES = ("filters", "measures", "match_style")  # which page.mjs needs, each after those that it imports
+MODULES = ("filters", "measures", "match_style", "drawing")  # which page.mjs needs, each after those that it imports
 RUNTIME = "onnxruntime-web-1.30.0.tgz"  # as `npm pack` names it, and its SHA-512 as npm gives it
 INTEGRITY = "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
@@ -51,6 +51,14 @@ def find_runtime(path: str | Path | None = None) -> dict[str, bytes]:
         return {name: member.read() for name, member in members.items() if member}
 
 
+def check(trained: Trained) -> None:
+    """Raise ExportError if there is no page for a model: the style of its images is not known, or it sees colours."""
+    if trained.spec.channels == 3:
+        raise ExportError("the page classifies drawings in grey, and this model sees colours: export it without a page")
+    if trained.spec.style is None:
+        raise ExportError("the page needs the style of the training images, which this checkpoint lacks: fit again")
+
+
 def write(
     folder: Path,
     trained: Trained,
@@ -72,13 +80,10 @@ def write(
         images: from which each class is illustrated, or None.
 
     Raises:
-        ExportError: the style of the training images is not known, or they are in colour.
+        ExportError: see `check`.
         StorageError: the folder cannot be written.
     """
-    if trained.spec.channels == 3:
-        raise ExportError("the page classifies drawings in grey, and this model sees colours: export it without")
-    if trained.spec.style is None:
-        raise ExportError("the page needs the style of the training images, which this checkpoint lacks: fit again")
+    check(trained)
     about: dict = {
         "title": f"{trained.config.model}: {len(trained.classes)} handwritten characters",
         "accuracy": _sentences(trained, measured), "classes": trained.classes,

@@ -30,6 +30,8 @@ def open_source(path: str | Path, labels_from: str | None = None, channels: int 
     Raises:
         InputError: no such path, or nothing that a reader can read.
     """
+    if path == "":  # it is not the current folder
+        raise InputError(f"the path of the raw data is empty: give {KINDS}")
     path = Path(path)
     try:
         path.stat()

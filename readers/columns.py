@@ -70,8 +70,12 @@ def check_pages(path: Path, name: str) -> None:
         raise InputError(f"it has a page of more than {MAX_PAGE // 2**20} MiB in {name}: save it in smaller pages")
 
 
-def stream(path: Path, name: str, group: int) -> Iterator[Any]:
-    """Yield the values of a column in a row group, with one of them in memory at a time."""
-    file = open_parquet(path, pre_buffer=False, buffer_size=2**16)
+def stream(path: Path, name: str, group: int, metadata: Any = None) -> Iterator[Any]:
+    """Yield the values of a column in a row group, with one of them in memory at a time.
+
+    Args:
+        metadata: of the file as pyarrow gives it, if it is known; to parse it per group takes a square of their number.
+    """
+    file = open_parquet(path, metadata=metadata, pre_buffer=False, buffer_size=2**16)
     for batch in file.iter_batches(batch_size=1, row_groups=[group], columns=[name]):
         yield batch.column(0)[0].as_py()

@@ -21,6 +21,7 @@ HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints, res
 ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last decodes any bytes, each to another character
 FREE_EXPANSION = 2**28  # bytes to which any npz may expand, as a few hundred paintings do
 MAX_EXPANSION = 200  # of a larger npz: no images compress that well
+MAX_FOLDERS = 64  # above a file in a .zip; what a path tells is looked for level by level
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # zipfile cannot limit what others expand to
 
 
@@ -167,6 +168,9 @@ def _open_zip(path: Path) -> Container:
             continue
         if info.compress_type not in METHODS:
             skipped.append((name, "compressed by an unusual method: pack it as an ordinary .zip"))
+            continue
+        if name.count("/") > MAX_FOLDERS:
+            skipped.append((name[:200], f"in more than {MAX_FOLDERS} folders: move it up"))
             continue
         if name in infos and not name.endswith("/"):
             skipped.append((name, "another file of this name follows in the archive"))

@@ -22,8 +22,10 @@ def number_labels(
         classes: names of the classes; by default the labels that occur, as text.
 
     Raises:
-        InputError: neither numbers nor text, too many classes, or a label that is none of the classes.
+        InputError: neither numbers nor text, too many classes or two of a name, or a label that is none of them.
     """
+    if classes is not None and len(set(classes)) < len(classes):
+        raise InputError(f"its classes are not all different: {', '.join(classes[:20])}")
     is_one_hot = all(map(_is_one_hot, parts.values()))
     labels = {part: y.argmax(1) if is_one_hot else _flat_labels(y) for part, y in parts.items()}
     one_hot = ["labels are one-hot: the class is the place of the 1"] if is_one_hot else []

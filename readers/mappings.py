@@ -34,6 +34,8 @@ def convert_emnist(
     for part, arrays in parts.items():
         x = arrays.x.swapaxes(1, 2) if transposed or notes else arrays.x
         classes = [names.get(label, label) for label in arrays.classes]
+        if len(set(classes)) < len(classes):  # a label without a name is the name of another one
+            raise InputError(f"{mapping} names some of the classes only: correct or remove it")
         converted[part] = replace(arrays, x=x, classes=classes, notes=arrays.notes + notes)
     return paths if mapping is None else [*paths, mapping], converted
 
@@ -49,7 +51,7 @@ def _read_mapping(path: Path) -> dict[str, str]:
     """Return label → character, from lines that begin with a label and a code point, as `10 65` or `0,U+3042,あ`."""
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         text = file.read(MAX_MAPPING)
-    rows = re.findall(r"^(\d+)[ ,\t]+(U\+[0-9A-Fa-f]+|\d+)", text, re.MULTILINE)
+    rows = re.findall(r"^([0-9]+)[ ,\t]+(U\+[0-9A-Fa-f]{1,8}|[0-9]{1,8})\b", text, re.MULTILINE)
     codes = {label: int(code[2:], 16) if code.startswith("U") else int(code) for label, code in rows}
     names = {label: chr(code) for label, code in codes.items() if code <= sys.maxunicode and chr(code).isprintable()}
     if len(set(names.values())) < len(codes):

@@ -22,6 +22,7 @@ from readers.source import PARTS, PARTS_BY_WORD
 from readers.store import find_data, read_store
 
 MAX_LIST = 2**20  # bytes of the list of arrays
+MAX_TEXT = 2**14  # bytes of a name, 4 per character: the longest path
 ON_DISK = 2**26  # bytes of all arrays together that are held in memory
 LAYOUTS = (  # keys of images and labels: in the training part, in the others
     ("x", "y", "x_{}", "y_{}"),  # ours
@@ -158,6 +159,7 @@ def _read_names(npz: dict[str, Any], field: str, part: str, count: int) -> np.nd
     if key not in npz:
         return None
     names = npz[key]
+    _check_length(key, names)
     if names.shape != (count,):
         raise InputError(f"{key} must be names (N,), one per image, not {names.shape}")
     if isinstance(names, Names | np.memmap):
@@ -168,10 +170,14 @@ def _read_names(npz: dict[str, Any], field: str, part: str, count: int) -> np.nd
 def _read_classes(npz: dict[str, np.ndarray]) -> list[str] | None:
     if "classes" not in npz:
         return None
-    names = [str(name) for name in npz["classes"]]
-    if len(set(names)) < len(names):
-        raise InputError(f"its classes are not all different: {', '.join(names[:20])}")
-    return names
+    _check_length("classes", npz["classes"])
+    return [str(name) for name in npz["classes"]]
+
+
+def _check_length(key: str, names: np.ndarray | Names) -> None:
+    """Raise InputError for texts as long as no path is: each takes the memory of the longest."""
+    if isinstance(names, np.ndarray) and names.dtype.kind in "SU" and names.dtype.itemsize > MAX_TEXT:
+        raise InputError(f"{key} holds texts of more than {MAX_TEXT // 4:,} characters: give shorter names")
 
 
 class NpzStore:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,8 @@ def read_dataset(
         try:
             image, label = _unpack(dataset[i])
             images.append(_to_array(image, channels))
+            if 0 in images[-1].shape:
+                raise InputError("has an image without pixels")
             label = _to_scalar(label)
             labels.append(_name_of(label, _classes_at(dataset, i) or names) if differ else label)
         except InputError as error:
@@ -78,13 +80,18 @@ def _class_lists(dataset: Any) -> list[list[str] | None]:
 
 def _own_classes(dataset: Any) -> list[str] | None:
     """Return the names of the classes that a dataset itself has, as those of torchvision and Hugging Face do."""
-    if getattr(dataset, "classes", None):
-        return [str(name) for name in dataset.classes]
+    if own := _as_names(getattr(dataset, "classes", None)):
+        return own
     features = getattr(dataset, "features", None)
     if not isinstance(features, dict):
         return None
-    names = next((getattr(features[key], "names", None) for key in LABEL_KEYS if key in features), None)
-    return None if names is None else [str(name) for name in names]
+    return _as_names(next((getattr(features[key], "names", None) for key in LABEL_KEYS if key in features), None))
+
+
+def _as_names(values: Any) -> list[str] | None:
+    """Return a list, array or dict of names as text; None for anything else, such as the number of the classes."""
+    values = values.tolist() if hasattr(values, "tolist") else values
+    return [str(name) for name in values] if isinstance(values, Iterable) else None
 
 
 def _classes_at(dataset: Any, i: int) -> list[str] | None:

@@ -12,12 +12,16 @@ from typing import Any
 from common.errors import InputError
 from readers.arrays import assign_parts
 from readers.columns import check_pages, is_binary, is_text, open_parquet, read_columns, stream
+from readers.container import HIDDEN
 from readers.images import ImageFiles
 from readers.layout import natural_key
 from readers.source import Sample, Source
 from readers.table import NAMES, simplify
 
 IMAGES = ("image", "img", "picture", "图像", "图片")  # columns that may hold files, rather than Hugging Face's pairs
+PATTERN = "*.[pP][aA][rR][qQ][uU][eE][tT]"
+FREE_ROWS = 2**15  # that any file may have
+BYTES_PER_ROW = 16  # of a file with more: those without an image, or with one that is stored once, take nothing
 
 
 @dataclass(frozen=True)
@@ -26,16 +30,19 @@ class ParquetFile:
 
     Attributes:
         path: of the file.
-        image, label: names of the columns.
+        image: name of the column.
+        label: name of the column; None if there is none.
         starts: number of the first row of each row group.
         names: those of the classes, if the labels are their numbers.
+        metadata: as pyarrow gives it.
     """
 
     path: Path
     image: str
-    label: str
+    label: str | None
     starts: list[int]
     names: list[str] | None
+    metadata: Any
 
 
 class ParquetImages(Source):
@@ -47,7 +54,7 @@ class ParquetImages(Source):
         channels: see `Source`.
 
     Raises:
-        InputError: a damaged file, no column of labels, or a page that is too large.
+        InputError: a damaged file, no column of labels, a page that is too large, or more rows than it can have images.
     """
 
     def __init__(self, path: Path, channels: int = 1):
@@ -55,11 +62,16 @@ class ParquetImages(Source):
         self.name, files = path.name, [file for file in map(_describe, _find(path)) if file]
         for file in files:
             with _reading(file.path):
+                _check_rows(file)
                 check_pages(file.path, file.image)
+        if not any(file.label for file in files):
+            raise InputError(f"{files[0].path} has images, but no column of labels: add a column 'label'")
         labels = {file.path: _read_labels(file) for file in files}
         names = next((file.names for file in files if file.names), None)
         found = {label for column in labels.values() for label in column if label}
-        self.classes = names or sorted(found, key=natural_key)
+        self.classes = [name for name in names if name in found] if names else sorted(found, key=natural_key)
+        unused = sorted(set(names or []) - found, key=natural_key)
+        self._decided = [f"classes that no image has are left out: {', '.join(unused):.200}"] if unused else []
         number = {name: label for label, name in enumerate(self.classes)}
         self._rows: dict[str, tuple[ParquetFile, int, int, str]] = {}  # file → where it is, label and part
         self._unlabelled: list[tuple[str, str]] = []
@@ -96,7 +108,7 @@ class ParquetImages(Source):
             _, _, label, part = self._rows[name]
             yield Sample(image, label, name, part)
         self.skipped, self.modes = self._images.damaged + self._unlabelled, self._images.modes
-        self.notes, self.counts = self._images.notes, self._images.counts
+        self.notes, self.counts = self._decided + self._images.notes, self._images.counts
         self.check_damaged(self._images.damaged)
 
     def _read(self, name: str) -> bytes:
@@ -105,7 +117,11 @@ class ParquetImages(Source):
         group = bisect_right(file.starts, row) - 1
         row -= file.starts[group]
         if self._reading != (file.path, group) or row < self._row:
-            self._reading, self._row, self._stream = (file.path, group), 0, stream(file.path, file.image, group)
+            self._reading, self._row, self._stream = (
+                (file.path, group),
+                0,
+                stream(file.path, file.image, group, file.metadata),
+            )
         content: Any = next(islice(self._stream, row - self._row, None), None)
         self._row = row + 1
         content = content["bytes"] if isinstance(content, dict) else content
@@ -115,9 +131,11 @@ class ParquetImages(Source):
 
 
 def _find(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(file for pattern in ("*.parquet", "*/*.parquet") for file in path.glob(pattern))
-    return [path] if path.suffix.lower() == ".parquet" else []
+    """Return the parquet files at a path, and in its sub-folders; hidden ones, as macOS's ._train.parquet, are none."""
+    if not path.is_dir():
+        return [path] if path.suffix.lower() == ".parquet" else []
+    found = sorted(file for pattern in (PATTERN, f"*/{PATTERN}") for file in path.glob(pattern) if file.is_file())
+    return [file for file in found if not HIDDEN.search(file.relative_to(path).as_posix())]
 
 
 def _has_images(path: Path) -> bool:
@@ -153,27 +171,55 @@ def _describe(path: Path) -> ParquetFile | None:
         file = open_parquet(path)
         schema, about = file.schema_arrow, file.metadata
         starts = [0, *accumulate(about.row_group(k).num_rows for k in range(about.num_row_groups))]
-        known = json.loads((schema.metadata or {}).get(b"huggingface", b"{}")).get("info", {}).get("features", {})
+        names = _class_names((schema.metadata or {}).get(b"huggingface", b"{}"))
     images = [
         field.name for field in schema if types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0
     ]
     images += [field.name for field in schema if is_binary(field.type) and simplify(field.name) in IMAGES]
-    texts = [field.name for field in schema if types.is_integer(field.type) or is_text(field.type)]
-    labels = [name for word in NAMES["label"].split() for name in texts if simplify(name) == word] or texts
-    if not images or not labels:
+    if not images:
         return None
-    feature = known.get(labels[0])
-    names = feature.get("names") if isinstance(feature, dict) else None
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        names = None
-    return ParquetFile(path, images[0], labels[0], starts[:-1], names)
+    texts = [field.name for field in schema if types.is_integer(field.type) or is_text(field.type)]
+    numbers = [field.name for field in schema if types.is_floating(field.type) or types.is_boolean(field.type)]
+    named = [name for word in NAMES["label"].split() for name in [*texts, *numbers] if simplify(name) == word]
+    label = next(iter(named or texts), None)
+    is_number = label is not None and not is_text(schema.field(schema.get_all_field_indices(label)[0]).type)
+    return ParquetFile(path, images[0], label, starts[:-1], names.get(label) if is_number else None, about)
+
+
+def _class_names(about: bytes) -> dict[str | None, list[str]]:
+    """Return the names of the classes by the column of their numbers, from what Hugging Face adds to a file.
+
+    What makes no sense tells nothing: it may be of other versions, and the images can be read without it.
+    """
+    try:
+        features = dict(json.loads(about)["info"]["features"])
+        found = {column: feature["names"] for column, feature in features.items() if "names" in feature}
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return {}
+    return {
+        column: names
+        for column, names in found.items()
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names)
+    }
+
+
+def _check_rows(file: ParquetFile) -> None:
+    """Raise InputError if a file has more rows than there can be images in its bytes."""
+    rows, size = file.metadata.num_rows, file.path.stat().st_size
+    if rows > max(FREE_ROWS, size / BYTES_PER_ROW):
+        raise InputError(f"it has {rows:,} rows in {size:,} bytes, which cannot be as many images: correct the file")
 
 
 def _read_labels(file: ParquetFile) -> list[str | None]:
     """Return the label of each row as text, or as the name of the class if it is a number; None if it is missing."""
+    if file.label is None:
+        return [None] * file.metadata.num_rows
     with _reading(file.path):
         (labels,) = read_columns(file.path, [file.label])
-    if file.names is None:
-        return [None if label in (None, "") else str(label) for label in labels]
+        if file.names is not None and len(set(file.names)) < len(file.names):
+            raise InputError(f"its classes are not all different: {', '.join(file.names[:20])}")
+    if file.names is None:  # pandas makes 1 to 1.0 if other rows have none
+        labels = [int(label) if isinstance(label, float) and label.is_integer() else label for label in labels]
+        return [None if label in (None, "") or label != label else str(label) for label in labels]
     names = dict(enumerate(file.names))
     return [names.get(label) for label in labels]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from common.text import plural
 from imaging.decoding import is_image
 from readers.arrays import ArraySource, assign_parts, make_parts
 from readers.cells import DELIMITERS, decode_text
@@ -17,6 +18,7 @@ from readers.table import NAMES, find_tables, simplify
 
 MAX_BYTES = 3 * 2**28  # of a file, of which at most a half are pixels
 MAX_LINE = 2**20  # characters
+MAX_LABEL = 2**24  # beyond which float32 has not all whole numbers
 FEWEST = 16  # pixels of an image
 ROWS = 4096  # that are parsed at once
 INDEX = ("", "id", "index", "unnamed:0")  # columns that number the rows
@@ -59,9 +61,11 @@ class PixelTable(ArraySource):
         files = [path] if path.is_file() else list(filter(_find_columns, find_tables(path)))
         images: dict[str, np.ndarray] = {}
         labels: dict[str, np.ndarray] = {}
-        unlabelled = []
+        unlabelled, skipped = [], []
         for file, part in zip(files, assign_parts([file.stem for file in files]), strict=True):
-            x, y = _read(file)
+            x, y, without_label = _read(file)
+            if without_label:
+                skipped.append((file.name, f"{plural(without_label, 'row')} without a label"))
             if y is None:
                 unlabelled.append(file)
             elif part in images:
@@ -78,7 +82,7 @@ class PixelTable(ArraySource):
         paths, parts = convert_emnist(files, parts, transposed)
         super().__init__(paths, parts, channels)
         self.transposed = transposed
-        self.skipped = [(file.name, "it has no labels") for file in unlabelled]
+        self.skipped = [*((file.name, "it has no labels") for file in unlabelled), *skipped]
 
     def stamp(self) -> object:
         return super().stamp(), self.transposed
@@ -104,13 +108,20 @@ def _find_columns(path: Path) -> Columns | None:
     texts = [k for k, cell in enumerate(cells) if not _is_number(cell)]
     if len(cells) <= FEWEST or len(names) != len(cells) or len(texts) > 1 or any(is_image(cells[k]) for k in texts):
         return None
-    has_header = sum(not _is_number(name) for name in names) > 1
+    has_header = sum(not _is_number(name) for name in names) > 1 or _is_counted(names)
     names = [simplify(name) for name in names] if has_header else ["-"] * len(names)
     label = next((k for name in NAMES["label"].split() for k, own in enumerate(names) if own == name), None)
     label = texts[0] if label is None and texts else label
     return Columns(
         delimiter, has_header, [k for k, name in enumerate(names) if k != label and name not in INDEX], label
     )
+
+
+def _is_counted(names: list[str]) -> bool:
+    """Return whether cells are 0, 1, 2 …, as pandas names columns, perhaps with a name before or behind them."""
+    numbers = [name for name in names if name.isdecimal()]
+    first = int(numbers[0] == "1") if numbers else 0
+    return len(numbers) >= len(names) - 1 and numbers == [str(first + k) for k in range(len(numbers))]
 
 
 def _is_number(cell: str) -> bool:
@@ -120,8 +131,11 @@ def _is_number(cell: str) -> bool:
         return False
 
 
-def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the pixels of a table, uint8 or float32 (N, side²), and its labels, str (N,); None if it has none."""
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None, int]:
+    """Return the pixels of a table, uint8 or float32 (N, side²), and its labels, str (N,), or None if it has none.
+
+    Also return how many rows are left out because they have no label.
+    """
     if path.stat().st_size > MAX_BYTES:
         raise InputError(f"{path} is larger than {MAX_BYTES // 2**20} MiB: save it as .npz, or split it into parts")
     columns = _find_columns(path)
@@ -139,17 +153,22 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
         pixels = [k for k in pixels if k != label]
     if not _is_square(len(pixels)):
         raise InputError(f"{path} has {len(pixels)} columns of pixels: there must be side × side of them, and a label")
-    labels = None
+    rows_read, labels = sum(map(len, chunks)), None
+    if "" in names:
+        chunks = [rows[rows[:, label] != names[""]] for rows in chunks]
     if label is not None:
-        codes = [int(code) if code == int(code) else code for rows in chunks for code in rows[:, label].tolist()]
+        codes = [int(code) if float(code).is_integer() else code for rows in chunks for code in rows[:, label].tolist()]
+        if not all(abs(code) <= MAX_LABEL for code in codes):  # nor is NaN
+            raise InputError(f"{path} has a label that is no number up to {MAX_LABEL:,}: name its column 'label'")
         labels = np.array([list(names)[code] for code in codes] if names else list(map(str, codes)))
     x = np.empty((sum(map(len, chunks)), len(pixels)), np.result_type(*chunks))
+    without_label = rows_read - len(x)
     start = 0
     while chunks:  # each is freed when it is copied
         rows = chunks.pop(0)
         x[start : start + len(rows)] = rows[:, pixels]
         start += len(rows)
-    return x, labels
+    return x, labels, without_label
 
 
 def _is_constant(values: np.ndarray) -> bool:
@@ -173,13 +192,14 @@ def _parse(path: Path, columns: Columns, names: dict[str, int], encoding: str) -
         try:
             next(islice(lines, start - 1, start - 1), None)  # leaves out the header
             while chunk := list(islice(lines, ROWS)):
-                rows = np.loadtxt(
-                    chunk, dtype=np.float32, comments=None, delimiter=columns.delimiter, converters=converters,
-                    ndmin=2, encoding="utf-8", quotechar='"',
-                )  # fmt: skip
-                with np.errstate(invalid="ignore"):  # of what is no number from 0 to 255
-                    whole = rows.astype(np.uint8)
-                yield whole if (whole == rows).all() else rows
+                if any(map(str.strip, chunk)):  # of blank lines alone, NumPy makes a row without columns
+                    rows = np.loadtxt(
+                        chunk, dtype=np.float32, comments=None, delimiter=columns.delimiter, converters=converters,
+                        ndmin=2, encoding="utf-8", quotechar='"',
+                    )  # fmt: skip
+                    with np.errstate(invalid="ignore"):  # of what is no number from 0 to 255
+                        whole = rows.astype(np.uint8)
+                    yield whole if (whole == rows).all() else rows
                 start += len(chunk)
         except ValueError as error:
             if isinstance(error, UnicodeDecodeError) and encoding != "gb18030":

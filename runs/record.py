@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -123,6 +124,11 @@ class RunRecord:
         record._metrics = json.loads(metrics.read_text(encoding="utf-8")) if metrics.exists() else {}
         return record
 
+    @staticmethod
+    def is_at(folder: str | None, name: str) -> bool:
+        """Return whether a folder that a file names is the record of the run of that name, which may be written to."""
+        return folder is not None and Path(folder).name == name and Path(folder, "config.json").is_file()
+
     @classmethod
     def reopen(cls, folder: str | Path, history: list[dict]) -> "RunRecord":
         """Return the record of a run that continues after the epochs of `history`; later rows are forgotten."""
@@ -130,10 +136,14 @@ class RunRecord:
         for unfinished in record.folder.glob(".*.part"):  # left by the killed process
             unfinished.unlink()
         (record.folder / "history.csv").unlink(missing_ok=True)
-        for row in history:
-            record.log_epoch(row)
-        record.log(f"continuing after epoch {len(history)}")
+        record.log_former(history)
         return record
+
+    def log_former(self, history: list[dict]) -> None:
+        """Write the epochs after which the run continues."""
+        for row in history:
+            self.log_epoch(row)
+        self.log(f"continuing after epoch {len(history)}")
 
     def start_logging(self) -> None:
         """Append the lines of the project's logger to log.txt, until `stop_logging`."""
@@ -149,8 +159,9 @@ class RunRecord:
         return (self.folder / "history.csv").exists()
 
     def remove(self) -> None:
-        """Delete the folder, such as that of a run without an epoch."""
-        shutil.rmtree(self.folder)
+        """Delete the folder, such as that of a run without an epoch, if nobody else has."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.folder)
 
     def log(self, message: str) -> None:
         """Append a line with the time to log.txt alone."""

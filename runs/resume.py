@@ -99,11 +99,13 @@ class Run:
         """Make the record, or reopen that of the interrupted run."""
         if not config.record_path:
             return
-        if self.former and self.former["record"] and Path(self.former["record"]).is_dir():
+        if self.former and RunRecord.is_at(self.former["record"], self.description["name"]):
             self.record = RunRecord.reopen(self.former["record"], self.former["history"])
         else:
             self.record = RunRecord.create(config.record_path, config, environment(device) | about)
             self.description["name"] = self.record.folder.name
+            if self.former:  # whose record is gone
+                self.record.log_former(self.former["history"])
         self.record.start_logging()
         if self._note:
             log.info(self._note)

@@ -58,11 +58,12 @@ def test_macro_averages_are_of_classes_that_differ_in_size():
     assert format_scores(accuracy(5, 7)) == format_accuracy(accuracy(5, 7))
 
 
-def test_the_temperature_is_what_logits_were_multiplied_with():
+@pytest.mark.parametrize(("count", "classes"), [(20_000, 4), (600, 12), (600, 3000)])
+def test_the_temperature_is_what_logits_were_multiplied_with(count, classes):
     rng = np.random.default_rng(0)
-    logits = rng.normal(size=(20_000, 4)) * 2
+    logits = rng.normal(size=(count, classes)) * 3
     shares = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    y = (shares.cumsum(1) > rng.random((len(logits), 1))).argmax(1)  # as the probabilities say
+    y = (shares.cumsum(1) > rng.random((count, 1))).argmax(1)  # as the probabilities say
     assert fit_temperature(logits * 3, y) == pytest.approx(3, rel=0.05)
     assert fit_temperature(logits / 2, y) == pytest.approx(0.5, rel=0.05)
 

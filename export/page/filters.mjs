@@ -14,44 +14,47 @@ const FILTERS = {
   bilinear: [1, (x) => Math.max(0, 1 - Math.abs(x))],
 };
 
-/** Return, for each of `size` output pixels, the first input pixel and the weights of it and its successors. */
+/** Return of each of `size` output pixels the first input pixel, how many count, and their weights, `most` for each. */
 function resampling(length, size, filter, end) {
   const [halfWidth, weight] = FILTERS[filter];
   const scale = end / size;
   const stretch = Math.max(scale, 1);
-  return Array.from({ length: size }, (_, i) => {
+  const most = Math.ceil(2 * halfWidth * stretch) + 1;
+  const first = new Int32Array(size), count = new Int32Array(size), weights = new Float64Array(size * most);
+  for (let i = 0; i < size; i++) {
     const center = (i + 0.5) * scale;
-    const first = Math.max(0, Math.trunc(center - halfWidth * stretch + 0.5));
-    const last = Math.min(length, Math.trunc(center + halfWidth * stretch + 0.5));
-    const weights = Float64Array.from({ length: last - first }, (_, k) => weight((first + k - center + 0.5) / stretch));
-    const sum = weights.reduce((a, b) => a + b, 0);
-    return { first, weights: weights.map((w) => w / sum) };
-  });
+    first[i] = Math.max(0, Math.trunc(center - halfWidth * stretch + 0.5));
+    count[i] = Math.min(length, Math.trunc(center + halfWidth * stretch + 0.5)) - first[i];
+    let sum = 0;
+    for (let k = 0; k < count[i]; k++) sum += weights[i * most + k] = weight((first[i] + k - center + 0.5) / stretch);
+    for (let k = 0; k < count[i]; k++) weights[i * most + k] /= sum;
+  }
+  return { first, count, weights, most };
 }
 
 /** Resize as Pillow does: grey levels are rounded after the columns and after the rows. `end`: [right, bottom]. */
-export function resize(image, width, height, filter, end = [image.width, image.height]) {
-  const half = image.data instanceof Uint8Array ? 0.5 : 0; // which a Uint8Array rounds down
-  const wide = new image.data.constructor(width * image.height), data = new image.data.constructor(width * height);
-  const columns = resampling(image.width, width, filter, end[0]);
-  for (let y = 0; y < image.height; y++) {
-    for (let x = 0; x < width; x++) {
-      const { first, weights } = columns[x];
-      const start = y * image.width + first;
+export function resize({ data, width, height }, wide, tall, filter, end = [width, height]) {
+  const half = data instanceof Uint8Array ? 0.5 : 0; // which a Uint8Array rounds down
+  const widened = new data.constructor(wide * height), result = new data.constructor(wide * tall);
+  const { first, count, weights, most } = resampling(width, wide, filter, end[0]);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < wide; x++) {
+      const start = y * width + first[x];
       let sum = half;
-      for (let k = 0; k < weights.length; k++) sum += weights[k] * image.data[start + k];
-      wide[y * width + x] = sum;
+      for (let k = 0; k < count[x]; k++) sum += weights[x * most + k] * data[start + k];
+      widened[y * wide + x] = sum;
     }
   }
-  resampling(image.height, height, filter, end[1]).forEach(({ first, weights }, y) => {
-    const sums = new Float64Array(width).fill(half);
-    weights.forEach((weight, k) => {
-      const start = (first + k) * width;
-      for (let x = 0; x < width; x++) sums[x] += weight * wide[start + x];
-    });
-    data.set(sums, y * width);
-  });
-  return { data, width, height };
+  const rows = resampling(height, tall, filter, end[1]), sums = new Float64Array(wide);
+  for (let y = 0; y < tall; y++) {
+    sums.fill(half);
+    for (let k = 0; k < rows.count[y]; k++) {
+      const weight = rows.weights[y * rows.most + k], start = (rows.first[y] + k) * wide;
+      for (let x = 0; x < wide; x++) sums[x] += weight * widened[start + x];
+    }
+    result.set(sums, y * wide);
+  }
+  return { data: result, width: wide, height: tall };
 }
 
 /** Return the mean grey level of each cell of `across` × `down` pixels; the last ones may be smaller. */
@@ -87,102 +90,106 @@ export function thumbnail(image, largest) {
   return resize(smaller, width, height, "box", [w / across, h / down]);
 }
 
-/** Apply `filter(from, to)`, both Float32Arrays, to every row and then to every column of an image. */
-function separable(image, filter) {
-  const filterRows = ({ data, width, height }) => {
-    const transposed = new Float32Array(data.length), to = new Float32Array(width);
-    for (let y = 0; y < height; y++) {
-      filter(data.subarray(y * width, (y + 1) * width), to);
-      for (let x = 0; x < width; x++) transposed[x * height + y] = to[x];
-    }
-    return { data: transposed, width: height, height: width };
-  };
-  return filterRows(filterRows(image));
-}
-
-/** Return the index at which a line of that length, mirrored at its ends, has its value `i`. */
-function mirrored(i, length) {
-  const k = ((i % (2 * length)) + 2 * length) % (2 * length);
-  return k < length ? k : 2 * length - 1 - k;
-}
-
-/** Return a function that gives a line with that many values more on either side, where it is mirrored. */
-function mirror(margin) {
-  let places = [], wide = [];
-  return (from) => {
-    if (wide.length !== from.length + 2 * margin) {
-      wide = new Float32Array(from.length + 2 * margin);
-      places = Int32Array.from(wide, (_, i) => mirrored(i - margin, from.length));
-    }
-    wide.set(from, margin);
-    for (let i = 0; i < margin; i++) wide[i] = from[places[i]];
-    for (let i = margin + from.length; i < wide.length; i++) wide[i] = from[places[i]];
-    return wide;
-  };
-}
-
-/** scipy's gaussian_filter. */
-export function gaussian(image, sigma) {
-  const radius = Math.trunc(4 * sigma + 0.5);
-  const bell = Float64Array.from({ length: radius + 1 }, (_, k) => Math.exp(-(k ** 2) / (2 * sigma ** 2)));
-  const weights = bell.map((value) => value / (2 * bell.reduce((a, b) => a + b) - 1));
-  const extended = mirror(radius);
-  return separable(image, (from, to) => {
-    const wide = extended(from);
-    for (let i = 0; i < to.length; i++) {
-      let sum = weights[0] * from[i];
-      for (let k = 1; k <= radius; k++) sum += weights[k] * (wide[i + radius - k] + wide[i + radius + k]);
-      to[i] = sum;
-    }
+/** Return the indices of a line with that many before and after it, where it is mirrored. */
+function mirrored(length, margin) {
+  return Int32Array.from({ length: length + 2 * margin }, (_, i) => {
+    const k = (((i - margin) % (2 * length)) + 2 * length) % (2 * length);
+    return k < length ? k : 2 * length - 1 - k;
   });
 }
 
-/** scipy's uniform_filter of an even size. */
-export function uniform(image, size) {
-  const extended = mirror(size / 2);
-  return separable(image, (from, to) => {
-    const wide = extended(from);
+/** Return the box around the pixels that differ from a value: { top, bottom, left, right }, bottom and right beyond. */
+export function box({ data, width, height }, value = 0) {
+  let top = height, bottom = 0, left = width, right = 0;
+  for (let y = 0; y < height; y++) {
+    const start = y * width;
+    let first = 0, last = width - 1;
+    while (first < width && data[start + first] === value) first++;
+    if (first === width) continue;
+    while (data[start + last] === value) last--;
+    top = Math.min(top, y);
+    bottom = y + 1;
+    left = Math.min(left, first);
+    right = Math.max(right, last + 1);
+  }
+  return { top, bottom, left, right };
+}
+
+/** scipy's gaussian_filter of grey levels, where sigma is at most 0.87: no more than 3 pixels on either side count. */
+export function gaussian(image, sigma) {
+  const { data, width, height } = image, even = data[0], { top, bottom, left, right } = box(image, even);
+  const bell = [0, 1, 2, 3].map((k) => (k <= Math.trunc(4 * sigma + 0.5) ? Math.exp(-(k ** 2) / (2 * sigma ** 2)) : 0));
+  const [a, b, c, d] = bell.map((value) => value / (2 * bell.reduce((a, b) => a + b) - 1));
+  const rows = mirrored(height, 3).map((y) => y * width), columns = mirrored(width, 3);
+  const result = new Float32Array(data.length).fill(even), line = new Float32Array(width + 6).fill(even);
+  for (let y = Math.max(0, top - 3); y < Math.min(height, bottom + 3); y++) {
+    const u3 = rows[y], u2 = rows[y + 1], u1 = rows[y + 2], i = rows[y + 3];
+    const v1 = rows[y + 4], v2 = rows[y + 5], v3 = rows[y + 6];
+    for (let x = left; x < right; x++) {
+      const two = data[u2 + x] + data[v2 + x], three = data[u3 + x] + data[v3 + x];
+      line[3 + x] = a * data[i + x] + b * (data[u1 + x] + data[v1 + x]) + c * two + d * three;
+    }
+    for (let k = 0; k < 3; k++) {
+      line[k] = line[3 + columns[k]];
+      line[width + 3 + k] = line[3 + columns[width + 3 + k]];
+    }
+    const start = Math.max(0, left - 3), end = Math.min(width, right + 3);
+    for (let x = start; x < end; x++) {
+      const two = line[x + 1] + line[x + 5], three = line[x] + line[x + 6];
+      result[i + x] = a * line[x + 3] + b * (line[x + 2] + line[x + 4]) + c * two + d * three;
+    }
+  }
+  return { data: result, width, height };
+}
+
+/** Return the sum of the cubes of the differences from scipy's uniform_filter of that even size. */
+export function skew({ data, width, height }, size) {
+  const half = size / 2, area = size * size;
+  const rows = mirrored(height, half), columns = mirrored(width, half);
+  const inColumn = new Float64Array(width), wide = new Float64Array(columns.length);
+  let cubes = 0;
+  for (let y = 1 - size; y < height; y++) { // from where the square around a row begins to reach into the image
+    const entering = rows[y + size - 1] * width, leaving = y > 0 ? rows[y - 1] * width : -1;
+    for (let x = 0; x < width; x++) inColumn[x] += data[entering + x] - (leaving < 0 ? 0 : data[leaving + x]);
+    if (y < 0) continue;
+    for (let i = 0; i < wide.length; i++) wide[i] = inColumn[columns[i]];
     let sum = 0;
     for (let k = 0; k < size; k++) sum += wide[k];
-    for (let i = 0; i < to.length; i++) {
-      to[i] = sum / size;
-      sum += wide[i + size] - wide[i];
+    for (let x = 0; x < width; x++) {
+      const difference = data[y * width + x] - sum / area;
+      cubes += difference * difference * difference;
+      sum += wide[x + size] - wide[x];
     }
-  });
+  }
+  return cubes;
 }
-
-const STEPS = 2 ** 16; // of a grey level: as fine as Float32Array's are
-const LEAST = -(2 ** 30);
-
-/** Return the larger of two integers, without a branch that the processor would have to guess. */
-const larger = (a, b) => a + ((b - a) & ~((b - a) >> 31));
 
 /**
- * Return the maximum over pixels from `before` before to `after` after each, as far as there are any; with a sign of
- * -1 the minimum. A window ends one block of its size and begins the next, in which the maxima are known: van Herk, "A
- * fast algorithm for local minimum and maximum filters on rectangular and octagonal kernels", 1992.
+ * Return the maximum of every `window` successive pixels of a row, times a sign; the rows become columns. A window ends
+ * one block of its size, and begins the next: van Herk, "A fast algorithm for local minimum and maximum filters on
+ * rectangular and octagonal kernels", 1992.
  */
-function extremum(image, before, after, sign) {
-  const window = before + after + 1, unit = sign / STEPS;
-  const longest = Math.max(image.width, image.height) + window - 1;
-  const [values, begun, ending] = [0, 1, 2].map(() => new Int32Array(longest));
-  return separable(image, (from, to) => {
-    const length = to.length + window - 1;
-    values.fill(LEAST, 0, length);
-    for (let i = 0; i < to.length; i++) values[before + i] = from[i] / unit;
-    for (let start = 0; start < length; start += window) {
-      const end = Math.min(start + window, length);
-      for (let i = start, found = LEAST; i < end; i++) begun[i] = found = larger(found, values[i]);
-      for (let i = end - 1, found = LEAST; i >= start; i--) ending[i] = found = larger(found, values[i]);
+function maxima({ data, width, height }, window, sign) {
+  const size = width - window + 1;
+  const result = new Float32Array(size * height), ending = new Float32Array(window);
+  for (let y = 0; y < height; y++) {
+    for (let start = 0; start < size; start += window) {
+      const first = y * width + start, count = Math.min(window, size - start);
+      for (let i = window - 1, found = -Infinity; i >= 0; i--) ending[i] = found = Math.max(found, data[first + i]);
+      result[start * height + y] = sign * ending[0];
+      for (let i = 1, found = -Infinity; i < count; i++) {
+        found = Math.max(found, data[first + window + i - 1]);
+        result[(start + i) * height + y] = sign * Math.max(found, ending[i]);
+      }
     }
-    for (let i = 0; i < to.length; i++) to[i] = unit * larger(ending[i], begun[i + window - 1]);
-  });
+  }
+  return { data: result, width: height, height: size };
 }
 
-/** scipy's grey_closing by a square window, but for the half window along the border. */
+/** scipy's grey_closing by a square window of an image with a margin, of window - 1 pixels, which is cut off. */
 export function closing(image, window) {
-  const half = Math.floor(window / 2), rest = window - half - 1;
-  return extremum(extremum(image, rest, half, 1), half, rest, -1);
+  const dilated = maxima(maxima(image, window, 1), window, -1); // negative, so that a maximum is the minimum
+  return maxima(maxima(dilated, window, 1), window, -1);
 }
 
 /** Return whether every square of that many pixels has a value, wherever it lies on an image. */

@@ -1,7 +1,7 @@
 // imaging/photo.py in JavaScript: the same image from the same picture, held to it by tests/export/test_match_style.py.
 
-import { closing, crop, gaussian, isEverywhere, pad, padOdd, resize, round, thumbnail, uniform } from "./filters.mjs";
-import { box, depth, distances, label, penWidth, quantile, strokeWidth } from "./measures.mjs";
+import { box, closing, crop, gaussian, isEverywhere, pad, padOdd, resize, round, skew, thumbnail } from "./filters.mjs";
+import { depth, distances, label, penWidth, quantile, ranked, strokeWidth } from "./measures.mjs";
 
 const LARGEST = 400; // these are explained in imaging/photo.py
 const FINE = 8;
@@ -12,16 +12,6 @@ const MOST_PARTS = 100;
 
 /** No character stands out from the paper. */
 export class NoCharacter extends Error {}
-
-/** Return what canvas pixels RGBA look like in grey on white paper, with Pillow's weights of the colours. */
-export function toGrey({ data, width, height }) {
-  const grey = new Uint8Array(width * height);
-  for (let i = 0; i < grey.length; i++) {
-    const level = (19595 * data[4 * i] + 38470 * data[4 * i + 1] + 7471 * data[4 * i + 2] + 0x8000) >> 16;
-    grey[i] = Math.round(255 + ((level - 255) * data[4 * i + 3]) / 255);
-  }
-  return { data: grey, width, height };
-}
 
 /**
  * Return the character of a picture as an image like the training images.
@@ -58,32 +48,26 @@ function isUneven({ data, width, height }) {
 
 /** Return by what fraction of the paper's brightness each pixel is darker or lighter, ink only. */
 function inkOf(picture, photo) {
-  const small = thumbnail(picture, LARGEST);
-  const { width, height } = small;
-  const grey = gaussian({ ...small, data: new Float32Array(small.data) }, 1e-3 + 0.002 * Math.max(width, height));
+  const small = thumbnail(picture, LARGEST), { width, height } = small;
+  const grey = gaussian(small, 1e-3 + 0.002 * Math.max(width, height)), { data } = grey;
   let window = Math.max(3, Math.floor(Math.max(width, height) / 5));
-  const levels = grey.data, mean = uniform(grey, 2 * window).data;
-  let skew = 0;
-  for (let i = 0; i < levels.length; i++) skew += (levels[i] - mean[i]) * (levels[i] - mean[i]) * (levels[i] - mean[i]);
-  for (let i = 0; i < levels.length && skew > 0; i++) levels[i] = 255 - levels[i];
+  if (skew(grey, 2 * window) > 0) for (let i = 0; i < data.length; i++) data[i] = 255 - data[i];
   window = Math.max(1, Math.min(window, Math.min(width, height) - 1));
-  const paper = paperOf(grey, window, photo);
-  const data = new Float32Array(levels.length);
-  if (largest(paper) > 1) {
-    for (let i = 0; i < data.length; i++) data[i] = Math.max(1 - levels[i] / Math.max(paper[i], 1), 0);
+  const lightest = largest(data), paper = paperOf(grey, window, photo, lightest);
+  for (let i = 0; i < data.length; i++) {
+    const level = Math.max(paper[i], 1);
+    data[i] = lightest > 1 && data[i] < level ? 1 - data[i] / level : 0;
   }
-  return { data, width, height };
+  return grey;
 }
 
 /** Return how bright the paper is at each pixel of a grey image, also behind strokes. */
-function paperOf(grey, window, photo) {
-  const { data, width, height } = grey;
-  const lightest = largest(data), edge = photo ? 0 : quantile(data, 0.9);
+function paperOf(grey, window, photo, lightest) {
+  const edge = photo ? 0 : quantile(grey.data, 0.9);
   if (!photo && edge === lightest && isEverywhere(grey, lightest, window)) { // as it is in most drawings
-    return new Float32Array(data.length).fill(lightest);
+    return new Float32Array(grey.data.length).fill(lightest);
   }
-  const around = photo ? padOdd(grey, window, lightest) : pad(grey, window, edge);
-  return crop(closing(around, window), { top: window, left: window, width, height }).data;
+  return closing(photo ? padOdd(grey, window - 1, lightest) : pad(grey, window - 1, edge), window).data;
 }
 
 /** Return the largest of numbers. */
@@ -93,46 +77,41 @@ function largest(numbers) {
   return found;
 }
 
-/** Return the ink of the character alone, 0 to 1, over 0.5 within its strokes. */
+/** Leave only the ink of the character, 0 to 1, over 0.5 within its strokes. */
 function character(ink, photo) {
   const { data, width, height } = ink;
   const steps = new Float32Array(data.length - width);
   for (let i = 0; i < steps.length; i++) steps[i] = Math.abs(data[width + i] - data[i]);
   const grain = steps.length ? 1.05 * quantile(steps, 0.5) : 0;
-  const inked = grain ? data : between(data, FAINT, Infinity);
+  const inked = grain ? data : above(data, FAINT);
   const strongest = inked.length ? quantile(inked, grain ? 0.998 : 0.99) : 0;
-  const ground = strongest > 0 ? quantile(between(data, -Infinity, strongest / 2), 0.5) : 0;
-  const { labels, count } = label(over(ink, strongest / 2));
-  if (strongest - ground < Math.max(FAINT, NOISE * grain) || count > MOST_PARTS) throw new NoCharacter();
-  const parts = { labels, count, width, height, sizes: new Float64Array(count + 1) };
-  for (let i = 0; i < labels.length; i++) parts.sizes[labels[i]]++;
-  parts.sizes[0] = 0;
+  const parts = { ...label(ink, strongest / 2), width, height }, { labels, sizes } = parts;
+  const total = sizes.reduce((a, b) => a + b);
+  const ground = strongest > 0 ? ranked(data, (data.length - total - 1) / 2) : 0; // the median of what is no part
+  if (strongest - ground < Math.max(FAINT, NOISE * grain) || sizes.length - 1 > MOST_PARTS) throw new NoCharacter();
   const strange = strangers(parts, photo);
   if (strange.includes(true)) {
-    const rest = data.slice(); // whose ink may be weaker
-    for (let i = 0; i < rest.length; i++) if (strange[labels[i]]) rest[i] = 0;
-    return character({ data: rest, width, height }, photo);
+    for (let i = 0; i < data.length; i++) if (strange[labels[i]]) data[i] = 0;
+    return character(ink, photo); // what remains may be weaker
   }
-  const least = 0.004 * parts.sizes.reduce((a, b) => a + b);
-  const scaled = new Float32Array(data.length);
   for (let i = 0; i < data.length; i++) {
-    const isKept = !labels[i] || parts.sizes[labels[i]] > least;
-    if (isKept) scaled[i] = Math.min(Math.max((data[i] - ground) / (strongest - ground), 0), 1);
+    const isKept = data[i] > ground && (!labels[i] || sizes[labels[i]] > 0.004 * total);
+    data[i] = isKept ? Math.min((data[i] - ground) / (strongest - ground), 1) : 0;
   }
-  return { data: scaled, width, height };
+  return ink;
 }
 
-/** Return those numbers that are larger than `low` and not larger than `high`. */
-function between(numbers, low, high) {
+/** Return those numbers that are larger than a limit. */
+function above(numbers, limit) {
   const found = new Float32Array(numbers.length);
   let n = 0;
-  for (let i = 0; i < numbers.length; i++) if (numbers[i] > low && numbers[i] <= high) found[n++] = numbers[i];
+  for (let i = 0; i < numbers.length; i++) if (numbers[i] > limit) found[n++] = numbers[i];
   return found.subarray(0, n);
 }
 
 /** Return which parts, by label, reach in from the edge and do not belong to the character. */
-function strangers({ labels, count, width, height, sizes }, photo) {
-  const none = new Array(count + 1).fill(false);
+function strangers({ labels, sizes, width, height }, photo) {
+  const none = sizes.map(() => false);
   const atEdge = none.slice();
   for (let x = 0; x < width; x++) atEdge[labels[x]] = atEdge[labels[(height - 1) * width + x]] = true;
   for (let y = 0; y < height; y++) atEdge[labels[y * width]] = atEdge[labels[(y + 1) * width - 1]] = true;
@@ -147,10 +126,10 @@ function strangers({ labels, count, width, height, sizes }, photo) {
     for (let i = 0; i < data.length; i++) data[i] = kept[labels[i]] ? 1 : 0;
     return { data, width, height };
   };
-  const thick = new Float64Array(count + 1); // a quarter of the stroke width
+  const thick = sizes.map(() => 0); // a quarter of the stroke width
   const inside = depth(image((part) => part > 0));
   for (let i = 0; i < labels.length; i++) if (labels[i]) thick[labels[i]] += inside[i] / sizes[labels[i]];
-  const widths = Float64Array.from(numbers, (part) => thick[part]);
+  const widths = Float32Array.from(numbers, (part) => thick[part]);
   const [widest, middle] = [Math.max(...widths), quantile(widths, 0.5)];
   const strange = none.map((_, part) => {
     const thin = sizes[part] < 0.06 * innerSize && thick[part] < middle / 2;
@@ -159,7 +138,7 @@ function strangers({ labels, count, width, height, sizes }, photo) {
   if (!photo) return strange;
   const whole = box(image((part) => inner[part]));
   const near = 0.2 * (Math.max(whole.bottom - whole.top, whole.right - whole.left) - 1);
-  const away = new Float64Array(count + 1).fill(Infinity), outside = distances(image((part) => !inner[part]), near + 1);
+  const away = sizes.map(() => Infinity), outside = distances(image((part) => !inner[part]), near + 1);
   for (let i = 0; i < labels.length; i++) away[labels[i]] = Math.min(away[labels[i]], outside[i]);
   const far = none.map((_, part) => atEdge[part] && away[part] > near && sizes[part] < innerSize);
   const rest = box(image((part) => part > 0 && !far[part] && !strange[part]));
@@ -169,10 +148,10 @@ function strangers({ labels, count, width, height, sizes }, photo) {
 
 /** Bring ink to the style's size and place, on a canvas FINE times finer; `window` is the part that is the image. */
 function placed(ink, style, shape) {
-  const { top, bottom, left, right } = box(over(ink, 0.5));
-  const cut = crop(ink, { top, left, width: right - left, height: bottom - top });
+  const mask = over(ink, 0.5), { top, bottom, left, right } = box(mask);
+  const part = { top, left, width: right - left, height: bottom - top }, cut = crop(ink, part);
   const [height, width] = shape.map((side) => FINE * side);
-  const pen = Math.min(penWidth(depth(over(cut, 0.5))), Math.max(cut.width, cut.height) / 2);
+  const pen = Math.min(penWidth(depth(crop(mask, part))), Math.max(cut.width, cut.height) / 2);
   const scale = (style.side - style.stroke) / Math.max((cut.height - pen) / height, (cut.width - pen) / width);
   const [tall, wide] = [cut.height, cut.width].map((side) => Math.max(1, round(side * scale)));
   const small = resize(cut, wide, tall, "bilinear");
@@ -195,8 +174,13 @@ function reduced(fine, window, contrast) {
   const width = window.width / FINE, height = window.height / FINE;
   const data = new Float32Array(width * height);
   for (let y = 0; y < window.height; y++) {
-    const start = (window.top + y) * fine.width + window.left, row = Math.floor(y / FINE) * width;
-    for (let x = 0; x < window.width; x++) data[row + Math.floor(x / FINE)] += fine.data[start + x];
+    const row = Math.floor(y / FINE) * width;
+    let place = (window.top + y) * fine.width + window.left;
+    for (let x = 0; x < width; x++) {
+      let sum = 0;
+      for (const end = place + FINE; place < end; place++) sum += fine.data[place];
+      data[row + x] += sum;
+    }
   }
   for (let i = 0; i < data.length; i++) data[i] *= contrast / (FINE * FINE);
   return { data, width, height };

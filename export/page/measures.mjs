@@ -4,15 +4,17 @@ import { crop, pad } from "./filters.mjs";
 
 const BINS = 1024;
 
-/** Return a quantile of numbers, a typed array, interpolated linearly; 0.5 gives the median. */
-export function quantile(numbers, fraction) {
-  const place = fraction * (numbers.length - 1);
-  const low = select(numbers, Math.floor(place)), high = select(numbers, Math.ceil(place));
-  return low + (high - low) * (place - Math.floor(place));
+/** Return a quantile of numbers, a Float32Array, interpolated linearly; 0.5 gives the median. */
+export const quantile = (numbers, fraction) => ranked(numbers, fraction * (numbers.length - 1));
+
+/** Return the number at a place in their order, from 0; between two of them, interpolated linearly. */
+export function ranked(numbers, place) {
+  const k = Math.floor(place), [low, high] = select(numbers, k, Math.ceil(place));
+  return low + (high - low) * (place - k);
 }
 
-/** Return the k-th smallest of numbers: by a histogram, it is one of those in a certain bin. */
-function select(numbers, k) {
+/** Return the k-th and the next-th smallest of numbers, `next` being k or k + 1, by a histogram. */
+function select(numbers, k, next) {
   let low = Infinity, high = -Infinity, lows = 0, highs = 0; // the extremes, and how often they occur
   for (let i = 0; i < numbers.length; i++) {
     const number = numbers[i];
@@ -25,41 +27,43 @@ function select(numbers, k) {
       high = number;
     }
   }
-  if (k < lows) return low; // as in drawings, which are blank for the most part
-  if (k >= numbers.length - highs) return high;
+  if (next < lows) return [low, low]; // as in drawings, which are blank for the most part
+  if (k >= numbers.length - highs) return [high, high];
   const scale = BINS / (high - low), counts = new Int32Array(BINS + 1);
   for (let i = 0; i < numbers.length; i++) counts[((numbers[i] - low) * scale) | 0]++;
-  let bin = 0;
-  while (k >= counts[bin]) k -= counts[bin++];
-  const inside = new numbers.constructor(counts[bin]);
+  let bin = 0, before = 0;
+  while (k >= before + counts[bin]) before += counts[bin++];
+  if (next >= before + counts[bin]) return [select(numbers, k, k)[0], select(numbers, next, next)[0]];
+  const inside = new Float32Array(counts[bin]);
   for (let i = 0, n = 0; i < numbers.length; i++) {
     if ((((numbers[i] - low) * scale) | 0) === bin) inside[n++] = numbers[i];
   }
-  return select(inside, k);
+  return select(inside, k - before, next - before);
 }
 
-/** Label the connected parts of a mask, also those that touch at a corner: { labels (0: none), count }. */
-export function label({ data, width, height }) {
-  const labels = new Int32Array(data.length), stack = [];
-  let count = 0;
+/** Label the connected parts over a limit, also those that touch at a corner: { labels (0: none), sizes }. */
+export function label({ data, width, height }, limit) {
+  const labels = new Int32Array(data.length), sizes = [0], stack = [];
   for (let start = 0; start < data.length; start++) {
-    if (!data[start] || labels[start]) continue;
-    labels[start] = ++count;
+    if (!(data[start] > limit) || labels[start]) continue;
+    const part = sizes.length;
+    sizes.push(1);
+    labels[start] = part;
     stack.push(start);
     while (stack.length) {
       const place = stack.pop(), y = Math.floor(place / width), x = place - y * width;
       for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
         for (let u = Math.max(x - 1, 0); u <= Math.min(x + 1, width - 1); u++) {
           const other = v * width + u;
-          if (data[other] && !labels[other]) {
-            labels[other] = count;
-            stack.push(other);
-          }
+          if (!(data[other] > limit) || labels[other]) continue;
+          labels[other] = part;
+          sizes[part]++;
+          stack.push(other);
         }
       }
     }
   }
-  return { labels, count };
+  return { labels, sizes };
 }
 
 /**
@@ -69,11 +73,10 @@ export function label({ data, width, height }) {
 export function distances({ data, width, height }, most = Infinity) {
   const far = Math.min(width + height, Math.ceil(most));
   const column = new Int32Array(data.length), result = new Float32Array(data.length); // the distance within a column
-  for (let i = 0; i < data.length; i++) {
-    const above = i < width ? far : column[i - width];
-    column[i] = data[i] ? Math.min(above + 1, far) : 0;
+  for (let i = 0; i < data.length; i++) if (data[i]) column[i] = i < width ? far : Math.min(column[i - width] + 1, far);
+  for (let i = data.length - width - 1; i >= 0; i--) {
+    if (column[i] > 1) column[i] = Math.min(column[i], column[i + width] + 1);
   }
-  for (let i = data.length - width - 1; i >= 0; i--) column[i] = Math.min(column[i], column[i + width] + 1);
   for (let y = 0, i = 0; y < height; y++) {
     for (let x = 0; x < width; x++, i++) {
       if (!data[i]) continue;
@@ -87,21 +90,6 @@ export function distances({ data, width, height }, most = Infinity) {
     }
   }
   return result;
-}
-
-/** Return the box around the pixels of a mask that are not 0: { top, bottom, left, right }, bottom and right beyond. */
-export function box({ data, width, height }) {
-  let top = height, bottom = 0, left = width, right = 0;
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if (!data[y * width + x]) continue;
-      top = Math.min(top, y);
-      bottom = y + 1;
-      left = Math.min(left, x);
-      right = Math.max(right, x + 1);
-    }
-  }
-  return { top, bottom, left, right };
 }
 
 /** Return the stroke width of a mask: twice the area divided by the outline. */

@@ -1,45 +1,68 @@
 // The page: draw a character, or give a picture of one, and see the five most probable classes after every stroke.
 
-import { env, InferenceSession, Tensor } from "./ort/ort.wasm.bundle.min.mjs";
-import { matchStyle, NoCharacter, toGrey } from "./match_style.mjs";
+import { draw, greyLevels, SIDE } from "./drawing.mjs";
+import { matchStyle, NoCharacter } from "./match_style.mjs";
 
-const SIDE = 280, PEN = 12, MARGIN = PEN; // of a drawing, in pixels, as in apps/canvas.py
 const SHOWN = 5; // classes
-const LARGEST = 4096; // pixels of a picture's longer side that are read
+const LISTED = 200; // classes, at most, before there is an answer
+const TRIAL = [[[130, 60], [130, 220], [140, 220]]]; // strokes, drawn before there are others
 const HINT = "Draw a character, or drop, paste or choose a picture of one.";
 const FAINT = "No character stands out from the paper: take the picture from closer, or in better light.";
+const SERVED = "A browser reads this page from a server only: run `python -m http.server` in its folder, and open"
+  + " localhost:8000 here.";
 
 const element = (id) => document.getElementById(id);
 const pad = element("pad"), message = element("message");
 let strokes = []; // lists of points [x, y], in pixels of a drawing
-let picture = null; // an ImageBitmap that is shown instead
+let picture = null; // an image that is shown instead
 let latest = 0; // the number of the newest question: answers to older ones are dropped
 
 const loading = load();
-loading.then(() => answer(), (error) => (message.textContent = `The model cannot be loaded: ${error.message}`));
+loading.then(() => answer(), ({ message: reason }) => {
+  message.textContent = location.protocol === "file:" ? SERVED : `The model cannot be loaded: ${reason}`;
+});
 
-async function load() {
+/** Return a function that gives the probability of each class, of an image in the style of the training images. */
+async function loadModel(shape) {
+  const { env, InferenceSession, Tensor } = await import("./ort/ort.wasm.bundle.min.mjs");
   env.wasm.numThreads = 1; // more would need a server that isolates the page, and save little
   env.wasm.wasmPaths = { wasm: new URL("ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
-  const creating = InferenceSession.create("model.onnx");
+  const session = await InferenceSession.create("model.onnx");
+  return async ({ data }) => {
+    const images = new Tensor("uint8", data, [1, ...shape]);
+    return (await session.run({ images })).probabilities.data;
+  };
+}
+
+async function load() {
   const model = JSON.parse(element("model").textContent);
+  const loadingModel = loadModel(model.shape);
   element("title").textContent = document.title = model.title;
   element("about").textContent = model.accuracy;
+  element("known").textContent = `It reads ${known(model.classes)}.`;
   const examples = new Image();
   if (model.examples) examples.src = model.examples.image;
   await new Promise((resolve) => setTimeout(resolve)); // the page is painted first, and the wasm fetched and compiled
-  const first = [[[130, 60], [130, 220], [140, 220]]];
-  const image = matchStyle(toGrey(pixels(first)), model.style, model.shape); // which is slow: it is compiled only now
-  const session = await creating;
-  await Promise.all([model.examples ? examples.decode() : null, predict(session, model, image)]);
+  const image = matchStyle(greyLevels(TRIAL), model.style, model.shape);
+  const predict = await loadingModel;
+  await Promise.all([model.examples ? examples.decode() : null, predict(image)]);
   performance.mark("ready"); // these times are read by tests/browser_page.py
-  return { session, model, examples };
+  warmUp(model);
+  return { predict, model, examples };
 }
 
-/** Return the probability of each class, of an image in the style of the training images. */
-async function predict(session, model, image) {
-  const images = new Tensor("uint8", image.data, [1, ...model.shape]);
-  return (await session.run({ images })).probabilities.data;
+/** Return the names of classes, each isolated, as some may be written from right to left. */
+function known(classes) {
+  const names = classes.slice(0, LISTED).map((name) => `\u2068${name}\u2069`).join(", ");
+  return classes.length > LISTED ? `${names} and ${classes.length - LISTED} more` : names;
+}
+
+/** Prepare a drawing several times, so that the browser compiles all of that well before it is needed. */
+async function warmUp(model) {
+  for (let i = 0; i < 5; i++) {
+    await new Promise((resolve) => setTimeout(resolve)); // strokes come first
+    matchStyle(greyLevels(TRIAL), model.style, model.shape);
+  }
 }
 
 /** Classify what is on the pad, and show it. */
@@ -52,12 +75,12 @@ async function answer() {
     message.textContent = HINT;
     return;
   }
-  const { session, model, examples } = await loading;
+  const { predict, model, examples } = await loading;
   const start = performance.now();
   try {
-    const image = matchStyle(toGrey(pixels(strokes, picture)), model.style, model.shape);
+    const image = matchStyle(greyLevels(strokes, picture), model.style, model.shape);
     const prepared = performance.now();
-    const probabilities = await predict(session, model, image);
+    const probabilities = await predict(image);
     const end = performance.now();
     performance.measure("prepare", { start, end: prepared });
     performance.measure("predict", { start: prepared, end });
@@ -74,34 +97,6 @@ async function answer() {
   }
 }
 
-/** Return the pixels of strokes, black on white, or of a picture. */
-function pixels(strokes, picture) {
-  const scale = picture ? Math.min(1, LARGEST / Math.max(picture.width, picture.height)) : 1;
-  const width = picture ? Math.round(picture.width * scale) : SIDE + 2 * MARGIN;
-  const height = picture ? Math.round(picture.height * scale) : SIDE + 2 * MARGIN;
-  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
-  context.fillStyle = "white";
-  context.fillRect(0, 0, width, height);
-  if (picture) {
-    context.drawImage(picture, 0, 0, width, height);
-  } else {
-    context.translate(MARGIN, MARGIN); // no stroke is cut off at the edge
-    draw(context, strokes, "black");
-  }
-  return context.getImageData(0, 0, width, height);
-}
-
-/** Draw strokes. */
-function draw(context, strokes, colour) {
-  Object.assign(context, { lineWidth: PEN, lineCap: "round", lineJoin: "round", strokeStyle: colour });
-  for (const points of strokes) {
-    context.beginPath();
-    context.moveTo(...points[0]);
-    for (const point of points) context.lineTo(...point);
-    context.stroke();
-  }
-}
-
 /** Show the strokes or the picture on the pad. */
 function show() {
   const side = Math.round(pad.clientWidth * devicePixelRatio);
@@ -112,7 +107,10 @@ function show() {
   if (picture) {
     const scale = side / Math.max(picture.width, picture.height);
     const [width, height] = [picture.width * scale, picture.height * scale];
-    context.drawImage(picture, (side - width) / 2, (side - height) / 2, width, height);
+    const place = [(side - width) / 2, (side - height) / 2, width, height];
+    context.fillStyle = "white"; // of what is transparent
+    context.fillRect(...place);
+    context.drawImage(picture, ...place);
   } else {
     context.scale(side / SIDE, side / SIDE);
     draw(context, strokes, getComputedStyle(pad).color);
@@ -126,7 +124,8 @@ function showAnswers(model, probabilities, examples) {
   const rows = order.map((k) => {
     const row = document.createElement("li");
     const percent = `${(100 * probabilities[k]).toFixed(1)} %`;
-    row.innerHTML = '<span class="name"></span><span class="percent"></span><div class="bar"><div></div></div>';
+    row.innerHTML = '<span class="name" dir="auto"></span><span class="percent"></span>'
+      + '<div class="bar"><div></div></div>';
     row.querySelector(".name").textContent = model.classes[k];
     row.querySelector(".percent").textContent = percent;
     row.querySelector(".bar div").style.width = percent.replace(" ", "");
@@ -193,15 +192,17 @@ function clear() {
 
 /** Classify the first image among files. */
 async function open(files) {
-  const file = Array.from(files).find((one) => one.type.startsWith("image/"));
+  const file = Array.from(files).find((one) => one.type.startsWith("image/")) ?? files[0];
   if (!file) return;
-  try {
-    picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-  } catch {
+  const image = new Image();
+  image.src = URL.createObjectURL(file);
+  const isRead = await image.decode().then(() => image.width > 0, () => false);
+  URL.revokeObjectURL(image.src);
+  if (!isRead) {
     message.textContent = `${file.name} is not an image that this browser can read.`;
     return;
   }
-  strokes = [];
+  [strokes, picture] = [[], image];
   answer();
 }
 

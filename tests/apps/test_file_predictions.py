@@ -10,8 +10,10 @@ from apps import predictions
 from apps.predictions import find_files, predict_files, write_csv
 from benchmarks.photos import photographed
 from classifier import CNNClassifier
+from common.errors import InputError
 from imaging.files import fit_files
 from imaging.photo import is_photo
+from readers import open_source
 from readers.drawn import draw
 from readers.layout import natural_key
 
@@ -84,6 +86,15 @@ def test_what_cannot_be_read_is_said(tmp_path):
     (tmp_path / "[1].png").write_bytes(b"x")  # a name, not a pattern
     ((_, read),) = find_files(str(tmp_path / "[1].png"))
     assert read() == b"x"
+
+
+def test_an_empty_name_is_not_the_current_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (4, 4)).save("a.png")
+    assert list(find_files("")) == [("", "no name of a file")]
+    assert [name for name, _ in find_files(f"{tmp_path}/")] == [f"{tmp_path}/a.png"]
+    with pytest.raises(InputError, match="the path of the raw data is empty"):
+        open_source("")
 
 
 def test_few_classes_give_fewer_columns():

@@ -1,11 +1,13 @@
 """What an export writes, and what it refuses."""
 
+import os
 import shutil
 
 import pytest
 
 from common.errors import InputError, StorageError
 from export import int8, onnx_file
+from export.targets import check_targets
 from export.trained import Trained
 
 
@@ -54,3 +56,15 @@ def test_training_images_do_not_measure_the_accuracy(lenet, tmp_path):
     with pytest.raises(InputError, match="train is not the set of images that the model was trained on"):
         lenet.classifier.export(tmp_path / "model.onnx", lenet.val, lenet.val)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+@pytest.mark.parametrize("name, make", [
+    ("a.safetensors", lambda path: path.write_bytes(b"\x02" + bytes(7) + b"[]")),
+    ("MODEL_CARD.md", os.mkfifo),
+    ("a.onnx", lambda path: path.symlink_to(path.parent / "nothing")),
+], ids=["list", "pipe", "link"])  # fmt: skip
+def test_what_is_nothing_of_ours_is_not_replaced(tmp_path, name, make):
+    make(tmp_path / name)
+    with pytest.raises(InputError, match=f"{name} was not made by an export"):
+        check_targets(tmp_path / "a.onnx", page=False)

@@ -37,9 +37,21 @@ def test_a_run_with_all_that_belongs_to_it(lenet, drawn):
     assert "n = 60" in section(card, "How accurate it is") and "test images" in section(card, "How accurate it is")
     assert "expected calibration error" in section(card, "How accurate it is")
     assert "| 博 | 问 | 3 | 10 |" in section(card, "Where it errs")
-    assert "The least accurate classes: 博 70.0%, 学 90.0%." in section(card, "Where it errs")
+    assert "The least accurate classes: 博 (70.0%), 学 (90.0%)." in section(card, "Where it errs")
     assert "| int8 | 11.00 | 1.00 | 100.0 |" in section(card, "In int8") and "kept" in section(card, "In int8")
     assert "python fit_char.py train --epochs 1" in section(card, "How to repeat it")
+
+
+def test_names_are_shown_as_they_are(lenet, drawn):
+    """In one line, whatever they would mean in Markdown or HTML, and so that one can tell where each ends."""
+    names = ["<b>a|b</b>", "*_\\`c`_*", "two\nlines", "[d](e) &amp;", *lenet.trained.classes[4:]]
+    predictions = Predictions.from_logits(torch.eye(12)[[1, 0, 3, 2]], torch.arange(4))
+    measured = Measured(lenet.trained.measure(drawn.subset(range(60))).accuracy, predictions)
+    card = model_card(replace(lenet.trained, classes=names), measured)
+    shown = [r"\<b>a\|b\</b>", r"\*\_\\\`c\`\_\*", "two lines", r"\[d\](e) \&amp;"]
+    assert f"- Its classes: {', '.join(shown)}, 切, " in card
+    assert f"| {shown[0]} | {shown[1]} | 1 | 1 |" in card and f"| {shown[2]} | {shown[3]} | 1 | 1 |" in card
+    assert f"{shown[1]} (0.0%)" in card
 
 
 def test_it_says_what_the_held_out_images_chose(lenet, drawn):

@@ -15,9 +15,10 @@ import pytest
 from conftest import ROOT
 from PIL import Image
 
-from common.errors import ExportError
+from common.errors import ExportError, InputError
 from dataset import CharDataset
-from export import web_page
+from export import bundle, web_page
+from export.trained import Measured
 from readers.characters import CharactersSource
 
 
@@ -130,11 +131,33 @@ def test_the_makefile_fetches_the_same_version():
     assert f"npm pack --pack-destination .venv {name} " in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def test_without_a_style_there_is_no_page(lenet, tmp_path):
-    trained = replace(lenet.trained, spec=replace(lenet.trained.spec, style=None))
-    with pytest.raises(ExportError, match="needs the style of the training images, which this checkpoint lacks"):
-        web_page.write(tmp_path / "page", trained, trained.measure(None), b"", {}, None)
-    assert not (tmp_path / "page").exists()
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [({"style": None}, "needs the style of the training images, which this checkpoint lacks"),
+     ({"source_shape": (28, 28, 3)}, "in grey, and this model sees colours: export it without a page")],
+    ids=["style", "grey"],
+)  # fmt: skip
+def test_of_some_models_there_is_no_page_and_nothing_else_is_written(lenet, package, tmp_path, missing, said):
+    trained = replace(lenet.trained, spec=replace(lenet.trained.spec, **missing))
+    with pytest.raises(ExportError, match=said):
+        bundle.export(trained, tmp_path / "out" / "model.onnx", page=package)
+    with pytest.raises(ExportError, match=said):
+        web_page.write(tmp_path / "out" / "page", trained, Measured(None), b"", {}, None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_page_is_replaced_also_one_that_was_not_finished(lenet, package, tmp_path):
+    path = tmp_path / "out" / "model.onnx"
+    page = lenet.classifier.export(path, lenet.val, page=package)["page"]
+    first = page.read_bytes()
+    (page.parent / "CNAME").write_text("of the server")
+    page.write_bytes(b"")
+    with pytest.raises(InputError, match="page was not made by an export and is not replaced"):
+        lenet.classifier.export(path, lenet.val, page=package)
+    page.unlink()  # as it is written last
+    for _ in range(2):
+        assert lenet.classifier.export(path, lenet.val, page=package)["page"].read_bytes() == first
+    assert (page.parent / "CNAME").read_text() == "of the server"
 
 
 @pytest.mark.parametrize(("classes", "each"), [(1, 3), (7, 3), (250, 1)])

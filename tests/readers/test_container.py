@@ -274,3 +274,12 @@ def test_what_is_empty(tmp_path):
     (tmp_path / "a/gone").unlink()
     (tmp_path / "a/notes.txt").touch()
     assert not is_empty(tmp_path) and not is_empty(tmp_path / "a/notes.txt")
+
+
+def test_files_below_more_folders_than_anybody_makes_are_skipped(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("a/" * 65 + "1.png", b"")
+        packed.writestr("a/" * 64 + "2.png", b"")
+    container = open_container(tmp_path / "a.zip")
+    assert container.names == ["a/" * 64 + "2.png"]
+    assert container.skipped == [("a/" * 65 + "1.png", "in more than 64 folders: move it up")]

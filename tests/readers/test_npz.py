@@ -219,3 +219,13 @@ def test_names_that_do_not_fit_their_images_are_refused(tmp_path):
             NpzSource(tmp_path / "a.npz")
     np.savez(tmp_path / "a.npz", x=x, y=y, x_test=x, y_test=y, files_test=np.arange(4))
     assert [sample.file for sample in NpzSource(tmp_path / "a.npz")][4:] == [f"test/{k}" for k in range(4)]
+
+
+@pytest.mark.parametrize(
+    "key, names", [("files", ["f" * 5000] * 4), ("group", ["g" * 5000] * 4), ("classes", ["a", "b" * 5000])]
+)
+def test_texts_as_long_as_no_name_are_refused(tmp_path, key, names):
+    x = np.zeros((4, 3, 3), np.uint8)
+    np.savez_compressed(tmp_path / "a.npz", x=x, y=[0, 1] * 2, **{key: np.array(names)})
+    with pytest.raises(InputError, match=f"{key} holds texts of more than 4,096 characters"):
+        read_npz(tmp_path / "a.npz")

@@ -134,3 +134,24 @@ def test_what_is_no_dataset_of_labelled_images_is_named_with_the_remedy():
         (Named([(X[0], 3)]), "y has labels from 3 to 3: with 3 classes they must be 0 to 2"),
     ):  # fmt: skip
         assert error(dataset) == message
+
+
+@pytest.mark.parametrize("given, classes", [
+    (np.array(["a", "b"]), ["a", "b"]), ({"a": 0, "b": 1}, ["a", "b"]), (2, ["0", "1"]), (lambda: 2, ["0", "1"]),
+], ids=["array", "dict", "number", "method"])  # fmt: skip
+def test_what_a_dataset_calls_classes(given, classes):
+    class Images(list):
+        pass
+
+    images = Images((np.full((4, 4), 255 * (k % 2), np.uint8), k % 2) for k in range(4))
+    images.classes = given
+    assert CharDataset.from_dataset(images).classes == classes
+    images.classes = ["a", "a"]
+    with pytest.raises(InputError, match="its classes are not all different: a, a"):
+        CharDataset.from_dataset(images)
+
+
+@pytest.mark.parametrize("size", [None, 28])
+def test_an_image_without_pixels_is_named(size):
+    with pytest.raises(InputError, match="item 0 of the list has an image without pixels"):
+        CharDataset.from_dataset([(np.zeros((0, 4), np.uint8), 0)], size=size)

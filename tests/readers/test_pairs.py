@@ -166,6 +166,9 @@ def test_a_mapping_names_each_class_by_a_character_of_its_own(tmp_path):
             f"{tmp_path / 'emnist-letters-mapping.txt'} does not give each class a character of its own: "
             "correct or remove it"
         )
+    for text, why in (("1 50\n", "names some of the classes only"), (f"1 {'9' * 5000}\n2 65\n", None)):
+        (tmp_path / "emnist-letters-mapping.txt").write_text(text)
+        assert why in error(path) if why else open_source(path).classes == ["1", "A"]
 
 
 def test_kuzushiji_s_npz_files_and_class_map(tmp_path):

@@ -9,7 +9,7 @@ from PIL import Image
 from common.errors import InputError
 from init import preprocess
 from readers import open_source
-from readers.columns import MAX_VALUES
+from readers.columns import MAX_VALUES, open_parquet
 from readers.parquet import ParquetImages
 
 pyarrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
@@ -61,6 +61,14 @@ def test_parts_in_folders_of_their_own_with_files_of_the_same_name(tmp_path):
     np.testing.assert_array_equal([sample.image for sample in samples if sample.part == "train"], X[:8])
 
 
+def test_a_class_of_which_the_file_has_no_image_is_left_out_and_named(tmp_path):
+    features = {"label": {"names": ["N/A", "永", "八", "法"], "_type": "ClassLabel"}}
+    source = open_source(write(tmp_path / "a.parquet", labels=[1, 3] * 5, features=features))
+    summary = preprocess(source, tmp_path / "data.npz")
+    assert summary["images"] == {"永": 5, "法": 5}
+    assert "classes that no image has are left out: N/A, 八" in summary["notes"]
+
+
 @pytest.mark.parametrize("kind", ["large_string", "string_view", "dictionary"])
 def test_labels_as_pandas_and_polars_store_texts(tmp_path, kind):
     texts = pyarrow.array([" 永", None, *"八永八永八永八永"])
@@ -83,7 +91,8 @@ def test_a_value_that_a_file_stores_once_is_not_copied_for_each_row(tmp_path):
     assert len(source) == rows and source.classes == ["八", label] and peak < 2**25
 
 
-def test_more_rows_than_are_read_at_once_are_refused_before(tmp_path):
+def test_more_rows_than_are_read_at_once_are_refused_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("readers.parquet.FREE_ROWS", 2 * MAX_VALUES)
     rows = MAX_VALUES + 1
     table = pyarrow.table({"image": pyarrow.nulls(rows, pyarrow.binary()), "label": np.zeros(rows, np.int8)})
     parquet.write_table(table, tmp_path / "a.parquet")
@@ -121,3 +130,60 @@ def test_what_is_wrong_is_named(tmp_path, monkeypatch):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InputError, match="a.parquet is not a readable"):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    "about", ['{"info": {"features": null}}', '{"info": {"features": ["label"]}}', "[]", "{", "[" * 9999]
+)
+def test_a_description_without_sense_tells_nothing(tmp_path, about):
+    path = write(tmp_path / "a.parquet")
+    table = parquet.read_table(path).replace_schema_metadata({"huggingface": about})
+    parquet.write_table(table, path)
+    assert open_source(path).classes == ["0", "1"]
+
+
+@pytest.mark.parametrize("labels, features, classes", [
+    ([0.0, 1.0] * 4 + [None] * 2, None, ["0", "1"]),  # as pandas has integers of which some are missing
+    ([True, False] * 5, None, ["False", "True"]),
+    (["八", "永"] * 5, FEATURES, ["八", "永"]),
+    (Y, {"label": {"names": []}}, ["0", "1"]),
+])  # fmt: skip
+def test_labels_of_every_type(tmp_path, labels, features, classes):
+    source = open_source(write(tmp_path / "a.parquet", labels=labels, features=features))
+    assert source.classes == classes
+    assert [source.classes[sample.label] for sample in source][:2] == [
+        str(label).removesuffix(".0") for label in labels[:2]
+    ]
+
+
+def test_classes_of_one_name_and_images_without_labels_are_refused(tmp_path):
+    path = write(tmp_path / "a.parquet", features={"label": {"names": ["永", "永"]}})
+    with pytest.raises(InputError, match="its classes are not all different: 永, 永"):
+        open_source(path)
+    parquet.write_table(pyarrow.table({"image": [png(one) for one in X]}), tmp_path / "b.parquet")
+    with pytest.raises(InputError, match="b.parquet has images, but no column of labels"):
+        open_source(tmp_path / "b.parquet")
+
+
+def test_what_else_lies_beside_the_files(tmp_path):
+    write(tmp_path / "train.PARQUET")
+    (tmp_path / "._train.parquet").write_bytes(b"\0\5\x16\7" * 99)  # as macOS leaves it
+    (tmp_path / "old.parquet").mkdir()
+    assert len(open_source(tmp_path)) == len(X)
+
+
+def test_more_rows_than_there_can_be_images_are_refused(tmp_path):
+    table = pyarrow.table({"image": pyarrow.nulls(100_000, pyarrow.binary()), "label": np.arange(100_000) % 2})
+    parquet.write_table(table, tmp_path / "a.parquet", compression="zstd")
+    with pytest.raises(InputError, match="it has 100,000 rows in [0-9,]+ bytes, which cannot be as many images"):
+        open_source(tmp_path / "a.parquet")
+
+
+def test_the_list_of_the_row_groups_is_read_once(tmp_path, monkeypatch):
+    source = open_source(write(tmp_path / "a.parquet", row_group_size=1))
+    opened = []
+    monkeypatch.setattr(
+        "readers.columns.open_parquet", lambda path, **kw: opened.append(kw) or open_parquet(path, **kw)
+    )
+    assert len(list(source)) == len(X)
+    assert len(opened) == len(X) and all(options["metadata"] is not None for options in opened)

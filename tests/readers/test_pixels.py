@@ -49,6 +49,27 @@ def test_labels_first_last_or_named(tmp_path, options):
     assert labels == list(map(str, Y)) and source.name == "a.csv" and source.notes == []
 
 
+NUMBERS = ",".join(map(str, range(25)))
+
+
+@pytest.mark.parametrize("header, place", [
+    (f"label,{NUMBERS}", 0), (f"{NUMBERS},label", 25), (f"{NUMBERS},25", 0),
+    (",".join(map(str, range(1, 27))), 0),
+])  # fmt: skip
+def test_columns_that_pandas_has_counted_are_a_header(tmp_path, header, place):
+    _, x, labels = read(table(tmp_path / "a.csv", header=header, place=place))
+    np.testing.assert_array_equal(x, X)
+    assert labels == list(map(str, Y))
+
+
+def test_lines_and_labels_that_are_empty_are_left_out(tmp_path):
+    path = table(tmp_path / "a.csv", labels=["", "0", "1"] * 4, header=HEADER)
+    path.write_text(path.read_text() + "\n" * 9000)
+    source, x, labels = read(path)
+    np.testing.assert_array_equal(x, X[Y > 0])
+    assert source.classes == ["0", "1"] and source.skipped == [("a.csv", "4 rows without a label")]
+
+
 def test_labels_last_beside_an_empty_corner(tmp_path):
     x = X.copy()
     x[:, 0, 0] = 0
@@ -114,6 +135,9 @@ def test_a_table_of_paths_with_many_numbers_is_none_of_pixels(tmp_path):
         (("0," + "7," * 21 + "7\n") * 2, "columns of pixels: there must be side × side of them, and a label"),
         ("0," + "7," * 24 + "-7\n1," + "7," * 24 + "7\n", "values from -7"),
         ("0," + "7," * 24 + "nan\n1," + "7," * 24 + "7\n", "values that are not finite"),
+        (("0," + "7," * 24 + "7\n") * 2 + "nan," + "7," * 24 + "7\n", "a label that is no number up to 16,777,216"),
+        (("0," + "7," * 24 + "7\n") * 2 + "inf," + "7," * 24 + "7\n", "a label that is no number up to 16,777,216"),
+        ("16777217," + "7," * 24 + "7\n16777219," + "7," * 24 + "7\n", "name its column 'label'"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):

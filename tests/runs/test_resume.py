@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import shutil
 from dataclasses import fields
 
 import pytest
@@ -132,6 +133,33 @@ def test_what_differs_starts_from_the_beginning_and_says_why(halves, quick, tmp_
     assert "continuing" not in capsys.readouterr().out
     fitted(quick(epochs=4), halves)  # the first is still there
     assert "continuing after epoch 2" in capsys.readouterr().out
+
+
+def test_a_run_whose_record_is_deleted_ends_in_words_and_goes_on_in_a_new_one(halves, quick, tmp_path):
+    def delete(history, folder):
+        if len(history) == 2:
+            shutil.rmtree(tmp_path / "record")
+
+    whole = fitted(quick(epochs=4, save_path=str(tmp_path / "whole/best.ckpt")), halves)
+    with pytest.raises(StorageError, match="record"):
+        CNNClassifier(quick(epochs=4), halves[0].classes).fit(*halves, [delete])
+    resumed = fitted(quick(epochs=4), halves)
+    assert without_seconds(resumed.history_) == without_seconds(whole.history_)
+    with open(resumed.record_.folder / "history.csv", newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == ["1", "2", "3", "4"]
+
+
+def test_a_state_that_names_a_folder_of_the_user_s_as_its_record_writes_nothing_there(halves, quick, tmp_path):
+    fitted(quick(epochs=2), halves, stop=1)
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "history.csv").write_text("mine")
+    path = tmp_path / "save/LeNet_last.ckpt"
+    state = runs.state.read_state(path)
+    checkpoint.write(path, state | {"record": str(own)})
+    resumed = fitted(quick(epochs=2), halves)
+    assert len(resumed.history_) == 2 and resumed.record_.folder.parent == tmp_path / "record"
+    assert [(file.name, file.read_text()) for file in own.iterdir()] == [("history.csv", "mine")]
 
 
 def test_a_slow_state_is_written_in_a_tenth_of_the_time(halves, quick, monkeypatch):
