@@ -67,7 +67,7 @@ class Config:
     learning_rate: float = _from_recipe(1e-9, 10.0)  # per step; the peak of a one-cycle schedule
     random_seed: int = setting(42, 0, 2**32 - 1)  # of the weights, the order and the augmentation
     # where things are: never part of a run's identity
-    raw_data_path: str = DEFAULT_RAW  # a folder with one sub-folder per class, a .zip of one, or an .npz
+    raw_data_path: str = DEFAULT_RAW  # a folder or .zip with one sub-folder per class, an .npz, IDX, .gnt, a CSV …
     characters: str | None = None  # drawn, beside a raw_data_path or instead: a text, a .txt file, digits, hiragana …
     drawn_per_class: int | None = setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
     hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names

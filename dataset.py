@@ -333,6 +333,6 @@ def split(dataset: CharDataset, val_fraction: float = 0.1, seed: int = 42) -> tu
         InputError: a class without images, or a fraction out of range.
     """
     if not np.any(dataset.group != ""):
-        log.info("The writers are unknown, so that they are mixed: the same ones may have written both sides.")
+        log.info("The writers are unknown: the training and the validation images may be by the same ones.")
     is_val = splits.validation_mask(dataset.y, dataset.classes, leak_groups(dataset), val_fraction, seed)
     return dataset.subset(~is_val), dataset.subset(is_val)

@@ -6,7 +6,7 @@
     python fit_char.py evaluate save/LeNet_best.ckpt
     python fit_char.py predict save/LeNet_best.ckpt scans/ photo.jpg > predictions.csv
     python fit_char.py runs --sort accuracy
-    python fit_char.py export save/LeNet_best.ckpt onnx/LeNet.onnx
+    python fit_char.py export save/LeNet_best.ckpt save/LeNet/model.onnx
 
 Results go to standard output, everything else to standard error. The exit code is 0 if all went well, 2 after an error
 and 130 after an interrupt; that of predict is the number of files that cannot be read, at most 100.
@@ -95,7 +95,7 @@ def make_parser() -> Parser:
     command = add(export, "CHECKPOINT FILE.onnx [options]")
     command.add_argument("checkpoint", metavar="CHECKPOINT", help="a file that a run has saved")
     command.add_argument("path", metavar="FILE.onnx", help="best in a folder of its own")
-    command.add_argument("--page", action="store_true", help="add a web page that classifies drawings (npm's packages)")
+    command.add_argument("--page", action="store_true", help="add a web page that classifies drawings")
     add_parameters(command)
     return parser
 
@@ -206,7 +206,7 @@ def predict(options: argparse.Namespace, out: TextIO) -> int:
 
 
 def runs(options: argparse.Namespace, out: TextIO) -> int:
-    """List the finished runs, or compare two of them: parameters, and whether one is better."""
+    """List the finished runs (* the best on its images), or compare two: parameters, and whether one is better."""
     import init
     from runs import comparison
 

@@ -87,7 +87,8 @@ def _training(trained: Trained, train: CharDataset | None) -> list[str]:
         lines.append(f"- Fingerprint of the training images: `{run['train']}`; run `{run['name']}`.")
     if train is not None:
         count = np.bincount(train.y, minlength=len(trained.classes))
-        lines.append(f"- {len(train)} images, {count.min()} to {count.max()} per class.")
+        each = f"{count.min()} to {count.max()}" if count.min() < count.max() else count.min()
+        lines.append(f"- {len(train)} images, {each} per class.")
         if train.corrections:
             lines.append(f"- {len(train.corrections)} labels were corrected or dropped by hand.")
     return lines

@@ -45,7 +45,8 @@ def grad_cam(
     """Draw images, each under its Grad-CAM heat map for the predicted class.
 
     Args:
-        images: float (M, S, S) in [0, 1], as the model sees them.
+        images: float (M, S, S) or (M, S, S, 3) in [0, 1], as the model sees them; colours are drawn grey, since the
+            heat map, in orange, could not be told from them.
         heat: float (M, S, S) ≥ 0.
         y, predicted: int64 (M,), the labels and the predicted classes.
         classes: names of the C classes.
@@ -54,6 +55,8 @@ def grad_cam(
     figure, axis = new_sheet(2.4 * len(images), 2.7)
     for place, (image, one, label, k) in enumerate(zip(images, heat, y, predicted, strict=True)):
         left, top, side = 2.4 * place + 0.1, 0.4, 2.2
+        if image.ndim == 3:
+            image = np.broadcast_to(image.mean(2, keepdims=True), image.shape)
         show(axis, image, left, top, side, f"label: {labels[label]}\npredicted: {labels[k]}")
         draw_image(axis, one, left, top, side, cmap="Oranges", alpha=0.75 * one / max(one.max(), 1e-9))
     return figure

@@ -33,7 +33,7 @@ def test_a_run_with_all_that_belongs_to_it(lenet, drawn):
     assert card.startswith("# LeNet for 12 classes\n")
     assert "28×28 pixels" in section(card, "What it reads") and "博 学 笃" in section(card, "What it reads")
     training = section(card, "What it was trained on")
-    assert f"`{lenet.train.fingerprint()}`" in training and "240 images, 20 to 20 per class" in training
+    assert f"`{lenet.train.fingerprint()}`" in training and "240 images, 20 per class" in training
     assert "n = 60" in section(card, "How accurate it is") and "test images" in section(card, "How accurate it is")
     assert "expected calibration error" in section(card, "How accurate it is")
     assert "| 博 | 问 | 3 | 10 |" in section(card, "Where it errs")

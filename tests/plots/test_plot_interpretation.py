@@ -28,6 +28,13 @@ def test_grad_cam_lies_over_the_image(drawn, drawable):
     assert extents[0] == extents[1] != extents[2] == extents[3]
 
 
+def test_grad_cam_draws_colours_grey(drawable):
+    """A heat map in orange on red would show nothing, and blue under it would be purple."""
+    red = np.zeros((1, 28, 28, 3)) + [0.9, 0.3, 0.0]
+    (axis,) = drawable(plots.grad_cam(red, np.ones((1, 28, 28)), [0], [0], ["a"])).axes
+    np.testing.assert_allclose(images_on(axis)[0], np.full((28, 28, 3), 0.4))
+
+
 def test_an_embedding_has_misclassified_images_ringed(drawn, drawable):
     points = np.random.default_rng(0).normal(size=(480, 2))
     predicted = drawn.y.copy()
