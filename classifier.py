@@ -31,7 +31,7 @@ from training import distributed
 from training.backend import default_input_size, request_deterministic_cublas, select_backend
 from training.class_weights import class_weights
 from training.description import describe_run
-from training.evaluation import Predictions, check_finite, predict, predict_logits, sample_logits, score
+from training.evaluation import Predictions, Shifted, check_finite, predict, predict_logits, sample_logits, score
 from training.loader import check_transform, make_loader
 from training.progress import ProgressBar
 from training.trainer import Trainer, stuck_at_chance
@@ -213,23 +213,27 @@ class CNNClassifier:
         if images.classes != self.classes_:
             raise InputError(f"the images have the classes {images.classes}, the classifier {self.classes_}")
 
-    def predict_labelled(self, images: CharDataset) -> Predictions:
+    def predict_labelled(self, images: CharDataset, shifts: bool = False) -> Predictions:
         """Return what the model says of N labelled images of the same classes, a few numbers per image."""
         self._check(images)
-        return predict(self.model, self._loader(images), self.temperature_).checked()
+        return predict(self._predictor(shifts), self._loader(images), self.temperature_).checked()
 
-    def evaluate(self, images: CharDataset, classes: bool = False) -> dict:
+    def _predictor(self, shifts: bool) -> nn.Module:
+        return Shifted(self.model) if shifts else self.model
+
+    def evaluate(self, images: CharDataset, classes: bool = False, shifts: bool = False) -> dict:
         """Compare predictions with labels; the model is not changed.
 
         Args:
             images: N ≥ 1 labelled images of the same classes.
             classes: whether to add `classes`: precision, recall, f1-score and support of each (`metrics.per_class`).
+            shifts: see `predict_proba`.
 
         Returns:
             loss (mean cross-entropy, nats), accuracy, n, interval (`metrics.accuracy`), calibration_error and, if
             there are many classes or they differ in size, further accuracies: see `training.evaluation.score`.
         """
-        predictions = self.predict_labelled(images)
+        predictions = self.predict_labelled(images, shifts)
         result = score(predictions)
         if classes:
             result["classes"] = per_class(predictions.y, predictions.predicted, self.classes_)
@@ -243,13 +247,16 @@ class CNNClassifier:
         self.temperature_ *= fit_temperature((logits / self.temperature_).numpy(), labels.numpy())
         return self.temperature_
 
-    def predict_proba(self, images) -> np.ndarray:
+    def predict_proba(self, images, shifts: bool = False) -> np.ndarray:
         """Return the probability of each class, float32 (N, C); rows sum to 1.
 
         Args:
             images: uint8 (N, H, W), one image (H, W), a dataset, or whatever else `imaging.pictures.as_images` takes:
                 colour, PIL images, paths, lists of these. They may have any size and ink of either polarity, and are
                 fitted to the training images' size as these were, with the aspect kept.
+            shifts: whether to average over the image and four copies of it that are shifted a little
+                (`training.evaluation.Shifted`): five times the work, and more often correct on handwriting unlike that
+                of the training images.
 
         Raises:
             InputError: another rank or dtype, or a file that cannot be read.
@@ -257,17 +264,17 @@ class CNNClassifier:
         images = as_dataset(images, self.classes_, self.input_spec_)
         if not len(images):
             return np.zeros((0, len(self.classes_)), np.float32)
-        logits, _ = predict_logits(self.model, self._loader(images))
+        logits, _ = predict_logits(self._predictor(shifts), self._loader(images))
         probabilities = (logits / self.temperature_).softmax(1).numpy()
         check_finite(probabilities)
         return probabilities
 
-    def predict(self, images) -> np.ndarray:
+    def predict(self, images, shifts: bool = False) -> np.ndarray:
         """Return the most probable class of each image, int64 (N,): indices into `classes_`. See `predict_proba`."""
         images = as_dataset(images, self.classes_, self.input_spec_)
         if not len(images):
             return np.zeros(0, np.int64)
-        return predict(self.model, self._loader(images)).checked().predicted
+        return predict(self._predictor(shifts), self._loader(images)).checked().predicted
 
     def model_input(self, images, augment: bool = False) -> np.ndarray:
         """Return images as the model sees them, float32 (N, S, S[, 3]), augmented if wanted. See `predict_proba`."""

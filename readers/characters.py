@@ -10,6 +10,7 @@ from common.files import fingerprint
 from readers.charsets import read_characters
 from readers.drawn import PER_CLASS, SYNTHETIC
 from readers.pen import Pens, draw_track, make_pens, match_pens
+from readers.scripts import Script, script_of
 from readers.skeleton import Skeleton
 from readers.source import Sample, Source
 from readers.strokes import StrokeData
@@ -60,19 +61,23 @@ class CharactersSource(Source):
 
     def __iter__(self) -> Iterator[Sample]:
         self.modes = Counter({"L": len(self)})
-        rng = np.random.RandomState(self.seed)
-        habits, pens = make_habits(rng, self.per_class), make_pens(rng, self.per_class, self.size)
-        if self.like is not None:
-            pens = match_pens(rng, pens, self.like, self.size)
         for label, character in enumerate(self.classes):
             # Seeded by itself, so that a character does not depend on which others are drawn.
-            rng = np.random.RandomState([self.seed, ord(character)])
-            images = draw(rng, self.data.ways(character), habits, pens, self.size)
+            rng, script = np.random.RandomState([self.seed, ord(character)]), script_of(character)
+            images = draw(rng, self.data.ways(character), *self.writers(script), self.size, script)
             for i, image in enumerate(images):
                 yield Sample(image, label, f"{character}/{i}", group=f"drawn writer {i}")
 
+    def writers(self, script: Script) -> tuple[Habits, Pens]:
+        """Return the habits and the pens of the drawn writers when they write a script."""
+        rng = np.random.RandomState(self.seed)
+        habits, pens = make_habits(rng, self.per_class, script), make_pens(rng, self.per_class, self.size, script)
+        return habits, pens if self.like is None else match_pens(rng, pens, self.like, self.size)
 
-def draw(rng: np.random.RandomState, ways: list[Skeleton], habits: Habits, pens: Pens, size: int) -> np.ndarray:
+
+def draw(
+    rng: np.random.RandomState, ways: list[Skeleton], habits: Habits, pens: Pens, size: int, script: Script
+) -> np.ndarray:
     """Return an image of a character by each of n writers, uint8 (n, size, size), ink dark on paper 255."""
     n = len(pens.mouse)
     images = np.empty((n, size, size), np.uint8)
@@ -82,5 +87,5 @@ def draw(rng: np.random.RandomState, ways: list[Skeleton], habits: Habits, pens:
         chosen = np.flatnonzero(choice == k)
         for start in range(0, len(chosen), CHUNK):
             some = chosen[start : start + CHUNK]
-            images[some] = draw_track(rng, write(rng, way, habits.of(some)), pens.of(some), size)
+            images[some] = draw_track(rng, write(rng, way, habits.of(some), script), pens.of(some), size)
     return images

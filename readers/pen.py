@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from readers.drawn import bell, ink_lines
+from readers.scripts import LETTERS, Script
 from readers.skeleton import GRID
 from readers.writing import PerWriter, Track
 
@@ -41,10 +42,10 @@ class Pens(PerWriter):
     middle: np.ndarray
 
 
-def make_pens(rng: np.random.RandomState, n: int, size: int) -> Pens:
+def make_pens(rng: np.random.RandomState, n: int, size: int, script: Script = LETTERS) -> Pens:
     """Return the pens of n writers for images of `size` pixels per side, drawn at random."""
     u = rng.random_sample((8, n))
-    fill = 0.95 - 0.4 * u[7] * u[7]
+    fill = 0.95 - script.sizes * u[7] * u[7]
     return Pens(
         mouse=u[0] < 10 / size,  # large images are seldom drawn with a mouse
         stride=np.array([1, 1, 1, 2, 4])[(5 * u[1]).astype(np.int64)],

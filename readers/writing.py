@@ -6,6 +6,7 @@ from typing import TypeVar
 import numpy as np
 
 from readers.drawn import bell
+from readers.scripts import LETTERS, Script
 from readers.skeleton import GRID, Skeleton
 
 STEP = 2.5  # grid units from point to point of a path
@@ -51,20 +52,21 @@ class Habits(PerWriter):
     width: np.ndarray
 
 
-def make_habits(rng: np.random.RandomState, n: int) -> Habits:
-    """Return the habits of n writers, drawn at random."""
+def make_habits(rng: np.random.RandomState, n: int, script: Script = LETTERS) -> Habits:
+    """Return the habits of n writers in a script, drawn at random; of the same rng, they are the same writers."""
+    (least, most), (rise, spread) = script.hooks, script.rise
     speed = rng.random_sample((n, 1))
     speed = speed * np.sqrt(speed)
     return Habits(
         speed=speed,
         roundness=rng.random_sample((n, 1)) * (0.4 + 0.6 * speed),
         slips=0.4 + 0.9 * rng.random_sample((n, 1)) + 0.3 * speed,
-        hooks=1.4 * rng.random_sample((n, 1)),
-        evenness=rng.random_sample((n, 1)),
+        hooks=least + (most - least) * rng.random_sample((n, 1)),
+        evenness=script.evenness * rng.random_sample((n, 1)),
         turn=0.05 * bell(rng, n, 1),
         shear=0.05 + 0.12 * bell(rng, n, 1),
-        rise=0.07 * (1 + bell(rng, n, 1)),
-        width=0.9 + 0.13 * bell(rng, n, 1),
+        rise=rise + spread * bell(rng, n, 1),
+        width=script.width + 0.13 * bell(rng, n, 1),
     )
 
 
@@ -84,10 +86,10 @@ class Track:
     ends: np.ndarray
 
 
-def write(rng: np.random.RandomState, skeleton: Skeleton, habits: Habits) -> Track:
+def write(rng: np.random.RandomState, skeleton: Skeleton, habits: Habits, script: Script = LETTERS) -> Track:
     """Let each of n writers write a character once."""
     n, strokes = len(habits.speed), skeleton.strokes
-    points = _misplace(rng, skeleton, habits)
+    points = _misplace(rng, skeleton, habits, script)
     joined = _join(rng, strokes, habits)
     dots = [(stroke.max(0) - stroke.min(0)).max() < 20 for stroke in strokes]
     kept = rng.random_sample((n, len(strokes))) >= np.where(dots, 0.015, 0.003)
@@ -102,11 +104,11 @@ def write(rng: np.random.RandomState, skeleton: Skeleton, habits: Habits) -> Tra
             free[:, end : starts[k + 1] + 1] = joined[:, k : k + 1]
     free[:, 0] = free[:, -1] = False
     path = _round(path, free, habits)
-    _bow(rng, path, starts, ends, habits)
-    return Track(_bend(rng, path, habits), down, starts, ends)
+    _bow(rng, path, starts, ends, script.bow * habits.slips)
+    return Track(_bend(rng, path, habits, script.bend), down, starts, ends)
 
 
-def _misplace(rng, skeleton: Skeleton, habits: Habits) -> np.ndarray:
+def _misplace(rng, skeleton: Skeleton, habits: Habits, script: Script) -> np.ndarray:
     """Return the control points float64 (n, P, 2) where a hand puts them.
 
     Components lose their proportion and place, then strokes, then points.
@@ -116,18 +118,19 @@ def _misplace(rng, skeleton: Skeleton, habits: Habits) -> np.ndarray:
     points = np.repeat(skeleton_points[None], n, 0)
     owner = np.repeat(np.arange(len(skeleton.strokes)), [len(stroke) for stroke in skeleton.strokes])
     _even_out(points, owner, skeleton.strokes, habits)
-    _change_hooks(rng, points, owner, habits)
+    _change_hooks(rng, points, owner, habits, script.longest_hook)
+    (stretch, shift), (stroke_stretch, stroke_shift) = script.component, script.stroke
     for name in sorted({name for names in skeleton.components for name in names}):
         held = np.flatnonzero([name in skeleton.components[k] for k in owner])
         if len(held) < len(owner):
-            _move(rng, points, held, 0.08 * slips, 2.0 * slips)
+            _move(rng, points, held, stretch * slips, shift * slips)
     for k in range(len(skeleton.strokes)):
-        _move(rng, points, np.flatnonzero(owner == k), 0.08 * slips, 1.5 * slips)
+        _move(rng, points, np.flatnonzero(owner == k), stroke_stretch * slips, stroke_shift * slips)
     # Points that are near to each other are moved less, otherwise a curve would become a zigzag.
     step = skeleton_points[1:] - skeleton_points[:-1]
     near = np.sqrt(step[:, 0] * step[:, 0] + step[:, 1] * step[:, 1])
     near = np.minimum(np.concatenate([near, [99.0]]), np.concatenate([[99.0], near]))
-    return points + 1.8 * slips * np.minimum(1, near / 12)[:, None] * bell(rng, *points.shape)
+    return points + script.point * slips * np.minimum(1, near / 12)[:, None] * bell(rng, *points.shape)
 
 
 def _even_out(points: np.ndarray, owner: np.ndarray, strokes: tuple[np.ndarray, ...], habits: Habits) -> None:
@@ -152,7 +155,7 @@ def _move(rng, points: np.ndarray, held: np.ndarray, stretch: np.ndarray, shift:
     points[:, held] = middle + away + shift * bell(rng, n, 1, 2)
 
 
-def _change_hooks(rng, points: np.ndarray, owner: np.ndarray, habits: Habits) -> None:
+def _change_hooks(rng, points: np.ndarray, owner: np.ndarray, habits: Habits, longest: float) -> None:
     """Shorten or lengthen, in place, what is short and turns at either end of a stroke: hooks, and heads of brushes."""
     for k in range(int(owner[-1]) + 1):
         held = np.flatnonzero(owner == k)
@@ -162,7 +165,7 @@ def _change_hooks(rng, points: np.ndarray, owner: np.ndarray, habits: Habits) ->
             hook, stem = points[0, tip] - points[0, corner], points[0, corner] - points[0, before]
             length, reach = (np.sqrt(one[0] * one[0] + one[1] * one[1]) for one in (hook, stem))
             if length < 18 and hook[0] * stem[0] + hook[1] * stem[1] < 0.85 * length * reach:
-                keep = share * np.minimum(1.3, np.maximum(0, habits.hooks + 0.25 * bell(rng, len(points), 1)))
+                keep = share * np.minimum(longest, np.maximum(0, habits.hooks + 0.25 * bell(rng, len(points), 1)))
                 points[:, tip] = points[:, corner] + (points[:, tip] - points[:, corner]) * keep
 
 
@@ -207,19 +210,19 @@ def _round(path: np.ndarray, free: np.ndarray, habits: Habits) -> np.ndarray:
     return path + (smooth - path) * habits.roundness[..., None]
 
 
-def _bow(rng, path: np.ndarray, starts: np.ndarray, ends: np.ndarray, habits: Habits) -> None:
+def _bow(rng, path: np.ndarray, starts: np.ndarray, ends: np.ndarray, amount: np.ndarray) -> None:
     """Let the middle of each stroke leave the chord sideways, in place."""
     for start, end in zip(starts, ends, strict=True):
         chord = path[:, end : end + 1] - path[:, start : start + 1]
         side = np.concatenate([-chord[..., 1:], chord[..., :1]], 2)
         at = (np.arange(end + 1 - start) / (end - start))[:, None]
-        bow = 0.04 * habits.slips * bell(rng, len(path), 1)
+        bow = amount * bell(rng, len(path), 1)
         path[:, start : end + 1] += side * bow[..., None] * (4 * at * (1 - at))
 
 
-def _bend(rng, path: np.ndarray, habits: Habits) -> np.ndarray:
+def _bend(rng, path: np.ndarray, habits: Habits, bend: float) -> np.ndarray:
     """Return the paths bent, slanted and turned: what a hand does to a character as a whole."""
-    a, b, c, d, e, f = 0.0012 * bell(rng, 6, len(path), 1)
+    a, b, c, d, e, f = bend * bell(rng, 6, len(path), 1)
     x, y = path[..., 0] - GRID / 2, path[..., 1] - GRID / 2
     turn = habits.turn + 0.03 * bell(rng, len(path), 1)
     right = x * habits.width - (turn + habits.shear) * y + a * x * x + b * x * y + c * y * y

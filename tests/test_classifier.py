@@ -64,6 +64,17 @@ def test_predictions_have_the_promised_form(drawn, quick, pipeline):
     assert classifier.predict(drawn.x[0]).shape == (1,) and classifier.predict(drawn.x[:0]).shape == (0,)
 
 
+def test_shifts_are_averaged_if_wanted(drawn, quick):
+    classifier = CNNClassifier(quick(), drawn.classes)
+    classifier.fit(drawn)
+    plain, mean = (classifier.predict_proba(drawn, shifts=shifts) for shifts in (False, True))
+    assert abs(plain - mean).max() > 1e-4
+    np.testing.assert_allclose(mean.sum(1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(classifier.predict(drawn, shifts=True), mean.argmax(1))
+    accuracy = classifier.evaluate(drawn, shifts=True)["accuracy"]
+    assert accuracy == pytest.approx((mean.argmax(1) == drawn.y).mean())
+
+
 def test_arrays_that_torch_cannot_share_are_predicted_too(drawn, quick):
     classifier, x = CNNClassifier(quick(), drawn.classes), drawn.x[:4].copy()
     expected = classifier.predict_proba(x)

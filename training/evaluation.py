@@ -81,6 +81,27 @@ def check_finite(*values: np.ndarray | torch.Tensor) -> None:
         raise InputError("the model gives values that are not finite: its weights are beyond reason, train it again")
 
 
+class Shifted(nn.Module):
+    """The mean of a model's logits of an image and of the same image shifted to the four sides by a 32nd of it.
+
+    Args:
+        model: takes images float (N, channels, S, S).
+    """
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return logits float (N, C) of images float (N, channels, S, S)."""
+        height, width = images.shape[-2:]
+        by = max(1, width // 32)
+        wide = functional.pad(images, (by,) * 4, mode="replicate")
+        places = ((by, by), (0, by), (2 * by, by), (by, 0), (by, 2 * by))
+        logits = [self.model(wide[..., row : row + height, column : column + width]) for row, column in places]
+        return torch.stack(logits).mean(0)
+
+
 @torch.inference_mode()
 def logit_blocks(model: nn.Module, loader: Iterable) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield logits float32 (n, C), BLOCK or a batch more at most, and labels int64 (n,), both on the CPU.

@@ -12,7 +12,7 @@ from classifier import CNNClassifier
 from metrics import calibration_error
 from models import ResNet18
 from training import evaluation
-from training.evaluation import Predictions, predict, predict_logits, score
+from training.evaluation import Predictions, Shifted, predict, predict_logits, score
 
 
 def test_logits_are_those_of_the_model_in_evaluation_mode():
@@ -88,3 +88,19 @@ def test_evaluate_gives_wilsons_interval(drawn, quick):
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     assert result["interval"] == pytest.approx((centre - half, centre + half))
     assert n == 480 and p == (classifier.predict(drawn) == drawn.y).mean()
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_shifted_predictions_are_the_mean_of_five(size):
+    torch.manual_seed(0)
+    model, x, by = ResNet18(1, 5).eval(), torch.zeros(3, 1, size, size), size // 32
+    x[:, :, 4:-4, 4:-4] = torch.rand(3, 1, size - 8, size - 8)  # paper around it, so that rolling is shifting
+    with torch.no_grad():
+        copies = [x, *(x.roll(step, axis) for axis in (2, 3) for step in (-by, by))]
+        expected = torch.stack([model(one) for one in copies]).mean(0)
+        torch.testing.assert_close(Shifted(model)(x), expected)
+
+
+def test_shifted_ink_at_the_edge_goes_on():
+    model, x = nn.Flatten(), torch.ones(2, 3, 40, 40)
+    torch.testing.assert_close(Shifted(model)(x), model(x))
