@@ -1,6 +1,7 @@
 """What to do with files of kinds that are not read."""
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 
 REMEDIES = {

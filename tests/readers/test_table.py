@@ -217,6 +217,14 @@ def test_parquet_needs_pyarrow(images, monkeypatch):
     )
 
 
+def test_a_folder_of_parquet_files_needs_pyarrow(tmp_path, monkeypatch):
+    """Such as Hugging Face's: it does not merely lack images."""
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/train-00000-of-00001.parquet").write_bytes(b"PAR1")
+    assert "It holds data/train-00000-of-00001.parquet: pip install pyarrow, which reads parquet." in error(tmp_path)
+
+
 def test_parquet(images):
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow")
     pyarrow = sys.modules["pyarrow"]
