@@ -7,6 +7,7 @@ import re
 import shlex
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
@@ -164,7 +165,8 @@ def _command(trained: Trained) -> list[str]:
     words = ["python", "fit_char.py", "train"]
     for name, value in asdict(config).items():
         if name not in NO_OPTIONS and value not in (None, defaults[name]):
-            words += [f"--{name.replace('_', '-')}", str(value)]
+            is_path = isinstance(value, str) and Path(value).is_absolute()  # which is nobody else's business
+            words += [f"--{name.replace('_', '-')}", Path(value).name if is_path else str(value)]
     lines = ["```", shlex.join(words), "```"]
     if trained.run:
         lines += ["", "With the same images, whose fingerprint is above, and the same version of the program."]

@@ -17,7 +17,7 @@ from common.archives import Archive
 from common.errors import InputError
 from imaging.decoding import MAX_FILE
 
-HIDDEN = re.compile(r"(^|/)(\.|__MACOSX)")  # .DS_Store, .ipynb_checkpoints, resource forks and the like
+HIDDEN = re.compile(r"(^|/)(\.|__MACOSX|(?i:thumbs\.db|desktop\.ini)$)")  # what systems and editors leave in folders
 ENCODINGS = ("utf-8", "gb18030", "cp437")  # of names; the last decodes any bytes, each to another character
 FREE_EXPANSION = 2**28  # bytes to which any npz may expand, as a few hundred paintings do
 MAX_EXPANSION = 200  # of a larger npz: no images compress that well

@@ -42,6 +42,13 @@ def test_a_run_with_all_that_belongs_to_it(lenet, drawn):
     assert "python fit_char.py train --epochs 1" in section(card, "How to repeat it")
 
 
+def test_the_command_names_no_folder_of_this_machine(lenet, drawn, tmp_path):
+    trained = replace(lenet.trained, config=replace(lenet.trained.config, raw_data_path=str(tmp_path / "images.zip")))
+    predictions = Predictions.from_logits(torch.eye(12)[[0, 1]], torch.arange(2))
+    card = model_card(trained, Measured(lenet.trained.measure(drawn.subset(range(60))).accuracy, predictions))
+    assert "--raw-data-path images.zip" in section(card, "How to repeat it") and str(tmp_path) not in card
+
+
 def test_names_are_shown_as_they_are(lenet, drawn):
     """In one line, whatever they would mean in Markdown or HTML, and so that one can tell where each ends."""
     names = ["<b>a|b</b>", "*_\\`c`_*", "two\nlines", "[d](e) &amp;", *lenet.trained.classes[4:]]

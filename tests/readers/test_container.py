@@ -30,7 +30,7 @@ def packed(tmp_path):
 
 FILES = {
     "1/a.bmp": b"A", "1/b.bmp": b"BB", "classes.txt": b"", ".DS_Store": b"x", "1/.thumbs/c.bmp": b"x",
-    "__MACOSX/1/._a.bmp": b"x",
+    "__MACOSX/1/._a.bmp": b"x", "1/Thumbs.db": b"x", "desktop.ini": b"x",
 }  # fmt: skip
 
 
