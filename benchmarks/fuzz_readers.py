@@ -24,6 +24,7 @@ from init import preprocess
 from readers import hanzi, kanjivg, open_source
 from readers.characters import draw
 from readers.pen import make_pens
+from readers.scripts import IDEOGRAPHS
 from readers.skeleton import Skeleton
 from readers.writing import make_habits
 
@@ -114,7 +115,7 @@ def read_checkpoint(path: Path) -> None:
 def draw_skeleton(skeleton: Skeleton) -> None:
     """Draw a skeleton by two writers."""
     rng = np.random.RandomState(0)
-    draw(rng, [skeleton], make_habits(rng, 2), make_pens(rng, 2, 28), 28)
+    draw(rng, [skeleton], make_habits(rng, 2), make_pens(rng, 2, 28), 28, IDEOGRAPHS)
 
 
 def read_kanjivg(path: Path) -> None:
