@@ -9,7 +9,6 @@ from readers.scripts import LETTERS, Script
 from readers.skeleton import GRID
 from readers.writing import PerWriter, Track
 
-LEVELS = 256  # of grey
 OUTLINE = 1.45  # width of a pen, relative to the stroke width measured: twice the area divided by the outline in pixels
 
 
