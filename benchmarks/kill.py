@@ -120,7 +120,7 @@ def without_seconds(rows) -> list[dict]:
 def ending(folder: Path) -> dict:
     """Return what a run has left, except for times and names: all that must be the same."""
     saved = [torch.load(path, weights_only=True) for path in sorted((folder / "save").glob("*.ckpt"))]
-    records = sorted(path.parent for path in (folder / "record").glob("*/metrics.json"))
+    records = sorted((path.parent for path in (folder / "record").glob("*/metrics.json")), key=is_second)
     metrics = [json.loads((record / "metrics.json").read_text(encoding="utf-8")) for record in records]
     return {
         "checkpoints": [{key: one[key] for key in ("state_dict", "epoch", "metrics", "input_spec")} for one in saved],
@@ -130,6 +130,11 @@ def ending(folder: Path) -> dict:
         "corrections": corrections_path(folder / "data.npz").read_text(encoding="utf-8"),
         "unfinished": [path for one in (folder, folder / "save", *records) for path in one.glob(".*.part")],
     }
+
+
+def is_second(record: Path) -> bool:
+    """Return whether a record is the second stage's; their names do not tell, if both began in one second."""
+    return json.loads((record / "config.json").read_text(encoding="utf-8"))["init_from"] is not None
 
 
 def read_rows(path: Path) -> list[dict]:

@@ -70,7 +70,8 @@ def _reads(trained: Trained) -> list[str]:
 
 def _plain(text: str) -> str:
     """Return a text of the user's, such as the name of a class, so that Markdown shows it as it is, in one line."""
-    return re.sub(r"([\\`*_\[\]<&|~$])", r"\\\1", re.sub(r"\s+", " ", text))
+    underscore = r"(?<![^\W_])_|_(?![^\W_])"  # between two letters, as in fit_char, it means itself
+    return re.sub(rf"[\\`*\[\]<&|~$]|{underscore}", r"\\\g<0>", re.sub(r"\s+", " ", text))
 
 
 def _source(trained: Trained, train: CharDataset | None) -> str:
