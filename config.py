@@ -69,7 +69,7 @@ class Config:
     # where things are: never part of a run's identity
     raw_data_path: str = DEFAULT_RAW  # a folder or .zip with one sub-folder per class, an .npz, IDX, .gnt, a CSV …
     characters: str | None = None  # drawn, beside a raw_data_path or instead: a text, a .txt file, digits, hiragana …
-    drawn_per_class: int | None = setting(None, 1, 100_000)  # images per drawn character; None: 620, or fewer if many
+    drawn_per_class: int | None = setting(None, 1, 100_000)  # images per drawn character; None: 1500, or fewer if many
     hanzi_path: str | None = None  # hanzi-writer-data, a .tgz or a folder; None: what FIT_CHAR_HANZI names
     data_path: str = "./data/data.npz"  # the prepared images; data.arrays beside it if too large for an npz
     record_path: str | None = "./record"  # the folder of all records; None: no record

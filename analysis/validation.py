@@ -101,6 +101,7 @@ def _fold_of_images(y: np.ndarray, groups: np.ndarray, folds: int, seed: int) ->
 def cross_validate(
     config: Config, images: CharDataset, folds: int | None = 5,
     predict: Callable[[CNNClassifier, CharDataset], Predictions] = CNNClassifier.predict_labelled,
+    add: Callable[[CharDataset], CharDataset] = lambda train: train,
 ) -> dict:  # fmt: skip
     """Predict every image with a model that was not trained on it, nor on an identical image.
 
@@ -112,6 +113,7 @@ def cross_validate(
         images: N images.
         folds: see `split_folds`.
         predict: gives the Predictions of a fold from a trained classifier.
+        add: gives what a fold is trained on from its training images, such as these together with drawn ones.
 
     Returns:
         accuracies of the folds, their mean and std, pooled (`training.evaluation.score` over all images), predictions
@@ -129,7 +131,7 @@ def cross_validate(
         changed = replace(
             config, random_seed=config.random_seed + k, init_from=None, hash_id=None, record_path=None, save_path=None
         )
-        classifier = _fit_completely(CNNClassifier(changed, images.classes), images.subset(train))
+        classifier = _fit_completely(CNNClassifier(changed, images.classes), add(images.subset(train)))
         parts.append(predict(classifier, images.subset(held_out)))
         fold[held_out] = k
         runs.append(accuracy((parts[-1].predicted == images.y[held_out]).sum(), len(held_out)))

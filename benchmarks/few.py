@@ -2,12 +2,14 @@
 
     python -m benchmarks.few lab.zip --characters 博学笃志切问近思自由无用
     python -m benchmarks.few hwdb.zip --size 64 --counts 0 1 5 20
+    python -m benchmarks.few lab.zip --characters 博学笃志切问近思自由无用 --folds 5
 
 Four ways to train: on the real images alone; on drawn ones and then, from those weights, on the real ones (two runs,
 the second with `init_from`); on both together, the real ones repeated until they are --share of all; the same with
 drawn ones whose size, place and pen are those of the real ones, as `characters` and `raw_data_path` do. The images that
 are trained on are the same for all four, chosen at random from the training images; tested are the test images, or all
-others if there are none.
+others if there are none. With --folds, all real images are cross-validated instead: alone, and together with ones drawn
+in the style of each fold's training images; as they are and with shifts averaged.
 """
 
 import statistics
@@ -16,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from analysis.validation import cross_validate
 from benchmarks.characters import draw_characters, real_images
 from benchmarks.common import NOTHING_SAVED, make_parser, write_figures
 from classifier import CNNClassifier
@@ -23,6 +26,8 @@ from config import Config
 from dataset import CharDataset, together
 from imaging.photo import measure_each
 from init import start_logging
+from metrics import mcnemar
+from training.evaluation import Predictions
 
 
 def choose(images: CharDataset, count: int, seed: int) -> np.ndarray:
@@ -68,8 +73,29 @@ class Curve:
             "real alone": self.score(self.fit(few, seed), test),
             "drawn, then real": self.score(self.fit(few, seed, **second), test),
             "both together": self.score(self.fit(together(few, self.drawn, self.options.share), seed), test),
-            "in their style": self.score(self.fit(together(few, self.draw(few), self.options.share), seed), test),
+            "in their style": self.score(self.fit(self.in_their_style(few), seed), test),
         }
+
+    def in_their_style(self, real: CharDataset) -> CharDataset:
+        """Return real images together with drawn ones in their style."""
+        return together(real, self.draw(real), self.options.share)
+
+    def validate(self, folds: int) -> dict[str, np.ndarray]:
+        """Return way of training → the class of each training image, predicted by a model of the other folds."""
+        config, images, found = Config.from_dict(self.changes), self.train, {}
+        for way, add in {"real alone": lambda train: train, "in their style": self.in_their_style}.items():
+            shifted: list[np.ndarray] = []
+
+            def predict(classifier: CNNClassifier, held_out: CharDataset, shifted=shifted) -> Predictions:
+                shifted.append(classifier.predict(held_out, shifts=True))
+                return classifier.predict_labelled(held_out)
+
+            result = cross_validate(config, images, folds, predict, add)
+            found[way] = result["predictions"].predicted
+            found[f"{way}, shifts averaged"] = np.concatenate(shifted)[
+                np.argsort(np.argsort(result["fold"], kind="stable"))
+            ]
+        return found
 
     @staticmethod
     def score(classifier: CNNClassifier, test: CharDataset) -> float:
@@ -82,9 +108,18 @@ def main():
     parser.add_argument("--counts", type=int, nargs="+", default=[0, 1, 5, 20], help="real images per class")
     parser.add_argument("--share", type=float, default=0.5, help="of the real images among both together")
     parser.set_defaults(half="all", second=[("learning_rate", 0.003), ("samples_seen", 100_000)])
+    parser.add_argument("--folds", type=int, help="to cross-validate all real images instead")
     options = parser.parse_args()
     start_logging()
-    curve, figures = Curve(options), {}
+    curve = Curve(options)
+    if options.folds:
+        found, y = curve.validate(options.folds), curve.train.y
+        for way, predicted in found.items():
+            against = mcnemar(y, found["real alone"], predicted, ("real alone", way))
+            print(f"{way:34}{(predicted != y).sum():6} of {len(y)} misclassified; {against['verdict']}")
+        write_figures(options, options.device, misclassified={way: int((one != y).sum()) for way, one in found.items()})
+        return
+    figures = {}
     with tempfile.TemporaryDirectory() as folder:
         for count in options.counts:
             rows = [curve.measure(count, seed, Path(folder)) for seed in range(options.seeds)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from common.files import fingerprint
 from readers.charsets import read_characters
-from readers.drawn import PER_CLASS, SYNTHETIC
+from readers.drawn import SYNTHETIC
 from readers.pen import Pens, draw_track, make_pens, match_pens
 from readers.scripts import Script, script_of
 from readers.skeleton import Skeleton
@@ -16,7 +16,7 @@ from readers.source import Sample, Source
 from readers.strokes import StrokeData
 from readers.writing import Habits, make_habits, write
 
-FEWEST, IN_ALL = 100, 30_000  # images per class if there are many, and in all if there are few
+FEWEST, MOST, IN_ALL = 100, 1500, 30_000  # images per class, the latter of 20 classes or fewer, and in all
 CHUNK = 128  # images that are drawn at once
 
 
@@ -25,7 +25,7 @@ class CharactersSource(Source):
 
     Args:
         characters: see `charsets.read_characters`, also for what is raised.
-        per_class: images per character; None: 620, or fewer if there are many characters.
+        per_class: images per character; None: 1500, or fewer if there are more than 20 characters.
         size: pixels per side.
         seed: int in [0, 2**32).
         hanzi_path: see `strokes.StrokeData`, also for what is raised.
@@ -45,7 +45,7 @@ class CharactersSource(Source):
         super().__init__()
         self.classes = read_characters(characters)
         self.size, self.seed, self.like = size, seed, like
-        self.per_class = per_class or max(FEWEST, min(PER_CLASS, IN_ALL // len(self.classes)))
+        self.per_class = per_class or max(FEWEST, min(MOST, IN_ALL // len(self.classes)))
         self.data = StrokeData(self.classes, hanzi_path)
         self.name = f"{SYNTHETIC} (drawn from {', '.join(self.data.licences)})"
 

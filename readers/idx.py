@@ -32,7 +32,7 @@ def _read(file: IO[bytes] | gzip.GzipFile, limit: int) -> np.ndarray:
     """Return the array of an open file that cannot hold more than `limit` bytes."""
     zeros, code, rank = struct.unpack(">HBB", file.read(4))
     if zeros or code not in DTYPES or not 1 <= rank <= 4:
-        raise InputError("it is no IDX file, whatever its name: download it again")
+        raise InputError("it is no IDX file, though its name says so: download it again")
     shape, dtype = struct.unpack(f">{rank}I", file.read(4 * rank)), np.dtype(DTYPES[code])
     size = math.prod(shape) * dtype.itemsize
     array = None

@@ -167,7 +167,7 @@ def test_predictions_are_a_table_and_what_cannot_be_read_is_counted(drawn, model
         archive.writestr("a/8.png", b"no image")
     code, out, err = run("predict", "model.ckpt", "few.zip", "gone.png", "3.png", "--device", "cpu")
     assert code == 2 and err.splitlines() == [
-        "few.zip/a/8.png: not readable as an image: not an image, whatever its name",
+        "few.zip/a/8.png: not readable as an image: not an image, though its name says so",
         "gone.png: no such file",
     ]
     header, *rows = [line.split(",") for line in out.splitlines()]

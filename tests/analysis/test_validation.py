@@ -13,7 +13,7 @@ from analysis import validation
 from analysis.validation import cross_validate, repeat
 from classifier import CNNClassifier
 from common.errors import InputError
-from dataset import CharDataset, leak_groups, split
+from dataset import CharDataset, leak_groups, split, together
 from imaging.ink import identical_groups
 from metrics import format_scores
 from training.evaluation import Predictions
@@ -136,6 +136,15 @@ def test_cross_validation_predicts_every_image_out_of_fold(drawn, quick, monkeyp
     lines = capsys.readouterr().out.splitlines()
     assert sum(line.startswith("fold ") for line in lines) == 3
     assert f"all folds: {format_scores(result['pooled'])}" in lines
+
+
+def test_folds_train_on_what_is_added_to_their_images(drawn, quick, monkeypatch):
+    trained_on = []
+    monkeypatch.setattr(CNNClassifier, "fit", lambda self, train, val: trained_on.append(train) or range(1))
+    real, other = drawn.subset(range(0, 480, 4)), drawn.subset(range(20))
+    cross_validate(quick(epochs=1), real, folds=3, add=lambda train: together(train, other))
+    assert [len(train) for train in trained_on] == [100] * 3
+    assert all(train.source == f"{real.source}, and {other.source}" for train in trained_on)
 
 
 def test_folds_of_many_groups_and_classes_are_dealt_in_linear_time(drawn, monkeypatch):

@@ -214,7 +214,7 @@ def test_bad_files_are_named_with_what_is_wrong(tmp_path):
         (b"\0\0\x08\x03" + b"\xff" * 4 + good[8:], false),
         (gzip.compress(good[:-1]), false.replace("4294967295", "8")),
         (gzip.compress(good + b"\0"), false.replace("4294967295", "8")),
-        (b"<html>", f"{images}: it is no IDX file, whatever its name: download it again"),
+        (b"<html>", f"{images}: it is no IDX file, though its name says so: download it again"),
         (images.read_bytes()[:-20], f"{images} is not a readable idx file ("),
         (b"", f"{images} is not a readable idx file ("),
     ):
