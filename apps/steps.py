@@ -9,11 +9,12 @@ import init
 from apps.options import given, read_config
 from classifier import CNNClassifier
 from common.errors import InputError
-from config import Config
+from config import DEFAULT_RAW, Config
 from dataset import CharDataset, add_drawn, load_parts, split
 from readers.store import find_data
 from training.distributed import common_errors, is_first_here
 
+SOURCE = ("raw_data_path", "characters")  # what images are made from
 Data = tuple[tuple[CharDataset, CharDataset], tuple[CharDataset, CharDataset, CharDataset, str]]
 
 
@@ -59,8 +60,8 @@ def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> t
     best = CNNClassifier.load(path, config.device)
     if not options.config:
         changes = given(options)
-        if "raw_data_path" in changes:
-            changes = {"characters": None} | changes  # those images, not the characters that the run drew
+        if not changes.keys().isdisjoint(SOURCE):  # those images, without what the run's were named by
+            changes = {"raw_data_path": DEFAULT_RAW, "characters": None, "labels_from": None} | changes
         config = replace(best.config, **changes)
     with TemporaryDirectory(ignore_cleanup_errors=True) as elsewhere:  # Windows keeps what is mapped
         path = find_data(config.data_path)
@@ -71,4 +72,4 @@ def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> t
 
 def _names_data_alone(changes: dict) -> bool:
     """Return whether parameters say where the data are, and not what to make them from."""
-    return "data_path" in changes and not changes.keys() & {"raw_data_path", "characters"}
+    return "data_path" in changes and changes.keys().isdisjoint(SOURCE)
