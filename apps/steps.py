@@ -44,7 +44,8 @@ def load_data(config: Config, prepared: bool = False) -> Data:
 def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> tuple[CNNClassifier, Data]:
     """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given.
 
-    No data are replaced: if `data_path` holds others, those that are wanted are prepared in a temporary folder.
+    Their labels are indices into the checkpoint's classes. No data are replaced: if `data_path` holds others, those
+    that are wanted are prepared in a temporary folder.
 
     Args:
         options: checkpoint, or None for that at save_path, and those of `add_parameters`.
@@ -67,7 +68,9 @@ def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> t
         path = find_data(config.data_path)
         if options.config or not _names_data_alone(given(options)) or not path.exists():
             path = init.prepare(replace(config, mode="test"), Path(elsewhere), for_training)
-        return best, read_data(replace(config, data_path=str(path)))
+        parts, (*split_parts, part) = read_data(replace(config, data_path=str(path)))
+        images, test, train, val, held_out = (one.with_classes(best.classes_) for one in (*parts, *split_parts))
+        return best, ((images, test), (train, val, held_out, part))
 
 
 def _names_data_alone(changes: dict) -> bool:
