@@ -73,6 +73,7 @@ def test_tables_as_programs_write_them(images, text):
 
 @pytest.mark.parametrize("folder, note", [
     ("C:\\Users\\me\\images\\", "the files are found without the first 3 folders of their paths"),
+    ("other/", "the files are found without the first folder of their paths"),
     ("/home/me/set/other/", "the files are found without the first 5 folders of their paths"),
 ])  # fmt: skip
 @pytest.mark.parametrize("header", ["path,label", ""])
