@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from common.errors import InputError
-from common.text import plural
+from common.text import first_names
 from readers.source import part_of
 
 WRITER = re.compile(
@@ -256,5 +256,4 @@ def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[st
 
 def listed(names: Iterable[str]) -> str:
     """Return names in natural order, the first ten of them."""
-    ordered = sorted(names, key=natural_key)
-    return ", ".join(ordered[:10]) + (f" and {plural(len(ordered) - 10, 'other')}" if len(ordered) > 10 else "")
+    return first_names(sorted(names, key=natural_key), 10)
