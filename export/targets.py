@@ -19,7 +19,7 @@ MAX_HEADER = 2**26  # bytes
 
 
 def check_targets(path: Path, page: bool) -> None:
-    """Raise an error if an export could not be written, or would replace a file that none has made.
+    """Raise an error if an export could not be made or written, or would replace a file that none has made.
 
     Args:
         path: of the ONNX file.
@@ -28,7 +28,9 @@ def check_targets(path: Path, page: bool) -> None:
     Raises:
         InputError: another suffix than .onnx, or a file or folder of the user's that would be replaced.
         StorageError: a folder that cannot be written.
+        ExportError: a package is missing.
     """
+    require("onnx")
     if path.suffix != ".onnx":
         raise InputError(f"{path} must end in .onnx: its folder also gets the weights and the model card")
     targets: dict[Path, Callable[[Path], bool]] = {
@@ -56,7 +58,8 @@ def _holds(is_ours: Callable[[Path], bool], path: Path) -> bool:
 
 
 def _is_our_onnx(path: Path) -> bool:
-    onnx = require("onnx")
+    import onnx  # an optional package, which check_targets has asked for
+
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception:  # protobuf has no public class of its errors

@@ -267,7 +267,7 @@ def test_classes_that_differ_in_size_are_said_and_may_count_alike(drawn, quick, 
         line = json.loads((classifier.record_.folder / "environment.json").read_text(encoding="utf-8"))["class_weights"]
         assert line.startswith("10 images of '学' to 40 of '博': ") and f"{line}.\n" in capsys.readouterr().out
         assert line in (classifier.record_.folder / "log.txt").read_text(encoding="utf-8")
-    assert line.endswith("counts 3.75 to 0.938 times, so that all classes count alike")
+    assert line.endswith("counts 3.75 to 0.938 times, so all classes count equally")
     assert not torch.equal(results["off"], results["balanced"])
     result = classifier.evaluate(images)
     assert result["balanced_accuracy"] != result["accuracy"] and 0 <= result["macro_f1"] <= 1

@@ -44,7 +44,7 @@ def describe_balance(y: np.ndarray, classes: Sequence[str], weighted: bool) -> d
     smallest, largest = ([classes[k], int(counts[k]), round(float(weights[k]), 3)] for k in (low, high))
     sizes = f"{smallest[1]} images of {smallest[0]!r} to {largest[1]} of {largest[0]!r}"
     if weighted:
-        effect = f"the loss of an image counts {smallest[2]:g} to {largest[2]:g} times, so that all classes count alike"
+        effect = f"the loss of an image counts {smallest[2]:g} to {largest[2]:g} times, so all classes count equally"
     else:
-        effect = "large classes count more in the loss and the accuracy; class_weights='balanced' lets all count alike"
+        effect = "large classes count more in loss and accuracy; class_weights='balanced' lets all count equally"
     return {"smallest_class": smallest, "largest_class": largest, "class_weights": f"{sizes}: {effect}"}

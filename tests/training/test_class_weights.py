@@ -16,12 +16,12 @@ def test_the_balance_is_described_if_classes_differ_much():
     about = describe_balance(np.repeat([0, 1], [60, 10]), ["a", "b"], weighted=True)
     assert about["smallest_class"] == ["b", 10, 3.5] and about["largest_class"] == ["a", 60, 0.583]
     assert about["class_weights"] == (
-        "10 images of 'b' to 60 of 'a': the loss of an image counts 3.5 to 0.583 times, so that all classes count alike"
+        "10 images of 'b' to 60 of 'a': the loss of an image counts 3.5 to 0.583 times, so all classes count equally"
     )
     about = describe_balance(np.repeat([0, 1], [60, 10]), ["a", "b"], weighted=False)
     assert about["class_weights"] == (
-        "10 images of 'b' to 60 of 'a': large classes count more in the loss and the accuracy; "
-        "class_weights='balanced' lets all count alike"
+        "10 images of 'b' to 60 of 'a': large classes count more in loss and accuracy; "
+        "class_weights='balanced' lets all count equally"
     )
     assert describe_balance(np.repeat([0, 1], [11, 10]), ["a", "b"], weighted=False) == {}
     assert describe_balance(np.repeat([0, 1], [10, 10]), ["a", "b"], weighted=True) == {}
