@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from common.errors import InputError
-from common.text import plural
+from common.text import compose, plural
 
 MOST_CHARACTERS = 30_000
 MOST_BYTES = 2**20  # of a text file
@@ -57,7 +57,7 @@ def read_characters(text: str) -> list[str]:
         where, text = text, _read_text(Path(text))
     else:
         _check_no_name(text)
-    composed = unicodedata.normalize("NFC", text)
+    composed = compose(text)
     found = [one for one in dict.fromkeys(composed) if unicodedata.category(one) not in BLANKS]
     if not 2 <= len(found) <= MOST_CHARACTERS:
         raise InputError(

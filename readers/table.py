@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from common.errors import InputError
-from common.text import plural
+from common.text import compose, plural
 from imaging.decoding import is_image, read_file
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
@@ -239,5 +239,5 @@ def _sort_rows(
             label, first = (f"{name!r:.100}" for name in (values["label"], rows[file].label))
             strays.append((file, f"listed again with the label {label}, first with {first}"))
         else:
-            rows[file] = Row(file, **values)
+            rows[file] = Row(file, **values | {"label": compose(values["label"])})
     return list(rows.values()), strays
