@@ -12,7 +12,7 @@ from torch import nn
 from common.errors import InputError
 from common.files import fingerprint
 from common.seeds import preserve_random_state
-from common.text import plural
+from common.text import first_names, plural
 from config import Config
 from dataset import CharDataset, as_dataset
 from export import bundle
@@ -211,7 +211,10 @@ class CNNClassifier:
         if not len(images):
             raise InputError(f"there are no images (source: {images.source or 'unnamed'})")
         if images.classes != self.classes_:
-            raise InputError(f"the images have the classes {images.classes}, the classifier {self.classes_}")
+            raise InputError(
+                f"the images have the classes {first_names(images.classes)}, the classifier "
+                f"{first_names(self.classes_)}: give images.with_classes(classifier.classes_)"
+            )
 
     def predict_labelled(self, images: CharDataset, shifts: bool = False) -> Predictions:
         """Return what the model says of N labelled images of the same classes, a few numbers per image."""

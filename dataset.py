@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from common.errors import InputError
 from common.files import update_digest, zeros
+from common.text import first_names
 from config import Config
 from imaging.channels import count_channels
 from imaging.ink import hash_images
@@ -185,6 +186,29 @@ class CharDataset(Dataset):
         """Return the same images under another transform."""
         other = copy.copy(self)
         other.transform = transform
+        return other
+
+    def with_classes(self, classes: Sequence[str]) -> "CharDataset":
+        """Return the same images with their labels as indices into `classes`; these themselves if they are so already.
+
+        Args:
+            classes: those of these images, in any order, perhaps with others.
+
+        Raises:
+            InputError: a class of these images is not among them.
+        """
+        if self.classes == list(classes):
+            return self
+        number = {name: k for k, name in enumerate(classes)}
+        unknown = [name for name in self.classes if name not in number]
+        if unknown:
+            raise InputError(
+                f"{first_names(unknown)}: classes of the images, but not of the classifier, which has "
+                f"{first_names(classes)}: name the images' folders as these, or name them in a classes.txt"
+            )
+        other = copy.copy(self)
+        other.classes = list(classes)
+        other.y = np.array([number[name] for name in self.classes])[self.y]
         return other
 
     def fitted(self, spec: InputSpec) -> "CharDataset":

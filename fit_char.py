@@ -233,9 +233,12 @@ def export(options: argparse.Namespace, out: TextIO) -> int:
     import init
     from apps.steps import load_checkpoint
     from export.targets import check_targets
+    from export.web_page import find_runtime
 
     init.start_logging()
     check_targets(Path(options.path), options.page)
+    if options.page:
+        find_runtime()  # now, rather than when the data have been prepared
     best, (_, (training, _, held_out, _)) = load_checkpoint(options)
     written = best.export(options.path, held_out, training if best.trained_on(training) else None, options.page)
     for part, path in written.items():

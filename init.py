@@ -119,7 +119,7 @@ def prepare(config: Config, elsewhere: Path | None = None, for_training: bool = 
 
     Raises:
         InputError: see `readers.open_source`, `CharactersSource` and `preprocess`; unless the mode is "test", also
-            `check_paths`, so that a run which could not be saved ends here.
+            `check_paths`, so that a run which could not start or be saved ends here.
         StorageError: a folder cannot be written.
     """
     if config.mode != "test":

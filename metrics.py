@@ -178,8 +178,8 @@ def mcnemar(y: np.ndarray, first: np.ndarray, second: np.ndarray, names=("the fi
     p = float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
     better = names[0] if only_first > only_second else names[1]
     conclusion = f"{better} is better" if p < 0.05 else "no significant difference"
-    verdict = (
-        f"of {len(y)} images, only {names[0]} classifies {only_first} correctly and only {names[1]} {only_second}: "
-        f"{conclusion} (McNemar's exact test, p = {p:.2g})"
-    )
+    counts = f"only {names[0]} classifies {only_first} correctly and only {names[1]} {only_second}"
+    if not discordant:
+        counts = f"{names[0]} and {names[1]} classify the same ones correctly"
+    verdict = f"of {len(y)} images, {counts}: {conclusion} (McNemar's exact test, p = {p:.2g})"
     return {"only_first": only_first, "only_second": only_second, "p": p, "verdict": verdict}

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from analysis.near_duplicates import collect, near_duplicates, thumbnails
-from common.text import plural
+from common.text import first_lines, plural
 from dataset import CharDataset
 from imaging.ink import backgrounds, identical_groups, ink
 from imaging.planes import to_planes
@@ -117,7 +117,7 @@ def format_issues(issues: list[Issue], most: int = 5) -> str:
         count = len({i for issue in ones for i in issue.indices})
         number = f": {len(ones)}" if len(ones) > 1 or count else ""
         lines.append(title + number + (f" ({plural(count, 'image')})" if count else ""))
-        lines += ["  " + (" = ".join(issue.files) or issue.classes[0]) for issue in ones[:most]]
+        lines += first_lines([" = ".join(issue.files) or issue.classes[0] for issue in ones], most, "  ")
     return "\n".join(lines)
 
 

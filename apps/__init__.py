@@ -1,1 +1,1 @@
-"""What a person touches: the canvas."""
+"""What a person touches: parameters and options, live curves, the canvas, predictions for files."""

@@ -161,5 +161,6 @@ class DrawingPad:
             self.message.value = html.escape(str(error))
             return None
         added = f"Added as {html.escape(str(path))}"
-        self.message.value = f"{added}: to train on your drawings, set raw_data_path, with at least two per class"
+        there = html.escape(str(self.folder))
+        self.message.value = f"{added}: to train on them, set raw_data_path = '{there}', with at least two per class"
         return path

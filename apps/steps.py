@@ -9,11 +9,12 @@ import init
 from apps.options import given, read_config
 from classifier import CNNClassifier
 from common.errors import InputError
-from config import Config
+from config import DEFAULT_RAW, Config
 from dataset import CharDataset, add_drawn, load_parts, split
 from readers.store import find_data
 from training.distributed import common_errors, is_first_here
 
+SOURCE = ("raw_data_path", "characters")  # what images are made from
 Data = tuple[tuple[CharDataset, CharDataset], tuple[CharDataset, CharDataset, CharDataset, str]]
 
 
@@ -43,7 +44,8 @@ def load_data(config: Config, prepared: bool = False) -> Data:
 def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> tuple[CNNClassifier, Data]:
     """Return the classifier of a checkpoint, and the data of its own run, or of the parameters that were given.
 
-    No data are replaced: if `data_path` holds others, those that are wanted are prepared in a temporary folder.
+    Their labels are indices into the checkpoint's classes. No data are replaced: if `data_path` holds others, those
+    that are wanted are prepared in a temporary folder.
 
     Args:
         options: checkpoint, or None for that at save_path, and those of `add_parameters`.
@@ -59,16 +61,18 @@ def load_checkpoint(options: argparse.Namespace, for_training: bool = True) -> t
     best = CNNClassifier.load(path, config.device)
     if not options.config:
         changes = given(options)
-        if "raw_data_path" in changes:
-            changes = {"characters": None} | changes  # those images, not the characters that the run drew
+        if not changes.keys().isdisjoint(SOURCE):  # those images, without what the run's were named by
+            changes = {"raw_data_path": DEFAULT_RAW, "characters": None, "labels_from": None} | changes
         config = replace(best.config, **changes)
     with TemporaryDirectory(ignore_cleanup_errors=True) as elsewhere:  # Windows keeps what is mapped
         path = find_data(config.data_path)
         if options.config or not _names_data_alone(given(options)) or not path.exists():
             path = init.prepare(replace(config, mode="test"), Path(elsewhere), for_training)
-        return best, read_data(replace(config, data_path=str(path)))
+        parts, (*split_parts, part) = read_data(replace(config, data_path=str(path)))
+        images, test, train, val, held_out = (one.with_classes(best.classes_) for one in (*parts, *split_parts))
+        return best, ((images, test), (train, val, held_out, part))
 
 
 def _names_data_alone(changes: dict) -> bool:
     """Return whether parameters say where the data are, and not what to make them from."""
-    return "data_path" in changes and not changes.keys() & {"raw_data_path", "characters"}
+    return "data_path" in changes and changes.keys().isdisjoint(SOURCE)

@@ -175,7 +175,7 @@ def open_image(file: IO[bytes]) -> Image.Image:
             head = file.read(12)
     if head[4:8] == b"ftyp" and head[8:] in HEIC_BRANDS:
         raise ValueError("HEIC, which cannot be decoded: convert it to JPEG or PNG")
-    raise ValueError("not an image, though its name says so")
+    raise ValueError("not an image, judging by its content")
 
 
 def too_large(size: int) -> str:

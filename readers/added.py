@@ -7,6 +7,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import zeros
+from common.text import first_names
 from config import Config
 from imaging.ink import hash_images
 from imaging.photo import SAMPLE, measure_each
@@ -23,7 +24,7 @@ def check_same_classes(real: Source, drawn: Source) -> None:
     other = sorted(map(str, set(real.classes) ^ set(drawn.classes)))
     if other:
         raise InputError(
-            f"the classes of {real.name} are not the characters: {', '.join(other[:20])} are in one of them only. Name "
+            f"the classes of {real.name} are not the characters: {first_names(other)} are in one of them only. Name "
             "the classes by their characters, with classes.txt if not by the folders, or leave characters out"
         )
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.errors import InputError
-from common.text import compose
+from common.text import compose, first_names
 from imaging.decoding import MAX_FILE, is_image, open_image, too_large
 from readers.container import Container, open_container
 from readers.images import ImageFiles
@@ -141,7 +141,7 @@ def _no_image(path: Path, skipped: list[tuple[str, str]], others: list[str]) -> 
     found = [f"{name} ({reason})" for name, reason in skipped] + [name for name in others if not name.endswith("/")]
     remedy = find_remedy([path.name, *others])
     advice = f": {remedy}" if remedy else ""
-    more = f" It holds {', '.join(found[:5])}{' …' if len(found) > 5 else ''}{advice}." if found else ""
+    more = f" It holds {first_names(found, 5)}{advice}." if found else ""
     return f"{path} holds no image: {REMEDY}, as .png, .jpg, .bmp, .tif or the like.{more}"
 
 
@@ -156,7 +156,7 @@ def _read_class_names(container: Container, names_file: str, folders: list[str])
     if len(classes) != len(folders) or len(set(classes)) != len(classes):
         raise InputError(
             f"{container.path}: classes.txt names {len(set(classes))} different classes for {len(folders)} folders: "
-            f"write one name per line, in the order {', '.join(folders[:20])}"
+            f"write one name per line, in the order {first_names(folders)}"
         )
     return classes
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from common.errors import InputError
-from common.text import compose
+from common.text import compose, first_names
 from readers.layout import natural_key
 
 MAX_CLASSES = 65_536
@@ -27,7 +27,7 @@ def number_labels(
     """
     classes = None if classes is None else list(map(compose, classes))
     if classes is not None and len(set(classes)) < len(classes):
-        raise InputError(f"its classes are not all different: {', '.join(classes[:20])}")
+        raise InputError(f"its classes are not all different: {first_names(classes)}")
     is_one_hot = all(map(_is_one_hot, parts.values()))
     labels = {part: y.argmax(1) if is_one_hot else _flat_labels(y) for part, y in parts.items()}
     one_hot = ["labels are one-hot: the class is the place of the 1"] if is_one_hot else []

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from common.errors import InputError
-from common.text import compose, plural
+from common.text import compose, first_names
 from readers.source import part_of
 
 WRITER = re.compile(
@@ -251,5 +251,4 @@ def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[st
 
 def listed(names: Iterable[str]) -> str:
     """Return names in natural order, the first ten of them."""
-    ordered = sorted(names, key=natural_key)
-    return ", ".join(ordered[:10]) + (f" and {plural(len(ordered) - 10, 'other')}" if len(ordered) > 10 else "")
+    return first_names(sorted(names, key=natural_key), 10)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
-from common.text import compose
+from common.text import compose, first_names
 from readers.arrays import assign_parts
 from readers.columns import check_pages, is_binary, is_text, open_parquet, read_columns, stream
 from readers.container import HIDDEN
@@ -218,7 +218,7 @@ def _read_labels(file: ParquetFile) -> list[str | None]:
     with _reading(file.path):
         (labels,) = read_columns(file.path, [file.label])
         if file.names is not None and len(set(file.names)) < len(file.names):
-            raise InputError(f"its classes are not all different: {', '.join(file.names[:20])}")
+            raise InputError(f"its classes are not all different: {first_names(file.names)}")
     if file.names is None:  # pandas makes 1 to 1.0 if other rows have none
         labels = [int(label) if isinstance(label, float) and label.is_integer() else label for label in labels]
         return [None if label in (None, "") or label != label else compose(str(label)) for label in labels]

@@ -9,6 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from common.errors import InputError
+from common.text import first_names
 from imaging.ink import identical_groups
 from readers.names import Names, number_names
 
@@ -66,8 +67,10 @@ def validation_mask(
             single.append(name)
         _assign_groups(count, max(1, round(fraction * count.total())), in_val)
     if single:
-        names = ", ".join(single[:20])
-        log.warning("Only one different image or one writer: %s. These classes are not validated; add images.", names)
+        log.warning(
+            "Only one different image or one writer: %s. These classes are not validated; add images.",
+            first_names(single),
+        )
     return np.fromiter((in_val[group] for group in groups.tolist()), bool, len(y))
 
 

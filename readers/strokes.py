@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from common.errors import InputError
+from common.text import first_names
 from readers import hanzi, kanjivg
 from readers.drawn import read_skeletons
 from readers.skeleton import GRID, Skeleton, make_skeleton
@@ -48,7 +49,7 @@ class StrokeData:
         return character in ABOVE and all(map(self._holds, ABOVE[character]))
 
     def _explain(self, missing: list[str]) -> str:
-        names = ", ".join(f"{one} (U+{ord(one):04X})" for one in missing[:20])
+        names = first_names([f"{one} (U+{ord(one):04X})" for one in missing])
         if self.path is not None and not self.hanzi:
             remedy = f"{self.path} has no file of any: give hanzi-writer-data's .tgz, or the folder of its .json files"
         elif self.folder is None:

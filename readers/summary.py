@@ -8,7 +8,7 @@ import numpy as np
 
 from common.errors import InputError
 from common.files import check_file
-from common.text import plural
+from common.text import first_lines, first_names, plural
 from imaging.ink import identical_groups
 from readers.names import number_names
 from readers.source import PARTS, Source
@@ -73,18 +73,17 @@ def format_summary(summary: dict) -> str:
     lines += [f"  {note}" for note in summary["notes"]]
     for key in ("sizes", "modes"):
         found = [f"{name} ({n})" for name, n in summary[key].items()]
-        more = f" and {plural(len(found) - 6, 'other')}" if len(found) > 6 else ""
-        lines.append(f"  {key}: {', '.join(found[:6])}{more}")
+        lines.append(f"  {key}: {first_names(found, 6)}")
     if summary.get("photos"):
         lines.append("  photos: the character was looked for in each (photos=False prepares them as drawings)")
     if summary.get("cropped"):
         lines.append("  cropped to the ink, since the sizes differ")
     lines.append(f"  skipped: {plural(len(summary['skipped']), 'file')}")
-    lines += [f"    {name}: {reason}" for name, reason in summary["skipped"][:20]]
+    lines += first_lines([f"{name}: {reason}" for name, reason in summary["skipped"]], 20, "    ")
     same, across = summary["identical"], summary["identical_across_classes"]
     groups, concerned = plural(len(same), "group"), plural(sum(map(len, same)), "file")
     lines.append(f"  identical images: {groups} ({concerned}), {len(across)} across classes")
-    lines += [f"    {' = '.join(group)}" for group in across[:20]]
+    lines += first_lines([" = ".join(group) for group in across], 20, "    ")
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from common.errors import InputError
-from common.text import compose, plural
+from common.text import compose
 from imaging.decoding import is_image, read_file
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
@@ -50,7 +50,8 @@ class Spelling:
     def notes(self) -> list[str]:
         """Return a sentence on what was decided, if anything."""
         if self.dropped:
-            return [f"the files are found without the first {plural(self.dropped, 'folder')} of their paths"]
+            first = "folder" if self.dropped == 1 else f"{self.dropped} folders"
+            return [f"the files are found without the first {first} of their paths"]
         return [f"the files are named without their suffix, {self.suffix}"] if self.suffix else []
 
 

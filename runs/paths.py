@@ -1,4 +1,4 @@
-"""What can be known of a run's paths before anything is read or trained."""
+"""What can be known of a run before anything is read or trained: whether its paths and its model serve."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from common.errors import InputError
 from common.files import check_writable, storage_error
 from config import Config
+from models import input_size
 from runs import checkpoint
 from runs.state import is_state_name
 
@@ -13,16 +14,23 @@ SUFFIX = 120  # letters at most that a run adds to the name of save_path
 
 
 def check_paths(config: Config) -> None:
-    """Raise an error if a run could not leave its record or its checkpoint; nothing is written.
+    """Raise an error if a run could not start, or not leave its record or its checkpoint; nothing is written.
 
     Raises:
-        InputError: `save_path` names a folder, or a file that no run may replace.
+        InputError: `save_path` names a folder, or a file that no run may replace; `init_from` cannot be read; an
+            unknown model, or one that does not take the input size.
         StorageError: a folder that cannot be written, or a name that is too long.
     """
     if config.record_path:
         check_writable(Path(config.record_path))
     if config.save_path:
         _check_save_path(config, Path(config.save_path))
+    if config.init_from:
+        checkpoint.read(config.init_from, tensors=False)
+    try:
+        input_size(config.model, config.input_size)
+    except ValueError as error:
+        raise InputError(str(error)) from None
 
 
 def _check_save_path(config: Config, path: Path) -> None:

@@ -133,7 +133,10 @@ def test_bad_images_are_named_with_the_remedy(drawn, quick):
         text = error(classifier.fit, drawn.with_transform(transform))
         assert what in text and text.endswith(remedy)
     other = CharDataset(drawn.x[:40], drawn.y[:40], classes=["a", "b"])
-    assert error(classifier.fit, other) == (f"the images have the classes ['a', 'b'], the classifier {drawn.classes}")
+    assert error(classifier.fit, other) == (
+        f"the images have the classes a, b, the classifier {', '.join(drawn.classes)}: "
+        "give images.with_classes(classifier.classes_)"
+    )
     assert error(CNNClassifier, quick(input_size=64), drawn.classes) == (
         "LeNet takes images of 32×32 pixels, not 64: leave input_size out, or use another model"
     )

@@ -70,6 +70,8 @@ def test_a_run_is_the_notebooks_to_the_bit(three, quick, run, tmp_path):
     assert code == 0 and out.splitlines()[0].split() == ["onnx", "onnx/LeNet.onnx"]
     code, out, err = run("export", "save/LeNet_best.ckpt", "onnx/LeNet.bin")
     assert (code, out) == (2, "") and "onnx/LeNet.bin must end in .onnx" in err
+    code, out, err = run("export", "save/LeNet_best.ckpt", "onnx/LeNet.onnx", "--page")
+    assert (code, out) == (2, "") and err.startswith("fit_char: the page needs onnxruntime-web"), "before the data"
     code, out, _ = run("runs")
     assert code == 0 and found["run"] in out
     code, out, _ = run("runs", found["run"], lines["record"])
@@ -167,7 +169,7 @@ def test_predictions_are_a_table_and_what_cannot_be_read_is_counted(drawn, model
         archive.writestr("a/8.png", b"no image")
     code, out, err = run("predict", "model.ckpt", "few.zip", "gone.png", "3.png", "--device", "cpu")
     assert code == 2 and err.splitlines() == [
-        "few.zip/a/8.png: not readable as an image: not an image, though its name says so",
+        "few.zip/a/8.png: not readable as an image: not an image, judging by its content",
         "gone.png: no such file",
     ]
     header, *rows = [line.split(",") for line in out.splitlines()]

@@ -205,7 +205,7 @@ def test_the_summary_tells_all(raw, paper, tmp_path, capsys):
         "  sizes: 28×28 (5)",
         "  modes: L (5)",
         "  skipped: 3 files",
-        "    b/3.bmp: ValueError: not an image, though its name says so",
+        "    b/3.bmp: ValueError: not an image, judging by its content",
         "  identical images: 2 groups (4 files), 1 across classes",
         "    a/3.bmp = b/1.bmp",
     ):

@@ -58,10 +58,11 @@ def test_issues_are_counted_and_listed_by_title():
         "identical: 6 (12 images)",
         "  0.bmp = 9.bmp",
         "  1.bmp = 10.bmp",
+        "  and 4 others",
         "few images (3, the median class has 22)",
         "  b",
     ]
-    assert len(format_issues(issues).splitlines()) == 2 + 1 + 5 + 2, "five of each by default"
+    assert len(format_issues(issues).splitlines()) == 2 + 1 + 5 + 1 + 2, "five of each by default"
 
 
 def test_an_image_in_several_pairs_is_counted_once():

@@ -136,7 +136,8 @@ def test_added_drawings_are_a_raw_folder_of_the_same_classes(pad, trained, tmp_p
             path = pad.add()
             assert path.parent.name == str(CHARACTERS.index(name) + 1)
             assert pad.message.value == (
-                f"Added as {path}: to train on your drawings, set raw_data_path, with at least two per class"
+                f"Added as {path}: to train on them, set raw_data_path = '{tmp_path / 'drawn'}', with at least two per "
+                "class"
             )
     np.testing.assert_array_equal(np.asarray(Image.open(path)), trained[0].match_style(pad.picture()))
     preprocess(open_source(tmp_path / "drawn"), tmp_path / "own.npz")

@@ -48,7 +48,7 @@ def test_the_same_in_a_folder_by_a_pattern_and_with_processes(drawn, classifier,
     many = list(predict_files(classifier, [folder, str(tmp_path / "photo*.png")], processes=2))
     names = [f"{folder}/10.png", *(f"{folder}/deep/{i}.png" for i in range(70)), *map(str, photos)]
     assert [name for name, _ in one] == [name for name, _ in many] == names
-    assert one[0][1] == many[0][1] == "not readable as an image: not an image, though its name says so"
+    assert one[0][1] == many[0][1] == "not readable as an image: not an image, judging by its content"
     ours = np.stack([result for _, result in one[1:]])
     np.testing.assert_array_equal(np.stack([result for _, result in many[1:]]), ours)
     np.testing.assert_allclose(classifier.predict_proba([names[1], *names[2:]]), ours, atol=1e-6)

@@ -45,6 +45,20 @@ def test_a_checkpoint_brings_its_own_data(parts, tmp_path):
     CNNClassifier(replace(parts, characters="01"), ["0", "1"]).save(path)  # trained on drawn ones
     _, ((images, _), _) = load_checkpoint(parser.parse([path, "--raw-data-path", parts.raw_data_path]))
     assert len(images) == 24
+    named = replace(parts, labels_from="{label}_*")  # a name that a run's images had is not looked for in others
+    CNNClassifier(named, ["0", "1"]).save(path)
+    _, ((images, _), _) = load_checkpoint(parser.parse([path, "--raw-data-path", parts.raw_data_path]))
+    assert len(images) == 24
+    _, ((images, _), _) = load_checkpoint(parser.parse([path, "--characters", "01", "--drawn-per-class", "5"]))
+    assert len(images) == 10 and "synthetic" in images.source, "not the run's own images"
+    CNNClassifier(parts, ["1", "2", "0"]).save(path)
+    _, ((images, test), (train, val, held_out, _)) = load_checkpoint(parser.parse([path]))
+    for one in (images, test, train, val, held_out):  # in the order of the model's classes, which may be more
+        assert one.classes == ["1", "2", "0"] and set(one.y) <= {0, 2}
+        assert [one.classes[k] for k in one.y] == [str(name).split("/")[-2] for name in one.files]
+    CNNClassifier(parts, ["1", "2"]).save(path)
+    with pytest.raises(InputError, match="^0: classes of the images, but not of the classifier, which has 1, 2: name"):
+        load_checkpoint(parser.parse([path]))
     assert Path(parts.data_path).read_bytes() == content, "its drawn characters are prepared elsewhere"
     with pytest.raises(InputError, match="name the checkpoint"):
         load_checkpoint(parser.parse(["--save-path", "none"]))

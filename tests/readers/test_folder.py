@@ -133,7 +133,7 @@ def test_what_is_no_image_of_a_class_is_skipped_and_listed(raw, paper):
     source = open_source(folder)
     assert len(list(source)) == 5
     assert source.skipped == [
-        ("b/3.bmp", "ValueError: not an image, though its name says so"), ("above.png", NO_CLASS),
+        ("b/3.bmp", "ValueError: not an image, judging by its content"), ("above.png", NO_CLASS),
         ("b/deeper/1.png", NO_CLASS), ("b/notes.txt", "not an image's name"),
     ]  # fmt: skip
     (folder / "b/3.bmp").unlink()
@@ -184,13 +184,14 @@ def test_files_that_are_too_large_are_skipped_before_they_are_read(raw, paper):
 def test_postscript_under_an_images_name_is_skipped(raw, paper):
     source = open_source(raw({"1": [*paper(2), b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"], "2": paper(2)}))
     assert len(list(source)) == 4
-    assert source.skipped == [("1/3.bmp", "ValueError: not an image, though its name says so")]
+    assert source.skipped == [("1/3.bmp", "ValueError: not an image, judging by its content")]
 
 
 def test_mostly_damaged_images_are_an_error(raw, paper):
     folder = raw({"a": [*paper(1), b"x", b"y"], "b": [*paper(1), b"z"]}, "damaged")
     assert error(list, open_source(folder)) == (
-        f"3 of the 5 images in {folder} cannot be read, the first a/2.bmp (ValueError: not an image, though its name says so)"
+        f"3 of the 5 images in {folder} cannot be read, the first a/2.bmp "
+        "(ValueError: not an image, judging by its content)"
     )
 
 

@@ -10,8 +10,6 @@ from init import preprocess
 from readers import open_source
 from readers.gnt import GntSource
 
-PAPER = 255
-
 
 def record(character: str, image: np.ndarray, length: int | None = None, tag: bytes | None = None) -> bytes:
     """Return a character as in a .gnt file, perhaps with a false length or tag."""

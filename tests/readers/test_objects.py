@@ -126,7 +126,7 @@ def test_what_is_no_dataset_of_labelled_images_is_named_with_the_remedy():
         ([{"picture": X[0], "label": 1}],
          "item 0 of the list has the keys picture, label: name two of them image and label"),
         ([(X[0], 0), (b"no image", 1)],
-         "item 1 of the list cannot be read: ValueError: not an image, though its name says so"),
+         "item 1 of the list cannot be read: ValueError: not an image, judging by its content"),
         ([(np.array([[-2.0, 1.5]]), 0)],
          "x holds values from -2.0 to 1.5: they must be 0 to 255, or 0 to 1 as floats, not normalized"),
         ([(X[0], 0.5)], "y must be integers or text (N,), or one-hot (N, C), not float64 (1,)"),

@@ -73,6 +73,7 @@ def test_tables_as_programs_write_them(images, text):
 
 @pytest.mark.parametrize("folder, note", [
     ("C:\\Users\\me\\images\\", "the files are found without the first 3 folders of their paths"),
+    ("other/", "the files are found without the first folder of their paths"),
     ("/home/me/set/other/", "the files are found without the first 5 folders of their paths"),
 ])  # fmt: skip
 @pytest.mark.parametrize("header", ["path,label", ""])
@@ -171,7 +172,7 @@ def test_rows_that_describe_no_image_are_skipped_with_a_reason(images):
     source = open_source(images / "a.csv")
     assert [sample.file for sample in source][:3] == ["images/0.png", "images/1.png", "images/3.png"]
     reasons = {file: reason for file, reason in source.skipped}
-    assert reasons["images/2.png"] == "ValueError: not an image, though its name says so"
+    assert reasons["images/2.png"] == "ValueError: not an image, judging by its content"
     assert reasons["images/4.png"] == reasons["images/5\0.png"] == reasons["/dev/zero"] == "ValueError: no such file"
     assert reasons["images/1.png"] == "listed again with the label '2', first with '1'"
     assert reasons["images/3.png"] == "no label" and reasons["images/0.png"] == "no label"

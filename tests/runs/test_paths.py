@@ -57,6 +57,18 @@ def test_a_save_path_that_no_run_may_replace(mine, drawn, save_path, message):
 
 
 @pytest.mark.parametrize("changes, message", [
+    ({"init_from": "gone.ckpt"}, "checkpoint gone.ckpt does not exist"),
+    ({"init_from": "folder/thesis.txt"}, "not a checkpoint"),
+    ({"model": "lenet"}, "unknown model 'lenet': did you mean 'LeNet'"),
+])  # fmt: skip
+def test_a_run_that_cannot_start_ends_before_the_data_are_read(mine, changes, message):
+    before = contents(mine)
+    with pytest.raises(InputError, match=message):
+        prepare(Config(data_path="other.npz", **changes))
+    assert contents(mine) == before
+
+
+@pytest.mark.parametrize("changes, message", [
     ({"save_path": "config.json/a.ckpt"}, "config.json cannot be written .*: rename the file that stands"),
     ({"record_path": "config.json"}, "config.json cannot be written .*: rename the file that stands"),
     ({"record_path": "empty.ckpt/a/b"}, "empty.ckpt/a/b cannot be written .*: rename the file that stands"),
