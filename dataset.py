@@ -260,12 +260,16 @@ def as_dataset(images, classes: Sequence[str], spec: InputSpec) -> CharDataset:
     Args:
         images: see `imaging.pictures.as_images`, also for what is raised.
         classes: names of the classes.
-        spec: what images of other sizes are fitted to, and photos among them matched to in style.
+        spec: what images of other sizes are fitted to, and photos among them matched to in style. Arrays of the
+            training images' shape are prepared already; files and PIL images are not, whatever their size.
     """
     if isinstance(images, CharDataset):
         return images
+    images = list(images) if isinstance(images, Iterator) else images
+    several = images if isinstance(images, list | tuple) else [images]
+    are_pictures = all(isinstance(one, str | Path | Image.Image) for one in several)
     x = as_images(images, spec.channels)
-    if isinstance(x, list) or (len(x) and x.shape[1:] != tuple(spec.source_shape)):
+    if isinstance(x, list) or (len(x) and (are_pictures or x.shape[1:] != tuple(spec.source_shape))):
         x = np.stack([spec.fit_unseen(image) for image in x])
     return CharDataset(x, np.zeros(len(x), np.int64), None, classes)
 

@@ -160,6 +160,8 @@ def _find_source(config: Config, path: Path) -> Source | None:
         InputError: see `readers.open_source`; these are grey and the config is in colour, or the reverse.
     """
     if config.characters is not None and not config.adds_drawn:
+        if not is_empty(Path(DEFAULT_RAW)):
+            log.warning("The images in %s are not used: set raw_data_path=data/raw to use both.", DEFAULT_RAW)
         return _characters(config)
     if config.raw_data_path != DEFAULT_RAW or not is_empty(Path(DEFAULT_RAW)):
         return open_source(config.raw_data_path, config.labels_from, config.channels)

@@ -73,7 +73,7 @@ def find_files(path: str) -> Iterator[tuple[str, Callable[[], bytes] | str]]:
             yield path, "no image in it"
         yield from ((os.path.join(path, name), lambda name=name: container.read(name)) for name in names)
         yield from ((os.path.join(path, name), reason) for name, reason in skipped)
-    elif not Path(path).exists() and (found := sorted(glob.glob(path, recursive=True), key=natural_key)):
+    elif not os.path.lexists(path) and (found := sorted(glob.glob(path, recursive=True), key=natural_key)):
         for one in found:
             yield from find_files(one)
     else:

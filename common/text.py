@@ -1,5 +1,6 @@
-"""Counts and lists as text."""
+"""Counts, lists and names as text."""
 
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -10,6 +11,11 @@ def plural(count: int, noun: str, several: str | None = None) -> str:
         several: the noun's plural, if it does not end in an s alone.
     """
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {several or noun + 's'}"
+
+
+def compose(name: str) -> str:
+    """Return the name of a class in the one spelling (NFC) of those that look the same: か and a voiced mark are が."""
+    return unicodedata.normalize("NFC", name)
 
 
 def first_names(names: Sequence[str], most: int = 20) -> str:

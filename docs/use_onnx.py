@@ -26,6 +26,8 @@ if not paths:
     sys.exit(f"{sys.argv[2]} is not a folder with images")
 for path in paths:
     image = np.asarray(ImageOps.exif_transpose(Image.open(path, formats=FORMATS)).convert(mode))
+    white = next(level for level in (1, 16, 255) if image.max() <= level)  # of masks, of 4 bits, or of 8
+    image = np.rint(image * (255 / white)).astype(np.uint8)
     paper = np.median(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]), 0)
     contrast, margin = np.abs(image - paper).reshape(*image.shape[:2], -1).max(2), 0.1 if spec["cropped"] else 0
     if margin and contrast.max() > 16:  # crop to the ink, as the training images were

@@ -14,7 +14,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from common.errors import InputError
 from imaging.channels import with_channels
 from imaging.jpeg import coefficient_bytes
-from imaging.levels import to_uint8, white_level
+from imaging.levels import full_range, to_uint8, white_level
 from imaging.transparency import on_paper
 
 # The formats that Pillow decodes by itself. Others start a program (Ghostscript for PostScript), or hand an image that
@@ -75,8 +75,8 @@ class Picture:
 
 
 def is_image(name: str) -> bool:
-    """Return whether a file's name is that of an image, even one that must be converted first."""
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES | HEIC_SUFFIXES
+    """Return whether a file's name is that of an image, even one that must be converted first; no folder's name is."""
+    return not name.endswith("/") and Path(name).suffix.lower() in IMAGE_SUFFIXES | HEIC_SUFFIXES
 
 
 def read_image(path: str | Path, channels: int = 1) -> np.ndarray:
@@ -99,9 +99,9 @@ def read_file(path: str | Path) -> bytes:
 
 
 def decode(data: bytes, channels: int = 1) -> tuple[np.ndarray, str]:
-    """Return an image file as uint8 (H, W) or (H, W, 3), and the Pillow mode that it has in the file."""
+    """Return a single image file as uint8 (H, W) or (H, W, 3), and the Pillow mode that it has in the file."""
     picture = decode_picture(data, channels)
-    return with_channels(_of_its_own_depth(picture.pixels), channels), picture.mode
+    return with_channels(full_range(_of_its_own_depth(picture.pixels)), channels), picture.mode
 
 
 def decode_picture(data: bytes, channels: int = 1) -> Picture:

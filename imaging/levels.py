@@ -16,3 +16,13 @@ def to_uint8(pixels: np.ndarray, white: float) -> np.ndarray:
         return pixels
     scaled = pixels * np.float32(255 / white)
     return np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled).astype(np.uint8)
+
+
+def full_range(pixels: np.ndarray) -> np.ndarray:
+    """Return uint8 of one or several images, of any shape, with levels from 0 to 255 if none is higher than 1 or 16.
+
+    Masks and images of 4 bits are stored so, and scaled when a set is prepared (`readers.images`). Of a single image it
+    is not known which levels its set has: one that is so dark would otherwise look blank to the model.
+    """
+    white = white_level(pixels.max(initial=0))
+    return to_uint8(pixels, white) if white < 255 else pixels

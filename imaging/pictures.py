@@ -9,6 +9,7 @@ from PIL import Image
 
 from common.errors import InputError
 from imaging.decoding import image_to_array, read_image
+from imaging.levels import full_range
 
 
 def as_images(images, channels: int = 1) -> np.ndarray | list[np.ndarray]:
@@ -32,7 +33,7 @@ def as_images(images, channels: int = 1) -> np.ndarray | list[np.ndarray]:
     if isinstance(images, str | Path):
         return read_image(images, channels)[None]
     if isinstance(images, Image.Image):
-        return image_to_array(images, channels)[None]
+        return full_range(image_to_array(images, channels))[None]
     return _from_array(np.asarray(images), channels)
 
 
@@ -57,7 +58,7 @@ def _from_array(x: np.ndarray, channels: int) -> np.ndarray:
         x = x[None]
     if x.ndim != (4 if is_colour else 3) or 0 in x.shape[1:]:
         raise InputError(f"images must be (N, H, W) or (H, W), or in colour (N, H, W, 3) or (H, W, 3), not {x.shape}")
-    return convert_channels(x if is_colour else x[..., None], channels)
+    return convert_channels(full_range(x if is_colour else x[..., None]), channels)
 
 
 def convert_channels(x: np.ndarray, channels: int) -> np.ndarray:

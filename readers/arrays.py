@@ -18,6 +18,7 @@ from readers.names import Names
 from readers.source import PARTS_BY_WORD, Sample, Source, check_arrays
 
 RANGES = (1, 15, 16, 255, 1023, 4095, 16_383, 65_535)  # 1 and 4 bits, scikit-learn's digits, 8, 10, 12, 14, 16 bits
+OVERSHOOT = 0.05  # of a range, by which resampling leaves it
 CHUNK_BYTES = 2**24  # of images that are converted at once
 MAX_IMAGES = 2**23  # in an array
 MAX_PIXELS = 2**24  # of an image
@@ -83,14 +84,20 @@ def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[
     """
     notes: list[str] = []
     shaped = {part: _channels_last(x) for part, x in parts.items()}
-    ranges = [_range(x) for x in shaped.values() if x.size]
-    low = min((low for low, _ in ranges), default=0)
-    high = max((high for _, high in ranges), default=0)
-    if low < 0 or high > RANGES[-1]:
+    ranges = {part: _range(x) for part, x in shaped.items() if x.size}
+    low = min((low for low, _ in ranges.values()), default=0)
+    high = max((high for _, high in ranges.values()), default=0)
+    slack = OVERSHOOT if all(x.dtype.kind == "f" for x in shaped.values()) else 0
+    white = next((top for top in RANGES if high <= top * (1 + slack)), 0) if high else 255
+    if not white or low < (-slack * white if white in (1, 255) else 0):  # of normalized values, few end at 1 or 255
         raise InputError(
             f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1 as floats, not normalized"
         )
-    white = next(top for top in RANGES if high <= top) if high else 255
+    for part, (_, own) in ranges.items():  # of a single image of whole numbers it is not known
+        if 0 < own <= 1 < white and (shaped[part].dtype.kind == "f" or len(shaped[part]) > 1):
+            raise InputError(
+                f"x holds values up to {own:g} in {part} and up to {high:g} elsewhere: scale all of it alike, 0 to 255"
+            )
     if white not in (1, 255) or (white == 1 and any(x.dtype.kind in "ui" for x in parts.values())):
         notes.append(f"values from {low} to {high} are scaled so that {white} becomes 255")
     if channels == 1 and any(x.shape[3] >= 3 for x in shaped.values()):
@@ -151,7 +158,7 @@ def _convert(x: np.ndarray, white: int, channels: int) -> np.ndarray:
     for part in _chunks(x):
         values = x[part]
         if values.dtype != np.uint8 or white != 255:
-            values = np.rint(values * (255 / white)).astype(np.uint8)
+            values = np.rint((values * (255 / white)).clip(0, 255)).astype(np.uint8)
         converted[part] = convert_channels(values, channels)
         release(converted)
     return converted

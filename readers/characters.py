@@ -17,7 +17,7 @@ from readers.strokes import StrokeData
 from readers.writing import Habits, make_habits, write
 
 FEWEST, MOST, IN_ALL = 100, 1500, 30_000  # images per class, the latter of 20 classes or fewer, and in all
-CHUNK = 128  # images that are drawn at once
+CHUNK, PIXELS = 128, 2**23  # images that are drawn at once, and their pixels, at most
 
 
 class CharactersSource(Source):
@@ -82,10 +82,11 @@ def draw(
     n = len(pens.mouse)
     images = np.empty((n, size, size), np.uint8)
     shares = np.cumsum([way.share for way in ways])
+    chunk = max(1, min(CHUNK, PIXELS // size**2))
     choice = np.searchsorted(shares, rng.random_sample(n) * shares[-1], side="right")
     for k, way in enumerate(ways):
         chosen = np.flatnonzero(choice == k)
-        for start in range(0, len(chosen), CHUNK):
-            some = chosen[start : start + CHUNK]
+        for start in range(0, len(chosen), chunk):
+            some = chosen[start : start + chunk]
             images[some] = draw_track(rng, write(rng, way, habits.of(some), script), pens.of(some), size)
     return images

@@ -1,7 +1,6 @@
 """A folder or a .zip with one sub-folder of images per class."""
 
 import io
-import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.errors import InputError
-from common.text import first_names
+from common.text import compose, first_names
 from imaging.decoding import MAX_FILE, is_image, open_image, too_large
 from readers.container import Container, open_container
 from readers.images import ImageFiles
@@ -164,4 +163,4 @@ def _read_class_names(container: Container, names_file: str, folders: list[str])
 
 def parse_class_names(text: str) -> list[str]:
     """Return the names in a classes.txt, one per line."""
-    return [unicodedata.normalize("NFC", line.strip()) for line in text.splitlines() if line.strip()]
+    return [compose(line.strip()) for line in text.splitlines() if line.strip()]

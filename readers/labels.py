@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from common.errors import InputError
-from common.text import first_names
+from common.text import compose, first_names
 from readers.layout import natural_key
 
 MAX_CLASSES = 65_536
@@ -25,6 +25,7 @@ def number_labels(
     Raises:
         InputError: neither numbers nor text, too many classes or two of a name, or a label that is none of them.
     """
+    classes = None if classes is None else list(map(compose, classes))
     if classes is not None and len(set(classes)) < len(classes):
         raise InputError(f"its classes are not all different: {first_names(classes)}")
     is_one_hot = all(map(_is_one_hot, parts.values()))
@@ -36,10 +37,12 @@ def number_labels(
     if len(found) > MAX_CLASSES:
         raise InputError(f"it has {len(found)} different labels: there can be {MAX_CLASSES} classes at most")
     if found and isinstance(found[0], str):
-        names = sorted(found, key=natural_key) if classes is None else classes
-        if missing := set(found) - set(names):
+        composed = {label: compose(label) for label in found}
+        names = sorted(set(composed.values()), key=natural_key) if classes is None else classes
+        if missing := set(composed.values()) - set(names):
             raise InputError(f"the label {min(missing)!r:.100} is none of its classes: {', '.join(names)[:200]}")
-        number = {name: k for k, name in enumerate(names)}
+        place = {name: k for k, name in enumerate(names)}
+        number = {label: place[name] for label, name in composed.items()}
         labels = {part: np.array([number[name] for name in y.tolist()], np.int64) for part, y in labels.items()}
         return labels, names, []
     names = [str(label) for label in found] if classes is None else classes

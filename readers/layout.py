@@ -1,7 +1,6 @@
 """Which folders are classes, which writers, and which the parts of the user's own split, from the files' names."""
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -9,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from common.errors import InputError
-from common.text import first_names
+from common.text import compose, first_names
 from readers.source import part_of
 
 WRITER = re.compile(
@@ -177,18 +176,18 @@ class Layout:
         for place in map(self._place, others):
             if place.part == "train" and level < len(place.folders) <= self._depth and self._is_usual(place):
                 train.append(place)
-        folder_of = {_class_name(place.folders[level]): self._class_folder(place) for place in reversed(train)}
+        folder_of = {compose(place.folders[level]): self._class_folder(place) for place in reversed(train)}
         classes = sorted(folder_of, key=natural_key)
         if len(classes) == 1:
             raise InputError(f"{self.path} has images of one class only, in {folder_of[classes[0]]}/: {REMEDY}")
         spellings = {place.folders[level] for place in [*self.places, *train]}
-        for name, count in Counter(map(_class_name, spellings)).items():
+        for name, count in Counter(map(compose, spellings)).items():
             if count > 1:
                 self.notes.append(f"{count} folders named {name}, differently encoded in Unicode, are one class")
-        unknown = {_class_name(name) for name in spellings} - folder_of.keys()
+        unknown = {compose(name) for name in spellings} - folder_of.keys()
         if unknown:
             self.notes.append(f"classes without a training folder are skipped: {listed(unknown)}")
-        self._keep(lambda place: _class_name(place.folders[level]) in folder_of, "its class has no training folder")
+        self._keep(lambda place: compose(place.folders[level]) in folder_of, "its class has no training folder")
         return classes, [folder_of[name] for name in classes]
 
     def _class_folder(self, place: Place) -> str:
@@ -206,7 +205,7 @@ class Layout:
             self.places[i] = replace(
                 place,
                 folders=tuple(folder for level, folder in enumerate(folders) if level not in self._usual),
-                label=labels[_class_name(folders[self._class_level])],
+                label=labels[compose(folders[self._class_level])],
                 writer="" if self._writer_level is None else folders[self._writer_level],
             )
             other = names.setdefault(self.places[i].file, place.name)
@@ -237,10 +236,6 @@ def natural_key(name: str) -> tuple:
 def _folders(name: str) -> tuple[str, ...]:
     """Return the folders above a file, or those that a folder's name with its trailing slash consists of."""
     return tuple(name.split("/")[:-1])
-
-
-def _class_name(folder: str) -> str:
-    return unicodedata.normalize("NFC", folder)
 
 
 def _without_images(images: Iterable[str], others: Iterable[str]) -> Iterable[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import InputError
-from common.text import first_names
+from common.text import compose, first_names
 from readers.arrays import assign_parts
 from readers.columns import check_pages, is_binary, is_text, open_parquet, read_columns, stream
 from readers.container import HIDDEN
@@ -198,7 +198,7 @@ def _class_names(about: bytes) -> dict[str | None, list[str]]:
     except (ValueError, LookupError, TypeError, RecursionError):
         return {}
     return {
-        column: names
+        column: [compose(name) for name in names]
         for column, names in found.items()
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names)
     }
@@ -221,6 +221,6 @@ def _read_labels(file: ParquetFile) -> list[str | None]:
             raise InputError(f"its classes are not all different: {first_names(file.names)}")
     if file.names is None:  # pandas makes 1 to 1.0 if other rows have none
         labels = [int(label) if isinstance(label, float) and label.is_integer() else label for label in labels]
-        return [None if label in (None, "") or label != label else str(label) for label in labels]
+        return [None if label in (None, "") or label != label else compose(str(label)) for label in labels]
     names = dict(enumerate(file.names))
     return [names.get(label) for label in labels]

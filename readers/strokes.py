@@ -50,7 +50,9 @@ class StrokeData:
 
     def _explain(self, missing: list[str]) -> str:
         names = first_names([f"{one} (U+{ord(one):04X})" for one in missing])
-        if self.folder is None:
+        if self.path is not None and not self.hanzi:
+            remedy = f"{self.path} has no file of any: give hanzi-writer-data's .tgz, or the folder of its .json files"
+        elif self.folder is None:
             remedy = "pip install kanjivg, which has kanji, kana, letters and digits"
         elif self.path is None:
             remedy = "npm pack hanzi-writer-data, which has Chinese ones, and set hanzi_path to the .tgz"

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from common.errors import InputError
+from common.text import compose
 from imaging.decoding import is_image, read_file
 from readers.arrays import assign_parts, find_part
 from readers.cells import read_cells
@@ -120,15 +121,31 @@ class TableSource(Source):
         beside = sorted(entry for entry in folder.iterdir() if entry.is_dir())[:MAX_FOLDERS]
         roots = (folder, *beside, folder.parent)
         for spelling in _spellings([folder, *beside]):
+            hits = {}  # root → the column with the most files, and how many that are
             for root in roots:
                 found = Counter(
                     k for row in tried for k, cell in enumerate(row) if cell and _is_file(root, spelling.apply(cell))
                 )
-                column = found.most_common(1)[0][0] if found else None
-                if column is not None and (spelling == Spelling() or _may_be_paths(cells, column, spelling)):
-                    return column, root, spelling
+                if found and (spelling == Spelling() or _may_be_paths(cells, found.most_common(1)[0][0], spelling)):
+                    hits[root] = found.most_common(1)[0]
+            if hits:
+                root = self._choose_root([root for root in hits if hits[root][1] == max(n for _, n in hits.values())])
+                return hits[root][0], root, spelling
         example = ", ".join(cells[1]) if len(cells) > 1 else "no row"
         raise InputError(f"{self.path} has no column of files that are in {folder}: the first row is {example:.200}")
+
+    def _choose_root(self, roots: list[Path]) -> Path:
+        """Return the one of several folders, with files of the same names, of whose files the table speaks."""
+        part = find_part(self.path.stem)
+        own = [root for root in roots if part and find_part(root.name) == part]
+        nearest = [root for root in roots if root == self.path.parent] or own or roots
+        if len(nearest) > 1:
+            names = " and ".join(f"{root.name}/" for root in nearest[:3])
+            raise InputError(
+                f"{self.path} does not tell whose files it lists, as {names} have files of the same names: begin each "
+                "path with the folder, or move the table into it"
+            )
+        return nearest[0]
 
     def _find_columns(self, names: list[str], path_column: int) -> dict[str, int]:
         """Return "label" and, if they are there, "group" and "part" → the number of the column."""
@@ -223,5 +240,5 @@ def _sort_rows(
             label, first = (f"{name!r:.100}" for name in (values["label"], rows[file].label))
             strays.append((file, f"listed again with the label {label}, first with {first}"))
         else:
-            rows[file] = Row(file, **values)
+            rows[file] = Row(file, **values | {"label": compose(values["label"])})
     return list(rows.values()), strays

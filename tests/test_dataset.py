@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import error, without_seconds
+from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
@@ -330,3 +331,19 @@ def test_real_and_drawn_images_together():
     for other, share in ((drawn, 1.0), (CharDataset(drawn.x, drawn.y, None, ["a", "c"]), 0.5)):
         with pytest.raises(InputError, match="the same size and classes, and share, .*, must be between 0 and 1"):
             together(real, other, share)
+
+
+def test_pictures_are_cropped_like_the_training_images_whatever_their_size(tmp_path):
+    """A file of 28×28 pixels is not prepared yet, as an array of the training images' shape is."""
+    image = np.full((28, 28), 255, np.uint8)
+    image[2:8, 2:8] = 0
+    spec = InputSpec(32, (28, 28), cropped=True)
+    expected = fit_image(image, 28, 28, crop=True)[None]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    pictures = [tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(image)]
+    for given in (*pictures, pictures, iter(pictures), tuple(pictures)):
+        x = as_dataset(given, ["a", "b"], spec).x
+        np.testing.assert_array_equal(x, np.repeat(expected, len(x), 0))
+    for given in (image, image[None], [image, image], iter([image])):
+        np.testing.assert_array_equal(as_dataset(given, ["a", "b"], spec).x[0], image)
+    assert len(as_dataset([], ["a", "b"], spec)) == 0

@@ -226,6 +226,17 @@ def test_characters_are_drawn_instead_of_images(stroke_data, quick, tmp_path, mo
     assert load("data.npz").classes == list("博学笃志切问近思自由无用"), "without a name, the twelve are drawn again"
 
 
+@pytest.mark.parametrize("named", [{}, {"raw_data_path": "./data/raw"}])
+def test_images_that_characters_replace_are_named(stroke_data, quick, raw, paper, tmp_path, monkeypatch, capsys, named):
+    monkeypatch.chdir(tmp_path)
+    raw({"二": paper(2), "人": paper(2, 1)}, "data/raw")
+    config = quick(characters="二人", drawn_per_class=4, data_path="data.npz", **named)
+    assert len(load(prepare(config))) == 8
+    warning = "The images in ./data/raw are not used: set raw_data_path=data/raw to use both.\n"
+    assert capsys.readouterr().out.startswith(warning)
+    assert replace(config, raw_data_path="data/raw").adds_drawn
+
+
 def test_a_character_without_strokes_is_named(stroke_data, quick):
     with pytest.raises(InputError, match="no strokes are known of 1 of the characters: 水"):
         prepare(quick(characters="二水"))

@@ -101,3 +101,17 @@ def test_few_classes_give_fewer_columns():
     out = io.StringIO()
     write_csv([("a.png", np.array([0.25, 0.75], np.float32))], ["no", "yes"], out)
     assert out.getvalue() == "file,predicted,probability,predicted_2,probability_2\na.png,yes,0.750000,no,0.250000\n"
+
+
+def test_links_to_nothing_and_folders_named_like_images(tmp_path):
+    (tmp_path / "gone.png").symlink_to("nothing")
+    (tmp_path / "a.png").mkdir()
+    (tmp_path / "a.png/1.png").touch()
+    for path in ("gone.png", "gone*"):
+        ((name, read),) = find_files(str(tmp_path / path))
+        assert name == str(tmp_path / "gone.png")
+        with pytest.raises(ValueError, match="no such file"):
+            read()
+    assert [name for name, _ in find_files(str(tmp_path))] == [
+        str(tmp_path / name) for name in ("a.png/1.png", "gone.png")
+    ]

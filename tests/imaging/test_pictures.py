@@ -56,6 +56,18 @@ def test_black_and_white():
     np.testing.assert_array_equal(as_images(GREY > 127), [np.where(GREY > 127, 255, 0)])
 
 
+@pytest.mark.parametrize("white", [1, 16])
+def test_a_single_picture_has_the_levels_of_its_set(tmp_path, white):
+    """Preparation scales masks of 0 and 1 and images of 4 bits; alone, too, they must not look blank to a model."""
+    levels = np.array([[white, 0, white, 0, 0], [white, white, 0, 0, 0]], np.uint8)
+    expected = np.where(levels, 255, 0)
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    for picture in (levels, levels[..., None], Image.fromarray(levels), tmp_path / "a.png", [levels]):
+        np.testing.assert_array_equal(as_images(picture), expected[None])
+    np.testing.assert_array_equal(as_images(np.stack([levels * 0, levels]))[1], expected)
+    assert as_images(np.full((3, 3), 17, np.uint8)).max() == 17 and not as_images(levels * 0).any()
+
+
 @pytest.mark.parametrize(
     "x, message",
     [

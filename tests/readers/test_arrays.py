@@ -132,3 +132,25 @@ def test_colours_are_kept_and_greys_become_colours():
     np.testing.assert_array_equal(grey, np.stack([x[..., 0]] * 3, 3))
     on_white = convert_images({"train": np.dstack([x[0], np.full((6, 7), 255)])[None]}, 3)[0]["train"]
     np.testing.assert_array_equal(on_white, x[:1])
+
+
+@pytest.mark.parametrize("white, highest", [(1, 1.03), (255, 257.0)])
+def test_floats_that_resampling_took_beyond_their_range(white, highest):
+    x = np.array([[[0, white, highest], [-0.03 * white, white / 2, white]]] * 2)
+    half = 128  # 127.5 is rounded to the even number
+    found = convert_images({"train": x})[0]["train"][0]
+    np.testing.assert_array_equal(found, [[0, 255, 255], [0, half, 255]])
+    for low, high in ((-0.06 * white, highest), (0.0, 1e5), (-0.4, 2.8), (-0.14, 7.0), (-1.0, 1.0)):  # normalized
+        with pytest.raises(InputError, match=f"x holds values from {low} to {high}: they must be 0 to 255, or 0 to 1"):
+            convert_images({"train": np.array([[[low, high]]])})
+
+
+@pytest.mark.parametrize("other", [np.float32, np.uint8])
+def test_parts_of_different_scale_are_refused(other):
+    """Of x_train / 255 without x_test / 255, one of them would be blank."""
+    x = np.array([[[0, 255], [255, 0]]] * 2)
+    for parts in ({"train": (x / 255).astype(other), "test": x}, {"train": x, "test": (x / 255).astype(other)}):
+        with pytest.raises(InputError, match="values up to 1 in t.* and up to 255 elsewhere: scale all of it alike"):
+            convert_images(parts)
+    blank = convert_images({"train": x, "test": x * 0, "val": (x[:1] > 0).astype(np.uint8)})[0]
+    assert blank["train"].max() == 255 and not blank["test"].any() and blank["val"].max() == 1

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from common.errors import InputError
+from readers import characters
 from readers.characters import CharactersSource
 
 
@@ -35,6 +36,20 @@ def test_the_same_bytes_on_every_machine(stroke_data):
     assert (x != images(CharactersSource("0123456789", per_class=20, size=32, seed=1))).any()
     x = images(CharactersSource("二人", per_class=50, size=32))
     assert hashlib.sha256(x.tobytes()).hexdigest()[:16] == "4dfec198a8c23c50"
+
+
+def test_large_images_are_drawn_few_at_once(stroke_data, monkeypatch):
+    def count(*args):
+        counts.append(len(args[2].mouse))
+        return draw_track(*args)
+
+    counts: list[int] = []
+    draw_track = characters.draw_track
+    monkeypatch.setattr(characters, "draw_track", count)
+    for size, expected in ((128, [128, 2]), (1024, [8, 1])):
+        counts.clear()
+        assert len(list(CharactersSource("17", per_class=sum(expected), size=size))) == 2 * sum(expected)
+        assert max(counts) <= expected[0]
 
 
 def test_every_image_has_ink_and_no_two_are_equal(stroke_data):

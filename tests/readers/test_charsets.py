@@ -40,3 +40,25 @@ def test_errors_name_the_remedy(tmp_path):
     path.write_bytes(b" " * 2**20 + b"ab")
     with pytest.raises(InputError, match="mine.txt is larger than 1048576 bytes"):
         read_characters(str(path))
+
+
+def test_a_text_is_composed_like_the_names_of_folders():
+    assert read_characters("か\u3099き\uf900豈") == ["が", "き", "豈"]
+
+
+def test_the_name_of_a_set_is_not_taken_for_its_letters(tmp_path):
+    assert read_characters(" Digits ") == list("0123456789")
+    for text, name in (("digit", "digits"), ("gb2312", "gb2312-1"), ("katakana.", "katakana"), ("Kanji", "jis-1")):
+        with pytest.raises(InputError, match=f"'{text}', no set of characters: did you mean '{name}'[?]$"):
+            read_characters(text)
+    (tmp_path / "mine").write_text("永字")
+    for text in (str(tmp_path / "mine"), "chars.csv", "D:\\data\\chars.xlsx"):
+        with pytest.raises(InputError, match=r"no \.txt: save the characters as a UTF-8 file that ends in \.txt$"):
+            read_characters(text)
+    assert read_characters("ABC.,") == list("ABC.,")
+
+
+def test_what_cannot_be_shown_is_not_left_out():
+    """Characters of private use, or newer than this Python: a model of fewer classes than were asked for is wrong."""
+    text = "1\ue0002\U000e01f0\ud800\u200b\xad\t\u3000"
+    assert read_characters(text) == ["1", "\ue000", "2", "\U000e01f0", "\ud800"]

@@ -61,6 +61,17 @@ def test_parts_in_folders_of_their_own_with_files_of_the_same_name(tmp_path):
     np.testing.assert_array_equal([sample.image for sample in samples if sample.part == "train"], X[:8])
 
 
+def test_names_that_look_the_same_are_one_class(tmp_path):
+    labels = ["が", "か\u3099", "き", "き", "が"] * 2
+    for extra in (
+        {"labels": labels},
+        {"labels": [0, 0, 1, 1, 0] * 2, "features": {"label": {"names": ["か\u3099", "き"]}}},
+    ):
+        source = open_source(write(tmp_path / "a.parquet", **extra))
+        assert source.classes == ["が", "き"]
+        assert [sample.label for sample in source] == [0, 0, 1, 1, 0] * 2
+
+
 def test_a_class_of_which_the_file_has_no_image_is_left_out_and_named(tmp_path):
     features = {"label": {"names": ["N/A", "永", "八", "法"], "_type": "ClassLabel"}}
     source = open_source(write(tmp_path / "a.parquet", labels=[1, 3] * 5, features=features))

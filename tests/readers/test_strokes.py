@@ -66,3 +66,10 @@ def test_a_damaged_file_is_named(stroke_data):
     (stroke_data / "kanji/04e8c.svg").write_text("<svg", encoding="utf-8")
     with pytest.raises(InputError, match="二 of .*kanji: it is damaged .*: install or download the data again"):
         StrokeData("二人").ways("二")
+
+
+def test_a_folder_without_any_of_the_files_is_named(stroke_data, tmp_path):
+    with pytest.raises(InputError) as error:
+        StrokeData("永八", tmp_path)
+    remedy = f"{tmp_path} has no file of any: give hanzi-writer-data's .tgz, or the folder of its .json files"
+    assert str(error.value) == f"no strokes are known of 2 of the characters: 永 (U+6C38), 八 (U+516B): {remedy}"

@@ -103,6 +103,21 @@ def test_what_may_be_no_path_is_not_taken_for_one(images, text):
     assert "has no column of files" in error(images / "a.csv")
 
 
+def test_files_of_the_same_names_in_several_folders(images):
+    """Labels of train/ must not be given to the images of test/, which comes first."""
+    shutil.copytree(images / "images", images / "train")
+    (images / "images").rename(images / "test")
+    for file in (images / "test").iterdir():
+        Image.fromarray(np.full((8, 8), 99, np.uint8)).save(file)
+    for rows in (ROWS, [(file.removesuffix(".png"), label) for file, label in ROWS]):
+        (images / "train.csv").write_text(text_of(rows, folder="", header="id,label"))
+        check(open_source(images / "train.csv"))
+        (images / "train.csv").rename(images / "labels.csv")
+        assert "does not tell whose files it lists, as test/ and train/ have files" in error(images / "labels.csv")
+    (images / "test/3.png").unlink()  # so that it cannot be meant
+    check(open_source(images / "labels.csv"))
+
+
 def test_a_folder_with_a_table_and_no_class_folders(images):
     (images / "labels.tsv").write_text(text_of(ROWS, "\t"))
     check(open_source(images))
