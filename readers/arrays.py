@@ -96,7 +96,7 @@ def convert_images(parts: Mapping[str, np.ndarray], channels: int = 1) -> tuple[
     for part, (_, own) in ranges.items():  # of a single image of whole numbers it is not known
         if 0 < own <= 1 < white and (shaped[part].dtype.kind == "f" or len(shaped[part]) > 1):
             raise InputError(
-                f"x holds values up to {own:g} in {part} and up to {high:g} elsewhere: scale all of it alike, 0 to 255"
+                f"x holds values up to {own:g} in {part} and up to {high:g} elsewhere: scale all of it to 0 to 255"
             )
     if white not in (1, 255) or (white == 1 and any(x.dtype.kind in "ui" for x in parts.values())):
         notes.append(f"values from {low} to {high} are scaled so that {white} becomes 255")

@@ -229,6 +229,10 @@ def _sort_rows(
     """Return the rows that describe an image, each file once, and (file, reason) per other row."""
     rows: dict[str, Row] = {}
     strays = []
+    labels = {line[columns["label"]] for line in cells if len(line) > columns["label"]} - {""}
+    are_whole = all(
+        re.fullmatch(r"-?\d+(\.0+)?", label) for label in labels
+    )  # pandas writes 1 as 1.0 if one is missing
     for number, line in enumerate(cells, 1):
         values = {kind: line[k] if k < len(line) else "" for kind, k in columns.items()}
         file = spelling.apply(values.pop("path"))
@@ -237,8 +241,9 @@ def _sort_rows(
         elif values.get("part") and find_part(values["part"]) is None:
             strays.append((file, f"its part, {values['part']!r:.100}, is neither train, val nor test"))
         elif file in rows:
-            label, first = (f"{name!r:.100}" for name in (values["label"], rows[file].label))
-            strays.append((file, f"listed again with the label {label}, first with {first}"))
+            again, first = (f"{name!r:.100}" for name in (values["label"], rows[file].label))
+            strays.append((file, f"listed again with the label {again}, first with {first}"))
         else:
-            rows[file] = Row(file, **values | {"label": compose(values["label"])})
+            label = values["label"].partition(".")[0] if are_whole else compose(values["label"])
+            rows[file] = Row(file, **values | {"label": label})
     return list(rows.values()), strays

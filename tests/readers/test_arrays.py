@@ -150,7 +150,9 @@ def test_parts_of_different_scale_are_refused(other):
     """Of x_train / 255 without x_test / 255, one of them would be blank."""
     x = np.array([[[0, 255], [255, 0]]] * 2)
     for parts in ({"train": (x / 255).astype(other), "test": x}, {"train": x, "test": (x / 255).astype(other)}):
-        with pytest.raises(InputError, match="values up to 1 in t.* and up to 255 elsewhere: scale all of it alike"):
+        with pytest.raises(
+            InputError, match="values up to 1 in t.* and up to 255 elsewhere: scale all of it to 0 to 255"
+        ):
             convert_images(parts)
     blank = convert_images({"train": x, "test": x * 0, "val": (x[:1] > 0).astype(np.uint8)})[0]
     assert blank["train"].max() == 255 and not blank["test"].any() and blank["val"].max() == 1

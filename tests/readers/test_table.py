@@ -71,6 +71,17 @@ def test_tables_as_programs_write_them(images, text):
     check(open_source(images / "a.csv"))
 
 
+@pytest.mark.parametrize("labels, classes", [
+    (["2.0", "10.0", "2.0", ""], ["2", "10"]),  # as pandas writes whole numbers if one is missing
+    (["1.0", "1", "01", "1"], ["01", "1"]),
+    (["1.0", "1.5", "1.0", "1.5"], ["1.0", "1.5"]),  # no whole numbers
+    (["1.0", "v1.0", "1.0", "v1.0"], ["1.0", "v1.0"]),
+])  # fmt: skip
+def test_whole_numbers_that_are_written_as_fractions(images, labels, classes):
+    (images / "a.csv").write_text(text_of([(f"{k}.png", label) for k, label in enumerate(labels)]))
+    assert open_source(images / "a.csv").classes == classes
+
+
 @pytest.mark.parametrize("folder, note", [
     ("C:\\Users\\me\\images\\", "the files are found without the first 3 folders of their paths"),
     ("other/", "the files are found without the first folder of their paths"),
