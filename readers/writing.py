@@ -92,7 +92,8 @@ def write(rng: np.random.RandomState, skeleton: Skeleton, habits: Habits, script
     points = _misplace(rng, skeleton, habits, script)
     joined = _join(rng, strokes, habits)
     dots = [(stroke.max(0) - stroke.min(0)).max() < 20 for stroke in strokes]
-    kept = rng.random_sample((n, len(strokes))) >= np.where(dots, 0.015, 0.003)
+    forgotten = 0.003 if len(strokes) > 3 else 0.0  # without one of its two strokes, 5 is a mere line
+    kept = rng.random_sample((n, len(strokes))) >= np.where(dots, 0.015, forgotten)
     kept[:, 0] |= ~kept.any(1)
     index, fraction, starts, ends = _layout(strokes)
     path = points[:, index] * (1 - fraction) + points[:, index + 1] * fraction  # (n, T, 2)

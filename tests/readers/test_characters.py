@@ -32,7 +32,7 @@ def test_a_character_does_not_depend_on_the_others(stroke_data):
 
 def test_the_same_bytes_on_every_machine(stroke_data):
     x = images(CharactersSource("0123456789", per_class=20, size=32))
-    assert hashlib.sha256(x.tobytes()).hexdigest()[:16] == "f7849b2a7c29a332"
+    assert hashlib.sha256(x.tobytes()).hexdigest()[:16] == "989f668366562e7f"
     assert (x != images(CharactersSource("0123456789", per_class=20, size=32, seed=1))).any()
     x = images(CharactersSource("二人", per_class=50, size=32))
     assert hashlib.sha256(x.tobytes()).hexdigest()[:16] == "4dfec198a8c23c50"

@@ -57,6 +57,14 @@ def test_a_character_never_loses_all_of_its_strokes():
     assert trace(habits, [[[50, 50], [52, 53]]]).down.any(1).all()
 
 
+@pytest.mark.parametrize("count, are_lost", [(3, False), (4, True)])
+def test_strokes_are_forgotten_only_if_enough_others_are_left(count, are_lost):
+    skeleton = make_skeleton([[[10, 20 * k], [90, 20 * k]] for k in range(count)], [()] * count)
+    track = write(np.random.RandomState(0), skeleton, make_habits(np.random.RandomState(0), 2000))
+    written = np.stack([track.down[:, start] for start in track.starts], 1)
+    assert (~written).any() == are_lost and written.mean() > 0.99
+
+
 def test_writers_keep_their_slant():
     habits = make_habits(np.random.RandomState(0), 60)
     slants = []
