@@ -92,10 +92,20 @@ class Curve:
 
             result = cross_validate(config, images, folds, predict, add)
             found[way] = result["predictions"].predicted
-            found[f"{way}, shifts averaged"] = np.concatenate(shifted)[
-                np.argsort(np.argsort(result["fold"], kind="stable"))
-            ]
+            averaged = np.empty_like(found[way])
+            for k, predicted in enumerate(shifted):
+                averaged[result["fold"] == k] = predicted
+            found[f"{way}, shifts averaged"] = averaged
         return found
+
+    def print_folds(self) -> None:
+        """Cross-validate, and print and write how many images each way of training misclassifies."""
+        found, y = self.validate(self.options.folds), self.train.y
+        for way, predicted in found.items():
+            against = mcnemar(y, found["real alone"], predicted, ("real alone", way))
+            print(f"{way:34}{(predicted != y).sum():6} of {len(y)} misclassified; {against['verdict']}")
+        misclassified = {way: int((predicted != y).sum()) for way, predicted in found.items()}
+        write_figures(self.options, self.options.device, misclassified=misclassified)
 
     @staticmethod
     def score(classifier: CNNClassifier, test: CharDataset) -> float:
@@ -113,11 +123,7 @@ def main():
     start_logging()
     curve = Curve(options)
     if options.folds:
-        found, y = curve.validate(options.folds), curve.train.y
-        for way, predicted in found.items():
-            against = mcnemar(y, found["real alone"], predicted, ("real alone", way))
-            print(f"{way:34}{(predicted != y).sum():6} of {len(y)} misclassified; {against['verdict']}")
-        write_figures(options, options.device, misclassified={way: int((one != y).sum()) for way, one in found.items()})
+        curve.print_folds()
         return
     figures = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -156,6 +156,11 @@ def test_few(run, tmp_path, raw, paper):
     figures = read_json(tmp_path / "few.json")["accuracies"]
     assert list(figures["0"]) == ["drawn alone"] and "both together" in text
     assert list(figures["2"]) == ["real alone", "drawn, then real", "both together", "in their style"]
+    text = run("few", images, "--characters", "17", "--device", "cpu", *words, "--folds", 2)
+    misclassified = read_json(tmp_path / "few.json")["misclassified"]
+    ways = ["real alone", "real alone, shifts averaged", "in their style", "in their style, shifts averaged"]
+    assert list(misclassified) == ways and all(0 <= count <= 8 for count in misclassified.values())
+    assert "of 8 misclassified" in text
 
 
 def test_scripts(run, tmp_path):
